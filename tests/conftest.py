@@ -8,9 +8,9 @@ import asyncio
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from models.migrate import upgrade
 from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
-from tests.snapshots import Snapshots, administer, beside, copied
+from tests.snapshots import Snapshots, administer, administrator, beside, copied
 
 _ROOM_BYTES = 8 * 2**30
 
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The session's PostgreSQL server, by the URL of an empty database (``postgresql://…``)."""
-    async with postgres(tmp_path_factory.mktemp("postgres")) as url:
+    async with postgres(tmp_path_factory.mktemp("postgres")) as url, administrator(url):
         yield url
 
 
@@ -84,6 +84,29 @@ async def desk(snapshots: Snapshots) -> AsyncIterator["Desk"]:
 
     async with snapshots.of(furnish) as (url, furniture), desk(url, furniture) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted_roots() -> Iterator[None]:
+    """Reads the roots of TLS once. Each client of httpx does, though here nearly all speak plain HTTP on loopback: that
+    is a sixth of what a command costs."""
+    from httpx._transports import default
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session")
+def quick_passwords() -> Iterator[None]:
+    """Hashes passwords at the least cost that argon2id has: to try one costs more than all else that a test does."""
+    from argon2 import PasswordHasher
+
+    from referral_rewards.register.people import passwords
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from fastapi import FastAPI
 from activities.inquiries import Inquiries
 from activities.referrals import Referrals
 from models.session import Database
-from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.session.visiting import cookie_name, csrf_of
 from referral_rewards.api.metrics import Metrics
@@ -31,6 +31,8 @@ from referral_rewards.register.people import sessions, users
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
+from tests.apps import lent
+from tests.snapshots import Snapshots
 
 PEPPER = bytes(range(32))
 PROGRAM = (Path(__file__).parent.parent / "programs" / "acme-friends.yaml").read_text()
@@ -161,20 +163,24 @@ async def desk(database_url: str, furniture: Furniture | None = None) -> AsyncIt
     signer = furniture.signer if furniture is not None else Signer.generate()
     database = Database.at(database_url)
     parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
-    app = create_app(parts)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
-        opened = Desk(parts, app, api, dict(furniture.tokens) if furniture is not None else {})
-        if furniture is None:
-            for name, role in PEOPLE.items():
-                await opened.add_user(name, role)
-            await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))
-            await opened.publish()
-            await opened.tell([enrolment()])
-        try:
-            yield opened
-        finally:
-            await database.close()
+    try:
+        with lent(parts) as app:
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
+                opened = Desk(parts, app, api, dict(furniture.tokens) if furniture is not None else {})
+                if furniture is None:
+                    await _fill(opened)
+                yield opened
+    finally:
+        await database.close()
+
+
+async def _fill(opened: Desk) -> None:
+    for name, role in PEOPLE.items():
+        await opened.add_user(name, role)
+    await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))
+    await opened.publish()
+    await opened.tell([enrolment()])
 
 
 async def furnish(database_url: str, *, also: Callable[[Desk], Awaitable[None]] | None = None) -> Furniture:
@@ -183,6 +189,19 @@ async def furnish(database_url: str, *, also: Callable[[Desk], Awaitable[None]] 
         if also is not None:
             await also(opened)
         return Furniture(opened.parts.signer, opened.tokens)
+
+
+@asynccontextmanager
+async def desk_after(snapshots: Snapshots, also: Callable[[Desk], Awaitable[None]]) -> AsyncIterator[Desk]:
+    """A desk where ``also`` was done before: once for the session, and copied for each test. A function of a module."""
+    async with snapshots.of(_furnished(also)) as (url, furniture), desk(url, furniture) as opened:
+        yield opened
+
+
+@cache
+def _furnished(also: Callable[[Desk], Awaitable[None]]) -> Callable[[str], Awaitable[Furniture]]:
+    """The same function each time, by which a snapshot is known."""
+    return partial(furnish, also=also)
 
 
 def event(id_: str, type_: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class Installation:
                 current = row is not None and row.judged_version == row.facts_version
                 if not delivered and current and (row.status in among if among else row.status not in _PASSING):
                     return row
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     async def pass_time(self, referral: str, duration: timedelta) -> None:
         """Lets that much of the workflow's time go by, alarms included."""

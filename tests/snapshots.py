@@ -10,6 +10,7 @@ import psycopg
 from referral_rewards.config.stack import with_driver
 
 _numbers = count(1)
+_administrators: dict[str, psycopg.AsyncConnection] = {}
 _T = TypeVar("_T")
 
 
@@ -43,9 +44,27 @@ async def copied(url: str, template: str) -> AsyncIterator[str]:
     await administer(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@asynccontextmanager
+async def administrator(url: str) -> AsyncIterator[None]:
+    """Keeps a connection to this database open for `administer`: to open one takes half as long as to copy a
+    database."""
+    async with await _connect(url) as connection:
+        _administrators[url] = connection
+        yield
+        del _administrators[url]
+
+
 async def administer(url: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+    kept = _administrators.get(url)
+    if kept is not None and not kept.closed:
+        await kept.execute(statement.encode())
+        return
+    async with await _connect(url) as connection:
         await connection.execute(statement.encode())
+
+
+async def _connect(url: str) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(url, autocommit=True)
 
 
 def beside(url: str, database: str) -> str:

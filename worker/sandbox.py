@@ -13,6 +13,8 @@ from temporalio.workflow import Info, _Definition
 #: Pure modules that workflow code may share with the process, because they hold no state and read no clock. Importing
 #: them anew for every workflow would be slow.
 _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
+#: The workflows that a sandbox has loaded once. A worker that starts again in this process holds the same code.
+_loaded: Final[set[type]] = set()
 _NOWHERE: Final = StorageDriverStoreContext(target=None)
 
 
@@ -32,7 +34,9 @@ class _Runner(WorkflowRunner):
         self._sandbox = sandbox
 
     def prepare_workflow(self, defn: _Definition) -> None:
-        self._sandbox.prepare_workflow(defn)
+        if defn.cls not in _loaded:
+            self._sandbox.prepare_workflow(defn)
+            _loaded.add(defn.cls)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         return _Instance(self._sandbox.create_instance(det))

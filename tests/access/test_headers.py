@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
+from referral_rewards.api.app import create_app
 from referral_rewards.api.headers import ALWAYS, CONTENT_SECURITY_POLICY, FOREVER
 from tests.desk import Desk
 
@@ -62,8 +63,11 @@ async def test_what_is_unexpected_answers_with_the_headers_too(desk: Desk) -> No
     def broken() -> None:
         raise RuntimeError("a mistake of ours")
 
-    desk.app.add_api_route("/broken", broken)
-    answer = await desk.api.get("/broken")
+    app = create_app(desk.parts)
+    app.add_api_route("/broken", broken)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
+        answer = await api.get("/broken")
     assert answer.status_code == 500
     assert answer.headers["Content-Security-Policy"] == POLICY
 

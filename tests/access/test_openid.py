@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import text
 
-from referral_rewards.api.app import create_app
 from referral_rewards.api.desk.session.visiting import SESSION_COOKIE
 from referral_rewards.api.openid import Provider
 from referral_rewards.domain.errors import BadInput
@@ -42,7 +41,8 @@ def lying() -> Iterator[LyingProvider]:
 
 def app_with(desk: Desk, issuer: str, **how: Any) -> FastAPI:
     provider = Provider(issuer=issuer, client_id="desk", redirect_uri=CALLBACK, **how)
-    return create_app(replace(desk.parts, openid=provider))
+    desk.app.state.parts = replace(desk.parts, openid=provider)
+    return desk.app
 
 
 def app_for(desk: Desk, lying: LyingProvider, **how: Any) -> FastAPI:

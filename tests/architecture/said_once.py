@@ -1,7 +1,8 @@
 """Reads the package's own source: the texts that it holds, docstrings apart."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,8 +21,14 @@ class Text(NamedTuple):
         return f"{self.path}:{self.line}: {' '.join(self.value.split())[:160]}"
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Every module of the package by its path, except the migrations: those say what was, and never change."""
+@cache
+def modules() -> Sequence[tuple[str, ast.Module]]:
+    """Every module of the package by its path, except the migrations: those say what was, and never change. They are
+    read once a session, and for reading only."""
+    return tuple(_parsed())
+
+
+def _parsed() -> Iterator[tuple[str, ast.Module]]:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             name = path.relative_to(ROOT).as_posix()

@@ -15,7 +15,8 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from referral_rewards.loopback import served
 from referral_rewards.register.people import passwords
-from tests.desk import Desk, desk
+from tests.desk import Desk, desk, furnish
+from tests.snapshots import Snapshots
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -90,8 +91,12 @@ class Office:
 
 
 @pytest.fixture
-async def office(database_url: str, chromium: Browser) -> AsyncIterator[Office]:
-    async with desk(database_url) as opened, served(opened.app) as url:
+async def office(snapshots: Snapshots, chromium: Browser, quick_passwords: None) -> AsyncIterator[Office]:
+    async with (
+        snapshots.of(furnish) as (database_url, furniture),
+        desk(database_url, furniture) as opened,
+        served(opened.app) as url,
+    ):
         office = Office(opened, url, chromium)
         yield office
         for window in office.windows:

@@ -1,8 +1,7 @@
-"""A whole stack for a case: embedded servers, workers, sandboxes."""
+"""A whole stack for the cases of a module: embedded servers, workers, sandboxes. Each case has programs of its own."""
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,15 @@ from referral_rewards.local.stack import Ports, stack
 from tests.cases.running import Stack
 
 
-@pytest.fixture
-async def running(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stack]:
-    for name in [name for name in os.environ if name.startswith(("REFERRALS_", "TEMPORAL_"))]:
-        monkeypatch.delenv(name)
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    data = tmp_path_factory.mktemp("cases") / "data"
     ports = Ports(*(free_port() for _ in Ports._fields))
     steps = bootstrap.steps(example=True)
-    async with stack(data, ports, bootstrap=steps, sandboxes=True, say=lambda line: None) as (_, info):
-        database = Database.at(info.database_url)
-        yield Stack(data, database, f"http://{HOST}:{ports.sandboxes}")
-        await database.close()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in [name for name in os.environ if name.startswith(("REFERRALS_", "TEMPORAL_"))]:
+            monkeypatch.delenv(name)
+        async with stack(data, ports, bootstrap=steps, sandboxes=True, say=lambda line: None) as (_, info):
+            database = Database.at(info.database_url)
+            yield Stack(data, database, f"http://{HOST}:{ports.sandboxes}")
+            await database.close()

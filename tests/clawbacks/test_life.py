@@ -38,7 +38,7 @@ async def done(life: Installation, referral: str = "r1") -> None:
             states = await sql(life, "SELECT 1 FROM clawback WHERE state IN ('approved', 'reversing', 'unknown')")
             if not states:
                 break
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     await quiet(life, referral)
 
 

@@ -55,7 +55,7 @@ async def returns(life: Installation) -> list[tuple[str, int]]:
     async with asyncio.timeout(90):
         while await sql(life, under_way):
             await life.relay.deliver()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     await quiet(life, "r1")
     rows = await sql(life, "SELECT state, amount_minor FROM payout WHERE returns IS NOT NULL ORDER BY created_at, id")
     return [tuple(row) for row in rows]
@@ -179,7 +179,7 @@ async def test_who_was_barred_since_returns_nothing_and_it_is_cancelled_and_deci
                      keys=life.keys, signer=life.signer)  # fmt: skip
     while (await sql(life, "SELECT state FROM payout WHERE returns IS NOT NULL"))[0].state != "cancelled":
         await life.relay.deliver()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
     await quiet(life, "r1")
     # Nothing of it is on its way any more, and it was taken back whole: the reward is free again.
     assert await sql(life, "SELECT state FROM leg WHERE role = 'referrer'") == [("clawed_back",)]

@@ -18,17 +18,16 @@ import pytest
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.cli import main
 from referral_rewards.config.credentials import Purpose, store, store_defaults
 from referral_rewards.domain.people.authority import Role, Scope
-from referral_rewards.loopback import served
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import users
 from referral_rewards.sources.port import Endpoint
+from tests.apps import at_an_address
 from tests.desk import PEPPER, judged
 
 T = TypeVar("T")
@@ -135,7 +134,7 @@ def _served(database_url: str, data: Path, signer: Signer, sources: dict[str, En
         keys = KeyRing.of([signer.public_entry()])
         await _add_people(database, data)
         parts = Parts(database, Intake(PEPPER), keys, signer, Metrics(), sources=sources, home_url="http://home")
-        async with served(create_app(parts)) as url:
+        async with at_an_address(parts) as url:
             stack = {"api": url, "temporal": "", "web_ui": "", "database_url": database_url}
             (data / "stack.json").write_text(json.dumps(stack))
             found.append(url)

@@ -14,11 +14,12 @@ from referral_rewards.notices.composing import Letter, compose, without_secrets
 from referral_rewards.notices.smtp import Smtp
 from referral_rewards.register.payouts import handovers
 from referral_rewards.sources.http import RegisterSource
-from tests.desk import Desk, desk
+from tests.desk import Desk, desk, furnish
 from tests.money import RECOVERED
 from tests.notices.mailbox import SENDER, mailbox
 from tests.notices.posting import now, postman, sql
 from tests.notices.test_status_page import path, seen
+from tests.snapshots import Snapshots
 from worker.build import rails
 
 CARD = Handed("link", "https://cards.example/r/1?a=b&c=d", "REWARD1")
@@ -26,8 +27,8 @@ CODE = Handed("code", "SPRING-25", "promo_1")
 
 
 @pytest.fixture
-async def open_desk(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as opened:
+async def open_desk(snapshots: Snapshots) -> AsyncIterator[Desk]:
+    async with snapshots.of(furnish) as (url, furniture), desk(url, furniture) as opened:
         yield opened
 
 

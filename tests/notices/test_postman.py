@@ -11,9 +11,10 @@ import pytest
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.notices.smtp import Smtp
 from referral_rewards.register.people import users
-from tests.desk import PROGRAM, Desk, days_ago, desk, event, life_of
+from tests.desk import PROGRAM, Desk, days_ago, desk, event, furnish, life_of
 from tests.notices.mailbox import SENDER, Mailbox, mailbox
 from tests.notices.posting import HOME, brief, now, postman, sql, told
+from tests.snapshots import Snapshots
 from worker.postman import _TRIES_MAX, Postman, pause_after
 
 REFUND = {"kind": "refund", "amount": "10.00"}
@@ -21,8 +22,8 @@ CLOSED_HOURS = 'contact_hours: {start: "00:00", end: "00:00:01"}\n'
 
 
 @pytest.fixture
-async def open_desk(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as opened:
+async def open_desk(snapshots: Snapshots) -> AsyncIterator[Desk]:
+    async with snapshots.of(furnish) as (url, furniture), desk(url, furniture) as opened:
         yield opened
 
 

@@ -10,15 +10,16 @@ import pytest
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
-from tests.desk import Desk, days_ago, desk, event
+from tests.desk import Desk, days_ago, desk, event, furnish
 from tests.notices.posting import sql
+from tests.snapshots import Snapshots
 
 HTML = {"Accept": "text/html"}
 
 
 @pytest.fixture
-async def open_desk(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as opened:
+async def open_desk(snapshots: Snapshots) -> AsyncIterator[Desk]:
+    async with snapshots.of(furnish) as (url, furniture), desk(url, furniture) as opened:
         yield opened
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.domain.payouts.states import PayoutState
@@ -18,6 +17,7 @@ from referral_rewards.local.sandbox.webhooks import Webhooks
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
+from tests.apps import at_an_address
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending
 from tests.workflows.scenes import sql
@@ -51,7 +51,7 @@ async def _listening(sending: Sending, source: str, folder: Path, **how: bool) -
             "tremendous": webhooks.as_tremendous(_SECRET),
             "paypal": webhooks.as_paypal("WH-1", made.key, f"{shown}/CERT-1"),
         }
-        async with served(create_app(parts)) as url:
+        async with at_an_address(parts) as url:
             telling = Webhooks(f"{url}/v1/webhooks/{source}", signing[source], WallClock(), pauses_seconds=(), **how)
             sending.provider.webhooks = telling
             yield telling

@@ -31,8 +31,9 @@ from referral_rewards.register.payouts import instructions
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from referral_rewards.sources.http import RegisterSource
-from tests.desk import PROGRAM, Desk, account, desk
+from tests.desk import PROGRAM, Desk, account, desk_after
 from tests.notices.posting import now, sql
+from tests.snapshots import Snapshots
 from worker.build import rails
 
 _S = PayoutState
@@ -101,14 +102,8 @@ class Manually:
 
 
 @pytest.fixture
-async def manually(database_url: str) -> AsyncIterator[Manually]:
-    async with desk(database_url) as opened:
-        by_hand = PROGRAM.replace("credit: account_credit", "credit: manual")
-        await opened.publish(by_hand.replace("effective_from: 2025-01-01", "effective_from: 2025-01-02"))
-        assert (await opened.tell([account("dexter"), account("c-r1")])).status_code == 202
-        await opened.referral("r1")
-        assert (await opened.decide("r1", "approve")).status_code < 300
-        assert await opened.judge("r1") == "approved"
+async def manually(snapshots: Snapshots) -> AsyncIterator[Manually]:
+    async with desk_after(snapshots, _approved) as opened:
         (row,) = await sql(
             opened,
             "SELECT p.id, p.body FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id"
@@ -116,6 +111,15 @@ async def manually(database_url: str) -> AsyncIterator[Manually]:
         )
         keys = opened.parts.keys
         yield Manually(opened, row.id, Manual(opened.database, keys), PaymentRequest.of(row.body))
+
+
+async def _approved(opened: Desk) -> None:
+    by_hand = PROGRAM.replace("credit: account_credit", "credit: manual")
+    await opened.publish(by_hand.replace("effective_from: 2025-01-01", "effective_from: 2025-01-02"))
+    assert (await opened.tell([account("dexter"), account("c-r1")])).status_code == 202
+    await opened.referral("r1")
+    assert (await opened.decide("r1", "approve")).status_code < 300
+    assert await opened.judge("r1") == "approved"
 
 
 async def test_an_instruction_is_written_when_it_is_exported_and_then_waits(manually: Manually) -> None:

@@ -15,8 +15,9 @@ from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.sources.http import RegisterSource
-from tests.desk import PROGRAM, Desk, account, desk, event
+from tests.desk import PROGRAM, Desk, account, desk_after, event
 from tests.notices.posting import now, sql
+from tests.snapshots import Snapshots
 from worker.build import rails
 
 _TERMS = PROGRAM.replace("credit: account_credit", "credit: manual").replace(
@@ -71,16 +72,19 @@ class Bank:
 
 
 @pytest.fixture
-async def bank(database_url: str) -> AsyncIterator[Bank]:
-    async with desk(database_url) as opened:
-        for name in ("frank", "flora"):
-            await opened.add_user(name, Role.FINANCE)
-        await opened.publish(_TERMS)
-        assert (await opened.tell([account("dexter"), account("c-r1")])).status_code == 202
-        await opened.referral("r1")
-        assert (await opened.decide("r1", "approve")).status_code < 300
-        assert await opened.judge("r1") == "approved"
+async def bank(snapshots: Snapshots) -> AsyncIterator[Bank]:
+    async with desk_after(snapshots, _approved) as opened:
         yield Bank(opened)
+
+
+async def _approved(opened: Desk) -> None:
+    for name in ("frank", "flora"):
+        await opened.add_user(name, Role.FINANCE)
+    await opened.publish(_TERMS)
+    assert (await opened.tell([account("dexter"), account("c-r1")])).status_code == 202
+    await opened.referral("r1")
+    assert (await opened.decide("r1", "approve")).status_code < 300
+    assert await opened.judge("r1") == "approved"
 
 
 async def test_a_refund_before_the_export_stops_it_and_nobody_is_asked(bank: Bank) -> None:

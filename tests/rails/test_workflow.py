@@ -60,7 +60,7 @@ async def wake(sending: Sending, kind: WakeupKind = WakeupKind.PAYOUT_DUE) -> No
 async def stands(sending: Sending, state: PayoutState) -> None:
     async with asyncio.timeout(90):
         while (await sending.row()).state != state:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def _scheduled(handle: WorkflowHandle[Any, Any]) -> Counter[str]:

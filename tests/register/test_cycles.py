@@ -11,10 +11,11 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import Answer, PaymentRequest, body_hash
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.account_credit import AccountCredit
-from tests.desk import account, days_ago, event, life_of, marks
+from tests.desk import Desk, account, days_ago, desk_after, event, life_of, marks
 from tests.desk import desk as open_desk
 from tests.register.cycling import Cycling, in_cycles
 from tests.seeds import partly
+from tests.snapshots import Snapshots
 from tests.workflows.scenes import books
 
 RELEASE, STOP, RESUME = MoneyAct.RELEASE_CYCLE, MoneyAct.STOP_CYCLE, MoneyAct.RESUME_CYCLE
@@ -22,14 +23,16 @@ DUE = {"dexter": 5000, "c-r1": 800, "c-r2": 800}
 
 
 @pytest.fixture
-async def cycling(database_url: str) -> AsyncIterator[Cycling]:
+async def cycling(snapshots: Snapshots) -> AsyncIterator[Cycling]:
     """A desk whose program pays in cycles, with two referrals approved."""
-    async with open_desk(database_url) as desk:
-        await desk.publish(in_cycles())
-        await desk.add_user("finn", Role.FINANCE)
-        cycling = Cycling(desk)
-        await cycling.approved("r1", "r2")
-        yield cycling
+    async with desk_after(snapshots, _two_approved) as desk:
+        yield Cycling(desk)
+
+
+async def _two_approved(desk: Desk) -> None:
+    await desk.publish(in_cycles())
+    await desk.add_user("finn", Role.FINANCE)
+    await Cycling(desk).approved("r1", "r2")
 
 
 PHASES = ("opened", "gathered in part", "frozen", "released", "approved", "sent in part")

@@ -7,24 +7,27 @@ import pytest
 from sqlalchemy import text
 
 from referral_rewards.register import marks as register
-from tests.desk import Desk, days_ago, enrolment, event, marks
-from tests.desk import desk as open_desk
+from tests.desk import Desk, days_ago, desk_after, enrolment, event, marks
+from tests.snapshots import Snapshots
 
 PAYEES = ("dexter", "c-r1")
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
+async def desk(snapshots: Snapshots) -> AsyncIterator[Desk]:
     """A desk where dexter's reward and that of c-r1 were approved, and dexter once bought under another id."""
-    async with open_desk(database_url) as opened:
-        await opened.tell(enrolment())
-        await opened.referral("r1")
-        await opened.decide("r1", "approve")
-        await opened.judge("r1")
-        customer = {"customer": "c-other", "email": "dexter@example.com", "phone": "+14155550199"}
-        bought = {"order": "o-other", "kind": "purchase", "customer": customer, "amount": "9.00", "currency": "USD"}
-        await opened.tell(event("other", "conversion.recorded", days_ago(200), {**bought, "new_customer": False}))
+    async with desk_after(snapshots, _approved) as opened:
         yield opened
+
+
+async def _approved(opened: Desk) -> None:
+    await opened.tell(enrolment())
+    await opened.referral("r1")
+    await opened.decide("r1", "approve")
+    await opened.judge("r1")
+    customer = {"customer": "c-other", "email": "dexter@example.com", "phone": "+14155550199"}
+    bought = {"order": "o-other", "kind": "purchase", "customer": customer, "amount": "9.00", "currency": "USD"}
+    await opened.tell(event("other", "conversion.recorded", days_ago(200), {**bought, "new_customer": False}))
 
 
 async def test_a_payee_is_known_by_enrolments_and_by_purchases_that_share_an_identity_with_one(desk: Desk) -> None:

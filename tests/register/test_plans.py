@@ -41,8 +41,8 @@ from tests.seeds import partly
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAST: Final = Past(size=40_000, now=NOW, big_every=5, crowd_every=10)
-#: As many claims wait for their approvers.
-WAITING: Final = 20_000
+#: As many claims wait for their approvers: more than twice what the counts of all programs may read.
+WAITING: Final = 10_000
 #: What one referral gives rise to reading; and where it leads to much more, the bound that its statements set
 #: themselves (3000 sightings of one address; the newest 500 referrals of a referrer, each with a few facts).
 ROWS_MAX: Final = {"small": 400, "rivals": 400, "ring": 400, "big": 3200, "crowd": 3200}

@@ -23,9 +23,9 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.queue.counts import counts
 from referral_rewards.reporting.queue.entries import page as shown
 from referral_rewards.reporting.queue.filters import Filters
-from tests.desk import Desk, days_ago, event, life_of
-from tests.desk import desk as open_desk
+from tests.desk import Desk, days_ago, desk_after, event, life_of
 from tests.oracle_of_queue import as_kept, by_reading_everything
+from tests.snapshots import Snapshots
 
 #: Those whose return period is over once all is told, and those who can still be waited for.
 LONG_AGO, LATELY = ("a", "b", "c", "d", "e", "f"), ("g", "h", "i")
@@ -33,11 +33,14 @@ NAMES = (*LONG_AGO, *LATELY)
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    async with open_desk(database_url) as opened:
-        await opened.add_user("olga", Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
-        await opened.add_user("otto", Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
+async def desk(snapshots: Snapshots) -> AsyncIterator[Desk]:
+    async with desk_after(snapshots, _with_two_of_all_roles) as opened:
         yield opened
+
+
+async def _with_two_of_all_roles(opened: Desk) -> None:
+    for name in ("olga", "otto"):
+        await opened.add_user(name, Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
 
 
 async def test_the_projection_is_what_reading_everything_comes_to(desk: Desk) -> None:

@@ -16,9 +16,9 @@ from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts import sending
 from referral_rewards.register.queue import projection, upkeep
 from referral_rewards.register.referrals import rows as referrals
-from tests.desk import Desk
-from tests.desk import desk as open_desk
+from tests.desk import Desk, desk_after
 from tests.oracle_of_queue import as_kept, by_reading_everything
+from tests.snapshots import Snapshots
 
 #: What the projection reads that only ever changes together with the referral's row: a fact raises its version, and the
 #: verdict that follows is written; the name of a customer is one of its keys, the steps are its own history.
@@ -30,14 +30,17 @@ _KEPT_ELSEWHERE = {"forgotten_payment"}
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    async with open_desk(database_url) as opened:
-        await opened.add_user("olga", Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
-        await opened.add_user("otto", Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
-        await opened.referral("a")
-        await opened.decide("a", "approve")
-        await opened.judge("a")
+async def desk(snapshots: Snapshots) -> AsyncIterator[Desk]:
+    async with desk_after(snapshots, _approved) as opened:
         yield opened
+
+
+async def _approved(opened: Desk) -> None:
+    for name in ("olga", "otto"):
+        await opened.add_user(name, Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
+    await opened.referral("a")
+    await opened.decide("a", "approve")
+    await opened.judge("a")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +88,7 @@ async def test_what_is_taken_back_leaves_the_queue_alone(desk: Desk) -> None:
         assert kept == []
 
 
-async def test_a_referral_is_held_in_a_transaction_that_keeps_the_queue_or_not_at_all(
-    desk: Desk, database_url: str
-) -> None:
+async def test_a_referral_is_held_in_a_transaction_that_keeps_the_queue_or_not_at_all(database_url: str) -> None:
     another = create_async_engine(database_url)
     try:
         async with another.begin() as connection:

@@ -8,8 +8,9 @@ import pytest
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.programs.terms import Role
-from tests.desk import desk as open_desk
+from tests.desk import Desk, desk_after
 from tests.register.cycling import Cycling, in_cycles
+from tests.snapshots import Snapshots
 from tests.statements import Sent, counted
 
 GATHER_MAX: Final = 19
@@ -24,11 +25,14 @@ AT_REST_MAX: Final = 5
 
 
 @pytest.fixture
-async def cycling(database_url: str) -> AsyncIterator[Cycling]:
-    async with open_desk(database_url) as desk:
-        await desk.publish(in_cycles())
-        await desk.add_user("finn", Role.FINANCE)
+async def cycling(snapshots: Snapshots) -> AsyncIterator[Cycling]:
+    async with desk_after(snapshots, _in_cycles) as desk:
         yield Cycling(desk)
+
+
+async def _in_cycles(desk: Desk) -> None:
+    await desk.publish(in_cycles())
+    await desk.add_user("finn", Role.FINANCE)
 
 
 async def _step(cycling: Cycling, cycle: UUID, limit: int) -> Sent:

@@ -51,7 +51,7 @@ class Keeping:
             while True:
                 if wanted(kept := await kept_mark(self.environment.client, self.name)):
                     return kept
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
 
     async def of(self, register: Sending) -> Mark:
         async with register.life.database.transaction() as connection:
@@ -155,7 +155,7 @@ async def test_the_mark_outlives_the_run_that_keeps_it(keeping: Keeping) -> None
     await asyncio.gather(*(keeping.handle.signal("raise_to", None) for _ in range(200)))
     async with asyncio.timeout(90):
         while (await keeping.handle.describe()).run_id == first:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     assert await kept_mark(keeping.environment.client, keeping.name) == kept
 
 

@@ -83,7 +83,7 @@ async def comes_to(life: Installation, cycle: UUID, *states: str) -> Any:
             row = await cycle_row(life, cycle)
             if not await life.relay.deliver() and row.state in states:
                 return row
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def its_payouts(life: Installation, cycle: UUID) -> dict[str, Any]:

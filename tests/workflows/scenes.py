@@ -154,7 +154,7 @@ async def quiet(life: Installation, referral: str) -> Any:
                 # Once more: what its last step put into the outbox may have come after the look into it.
                 if at_rest and not await life.relay.deliver():
                     return await life.row(referral)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def status_of(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ async def status_of(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
             except RPCError as error:
                 if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}:
                     raise
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def is_open(life: Installation, referral: str) -> bool:

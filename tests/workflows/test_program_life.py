@@ -59,7 +59,7 @@ async def carried_out(life: Installation) -> None:
             [row] = await sql(life, "SELECT due_at FROM program_life")
             if row.due_at is None or row.due_at > datetime.now(UTC):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def waits_for_its_program(life: Installation) -> None:
@@ -70,7 +70,7 @@ async def waits_for_its_program(life: Installation) -> None:
             if rows and all(["is paused" in await _why(life, str(row.id)) for row in rows]):
                 assert {(row.state, row.first_sent_at) for row in rows} == {("approved", None)}
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def _why(life: Installation, payout: str) -> str:

@@ -6,7 +6,7 @@ Their YAML is read strictly: nothing is guessed, and every problem is at its pat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
@@ -116,8 +116,9 @@ class Terms(Section):
         return self.model_dump(mode="json", by_alias=True)
 
 
+@lru_cache(maxsize=16)
 def load_terms(yaml_text: str) -> Terms:
-    """Load terms from YAML text.
+    """Load terms from YAML text. Whoever publishes a text has had it read before, so the last few are kept.
 
     Raises:
         TermsInvalid: with every problem found, each at its path.

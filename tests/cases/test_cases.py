@@ -1,4 +1,4 @@
-"""Cases of payees, from their files through the commands, on a whole stack."""
+"""Cases of payments and payees, from their files through the commands, on a whole stack that they share."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ import pytest
 from tests.cases.running import CASES, Stack, until
 
 _SAYING: Final = ("--reason", "confirmed_with_payee", "--note", "called back")
+_REFUNDED: Final = "46-refund-while-payment-waits"
 
 
 @pytest.mark.slow
@@ -84,3 +85,23 @@ async def test_21_a_payment_that_came_back_goes_to_another_account_once_two_peop
     approvals = await running.sql("SELECT 1 FROM decision WHERE referral_id = 'c21-r1' AND kind = 'approve'")
     assert len(approvals) == 1
     await running.types("decisions", "verify")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_46_a_refund_before_the_instruction_is_exported_stops_it_and_nobody_is_asked(running: Stack) -> None:
+    await running.begins(_REFUNDED, "c46-r1")
+
+    async def waits() -> bool:
+        return [each["state"] for each in await running.payouts("c46-mira")] == ["approved"]
+
+    await until(waits)
+    await running.types("ingest", str(CASES / _REFUNDED / "facts-2.jsonl"), "--wait")
+    # The file holds its heading alone.
+    said = await running.types("payout", "instructions", "--csv", "--as", "fiona")
+    assert "c46" not in said
+    (shown,) = await running.read("list", "--program", "c46")
+    assert (shown["status"], shown["reason"]) == ("denied", "conversion_reversed")
+    assert await running.read("queue", "--program", "c46") == []
+    assert [each["state"] for each in await running.payouts("c46-mira")] == ["cancelled"]
+    assert await running.sql("SELECT 1 FROM clawback_case") == []
