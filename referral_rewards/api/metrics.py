@@ -17,6 +17,11 @@ class Metrics:
         self.outbox = Gauge(
             "referrals_outbox_depth", "Wake-ups that wait to be delivered to workflows.", registry=self._registry
         )
+        self.attributes_missing = Gauge(
+            "referrals_search_attributes_missing",
+            "Search attributes of ours that the Temporal namespace lacks: no referral's workflow can start.",
+            registry=self._registry,
+        )
         self.notices = Gauge(
             "referrals_notices",
             "Messages by where they stand: those under way, and those settled in the last day.",

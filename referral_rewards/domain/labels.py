@@ -83,6 +83,7 @@ _REASON: Final = {
     "denied_by_decision": "denied by decision",
     "referral_unknown": "no invitation or claim received yet",
     "no_terms_in_force": "no terms in force when it began",
+    "not_started": "its workflow has not started yet",
 }
 
 _FLAG: Final = {
