@@ -19,6 +19,7 @@ from referral_rewards.register import outbox
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.outbox import Delivery, WakeupKind
 from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.queue import strays
 from referral_rewards.temporal import (
     clawback_workflow_id,
     cycle_workflow_id,
@@ -235,4 +236,5 @@ def _initial_attributes(delivery: Delivery) -> TypedSearchAttributes:
 async def _sweep(connection: AsyncConnection, now: datetime) -> int:
     await file_intake.release_abandoned(connection, now)
     await queue.date(connection)
+    await strays.clear(connection)
     return await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)

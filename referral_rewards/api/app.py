@@ -34,6 +34,7 @@ from referral_rewards.api.v1 import (
     referrals,
     reports,
     restores,
+    set_aside,
     simulations,
     tokens,
     users,
@@ -75,7 +76,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
+    judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, reconciliations, reports))

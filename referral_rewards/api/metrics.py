@@ -32,6 +32,12 @@ class Metrics:
             "referrals_notices_late", "Messages that should have been told an hour ago.", registry=self._registry
         )
 
+        self.queue = Gauge(
+            "referrals_queue_entries",
+            "What waits for a person, by why, up to 1000 of each; `evidence_conflict` are claims with that flag.",
+            ["exception"],
+            registry=self._registry,
+        )
         self.payouts = Gauge(
             "referrals_payouts",
             "Payouts by where they stand and by rail, without those that are settled or cancelled.",
