@@ -1,7 +1,8 @@
-"""The tables of the approvers' desk: the queue, saved views, and the audit log."""
+"""The tables of the approvers' desk: the queue and what was set aside there, saved views, and the audit log."""
 
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
@@ -73,6 +74,24 @@ class QueueEntry(SQLModel, table=True):
     since: datetime = instant()
     remind_at: datetime | None = instant(nullable=True)  # overdue from this time on
     escalate_at: datetime | None = instant(nullable=True)
+
+
+class SetAside(SQLModel, table=True):
+    """Somebody said that nothing is to be done about an exception of the queue for now. Append-only (by a trigger).
+
+    The note is personal data under this id. ``seen`` is how much was told of it by then: more brings it back.
+    """
+
+    __tablename__ = "set_aside"
+    __table_args__ = (Index("ix_set_aside_entry", "referral_id", "exception", "subject"),)
+
+    id: UUID = Field(primary_key=True)
+    referral_id: str = by_code_point()  # empty if it belongs to none
+    exception: str = by_code_point()
+    subject: str = by_code_point()
+    seen: int
+    username: str = Field(foreign_key="app_user.name")
+    at: datetime = instant()
 
 
 class SavedView(SQLModel, table=True):

@@ -26,6 +26,7 @@ class ReferralRow(SQLModel, table=True):
             "id",
             postgresql_where=text("judged_version < facts_version"),
         ),
+        Index("ix_referral_parked", "program", postgresql_where=text("parked IS NOT NULL")),
         Index(
             "ix_referral_wake_at",
             "wake_at",
@@ -74,6 +75,9 @@ class ReferralRow(SQLModel, table=True):
     closed_version: int | None = None  # the facts_version judged at closing; later facts are late
     late_facts: int = 0
     answered_version: int | None = None  # a person answered what came up to this facts_version
+    doubts: dict[str, Any] | None = document(
+        nullable=True
+    )  # the facts that a person must look into: `domain.referrals.doubts`
     rewarded_at: datetime | None = instant(nullable=True)
     waiting_since: datetime | None = instant(nullable=True)  # since when it waits for approval; None if it does not
     referrer_link: int = 1  # generation of each side's secret link; raising it revokes earlier links

@@ -1,5 +1,8 @@
 """The search attributes of a referral's workflow. The Temporal server must know them before the first start."""
 
+from collections.abc import Collection
+from typing import Final
+
 from temporalio.common import SearchAttributeKey
 
 STATUS = SearchAttributeKey.for_keyword("ReferralStatus")
@@ -20,3 +23,13 @@ TYPE_NAMES = {
     DEADLINE.name: "Datetime",
     REWARD_MINOR.name: "Int",
 }
+
+#: The namespace that the `temporal` command line means if none is named.
+_DEFAULT_NAMESPACE: Final = "default"
+
+
+def to_add(names: Collection[str], namespace: str = _DEFAULT_NAMESPACE) -> str:
+    """Return the command that adds these search attributes to a namespace."""
+    wanted = [f"--name {name} --type {kind}" for name, kind in TYPE_NAMES.items() if name in names]
+    where = [] if namespace == _DEFAULT_NAMESPACE else [f"--namespace {namespace}"]
+    return " ".join(["temporal operator search-attribute create", *wanted, *where])

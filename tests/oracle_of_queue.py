@@ -54,17 +54,28 @@ WITH waiting AS (
     ) AS m ON m.payee = l.beneficiary AND m.rail = l.rail AND m.type = 'payee.method_set'
     WHERE l.state = 'waiting_method'
     UNION ALL
-    SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
-           || ', which no source has confirmed', f.occurred_at
+    SELECT r.id, 'reported', NULL, f.occurred_at
     FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id
-    WHERE f.type = 'conversion.reported'
+    WHERE f.type = 'conversion.reported' AND r.order_id IS NULL
       AND CASE WHEN r.closed_at IS NULL THEN r.status IN ('invited', 'purchased_unclaimed', 'claimed')
-               ELSE r.order_id IS NULL AND rf.version > coalesce(r.answered_version, 0) END
+               ELSE rf.version > coalesce(r.answered_version, 0) END
       AND NOT EXISTS (
-          SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
-          WHERE fk.key = 'order:' || (f.data->>'order'))
+          SELECT 1 FROM referral_fact its JOIN fact told ON told.id = its.fact_id
+          WHERE its.referral_id = r.id AND told.type = 'conversion.recorded'
+            AND told.data->>'order' = f.data->>'order')
+    UNION ALL
+    SELECT r.id, 'closed_in_conflict', NULL, greatest(r.closed_at, f.received_at)
+    FROM referral r CROSS JOIN jsonb_array_elements_text(r.doubts->'closed_in_conflict') AS record(id)
+    JOIN fact f ON f.id::text = record.id JOIN referral_fact rf ON rf.referral_id = r.id AND rf.fact_id = f.id
+    WHERE rf.version > coalesce(r.answered_version, 0)
+    UNION ALL
+    SELECT id, 'unlinked_claim', NULL, began_at FROM referral
+    WHERE status IN ('invited', 'purchased_unclaimed', 'claimed', 'in_return_period')
+      AND referrer IS NULL AND referrer_code IS NOT NULL
+    UNION ALL
+    SELECT id, 'parked', NULL, told_at FROM referral WHERE parked = 'referral_unknown' AND merged_into IS NULL
 )
-SELECT r.id, w.exception, w.about, w.since, r.program, r.status, r.reason, r.referrer,
+SELECT r.id, w.exception, w.about, w.since, coalesce(r.program, ''), coalesce(r.status, ''), r.reason, r.referrer,
        (SELECT min(substr(k.key, 10)) FROM referral_key k
         WHERE k.referral_id = r.id AND k.key LIKE 'customer:%') AS customer,
        c.body->>'recommendation' AS recommendation,
@@ -87,6 +98,18 @@ SELECT '', 'forgotten_payment', NULL, found_at, '', 'waiting', NULL, payee, NULL
 FROM forgotten_payment f
 WHERE assigned_to IS NULL AND disowned_at IS NULL AND NOT EXISTS (
     SELECT 1 FROM payout p WHERE p.rail = f.rail AND p.provider_reference = f.reference AND p.settled_at IS NOT NULL)
+UNION ALL
+SELECT '', 'parked', NULL, min(told_at), program, '', NULL, NULL, NULL, NULL, '{}', '{}', 0, NULL
+FROM referral WHERE parked = 'no_terms_in_force' AND merged_into IS NULL GROUP BY program
+UNION ALL
+SELECT '', 'unlinked_order', NULL, min(o.occurred_at) + interval '1 day', min(e.data->>'program'), '', NULL,
+       CASE WHEN count(DISTINCT e.data->>'referrer') = 1 THEN min(e.data->>'referrer') END, NULL, NULL,
+       '{}', '{}', 0, NULL
+FROM fact_key ok JOIN fact o ON o.id = ok.fact_id AND o.type = 'conversion.recorded'
+JOIN fact_key ek USING (key) JOIN fact e ON e.id = ek.fact_id AND e.type = 'referrer.enrolled'
+WHERE key LIKE 'coupon:%' AND NOT EXISTS (
+    SELECT 1 FROM referral_key rk WHERE rk.key = 'order:' || (o.data->>'order'))
+GROUP BY key
 ORDER BY since, id, exception, about
 """)
 

@@ -11,14 +11,18 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
+from referral_rewards.namespace import LOOK_SECONDS, Namespace
 from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
 from referral_rewards.register.decisions.signing import KeyRing
@@ -34,6 +38,8 @@ from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 
 ROLES = ("referrals", "payouts", "all")
+
+_log = structlog.get_logger("worker")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +73,8 @@ async def run(settings: Settings, role: str) -> int:
     keys = KeyRing.load(settings.verify_keys)
     access = settings.access() if role in ("payouts", "all") else Access()
     client = await connect(settings)
+    namespace = NamespaceWatch(client)
+    await namespace.turn()
     stop, codes = asyncio.Event(), [0]
 
     def stopped(code: int) -> None:
@@ -75,7 +83,7 @@ async def run(settings: Settings, role: str) -> int:
 
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
-    beside: dict[str, Turn] = {}
+    beside: dict[str, Turn] = {"the watch of the namespace": namespace.turn}
     intake = Intake(settings.pepper_bytes(), settings.phone_regions())
     async with AsyncExitStack() as running:
         database = Database.at(settings.database_url, pool_size=10)
@@ -138,6 +146,22 @@ def end(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+class NamespaceWatch:
+    """Says what the namespace lacks, at the start and whenever that changes. What can go on is served meanwhile."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._namespace = Namespace()
+
+    async def turn(self) -> float:
+        """Look once and return the seconds until the next look. No worker ends because it was not told."""
+        try:
+            await self._namespace.look(self._client)
+        except RPCError as error:
+            _log.warning("namespace_not_read", status=error.status.name)
+        return LOOK_SECONDS
 
 
 _AGAIN_SECONDS: Final = 60.0

@@ -19,6 +19,7 @@ from referral_rewards.register import outbox
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.outbox import Delivery, WakeupKind
 from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.queue import strays
 from referral_rewards.temporal import (
     clawback_workflow_id,
     cycle_workflow_id,
@@ -110,16 +111,17 @@ class Relay:
     async def _send_all(self, deliveries: Sequence[Delivery]) -> list[int]:
         slots = asyncio.Semaphore(_AT_ONCE)
 
-        async def send(delivery: Delivery) -> tuple[int, ...]:
+        async def send(delivery: Delivery) -> RPCError | None:
             async with slots:
                 try:
                     await self._deliver(delivery)
                 except RPCError as error:
-                    _log.warning("not_delivered", kind=delivery.kind, target=delivery.target, status=error.status.name)
-                    return ()
-                return delivery.ids
+                    return error
+                return None
 
-        return [each for ids in await asyncio.gather(*map(send, deliveries)) for each in ids]
+        tried = list(zip(deliveries, await asyncio.gather(*map(send, deliveries)), strict=True))
+        _tell_refused([(delivery, error) for delivery, error in tried if error is not None])
+        return [each for delivery, error in tried if error is None for each in delivery.ids]
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Deliver a wake-up. A run that has to be started needs no signal: it begins with what the register holds."""
@@ -202,6 +204,15 @@ class Relay:
                 )
 
 
+def _tell_refused(refused: Sequence[tuple[Delivery, RPCError]]) -> None:
+    """Log once for each reason why wake-ups stay, with the first one: a reason may hold for hundreds."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for delivery, error in refused:
+        reasons.setdefault((error.status.name, error.message), []).append(delivery.target)
+    for (status, why), targets in reasons.items():
+        _log.warning("not_delivered", status=status, why=why, wakeups=len(targets), first=targets[0])
+
+
 _SIGNALS: Final = {
     WakeupKind.FACT: "fact_arrived",
     WakeupKind.DECISION: "decision_recorded",
@@ -225,4 +236,5 @@ def _initial_attributes(delivery: Delivery) -> TypedSearchAttributes:
 async def _sweep(connection: AsyncConnection, now: datetime) -> int:
     await file_intake.release_abandoned(connection, now)
     await queue.date(connection)
+    await strays.clear(connection)
     return await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)

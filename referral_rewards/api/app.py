@@ -34,13 +34,14 @@ from referral_rewards.api.v1 import (
     referrals,
     reports,
     restores,
+    set_aside,
     simulations,
     tokens,
     users,
     webhooks,
 )
 from referral_rewards.api.v1.fields import only_known
-from referral_rewards.api.watching import watch
+from referral_rewards.api.watching import watch, watch_namespace
 
 _ABOUT = """\
 Facts about referrals come in, and people decide on the rewards that follow from them.
@@ -53,12 +54,12 @@ def create_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch(parts.database, parts.temporal)) if parts.temporal is not None else None
+        watching = _watching(parts)
         yield
-        if watching is not None:
-            watching.cancel()
+        for each in watching:
+            each.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await each
         if parts.outside is not None:
             await parts.outside.aclose()
         await parts.database.close()
@@ -75,7 +76,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
+    judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, reconciliations, reports))
@@ -87,6 +88,14 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(room.router)
     desk.install(app)
     return app
+
+
+def _watching(parts: Parts) -> tuple[asyncio.Task[None], ...]:
+    """Begin to watch what Temporal keeps, if a server is named."""
+    if (connect := parts.temporal) is None:
+        return ()
+    watches = (watch(parts.database, connect), watch_namespace(parts.namespace, connect))
+    return tuple(asyncio.create_task(each) for each in watches)
 
 
 class _Secured(FastAPI):

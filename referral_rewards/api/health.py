@@ -10,9 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
+from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.domain.errors import NamespaceIncomplete
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.reporting.gauges import gauges
+from referral_rewards.reporting.queue.counts import counts
 
 router = APIRouter(tags=["operation"])
 
@@ -31,9 +35,14 @@ async def healthz() -> Health:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it do its work?")
-async def readyz(connection: Reading) -> Health:
-    """503 while the database can't be reached or lacks our schema."""
+async def readyz(parts: Its, connection: Reading) -> Health:
+    """503 while the database can't be reached or lacks our schema, or Temporal lacks a search attribute of ours.
+
+    Facts and decisions are taken meanwhile: nothing is lost, but no referral goes on.
+    """
     await connection.execute(_USABLE)
+    if (problem := parts.namespace.problem) is not None:
+        raise NamespaceIncomplete(problem)
     return Health()
 
 
@@ -45,7 +54,9 @@ async def readyz(connection: Reading) -> Health:
 )
 async def metrics(parts: Its, connection: Reading) -> Response:
     parts.metrics.outbox.set((await connection.execute(_OUTBOX)).scalar_one())
+    parts.metrics.attributes_missing.set(len(parts.namespace.missing))
     await _count_notices(parts, connection)
+    await _count_queue(parts, connection)
     await _count_money(parts, connection)
     return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
@@ -55,6 +66,14 @@ async def _count_notices(parts: Parts, connection: AsyncConnection) -> None:
     for state in NoticeState:
         parts.metrics.notices.labels(state.value).set(counted.get(state, 0))
     parts.metrics.notices_late.set((await connection.execute(_NOTICES_LATE)).scalar_one())
+
+
+async def _count_queue(parts: Parts, connection: AsyncConnection) -> None:
+    counted = await counts(connection, datetime.now(UTC))
+    for each in Waits:
+        found = counted.exceptions.get(each)
+        parts.metrics.queue.labels(each.value).set(found.count if found else 0)
+    parts.metrics.queue.labels(Flag.EVIDENCE_CONFLICT.value).set(counted.conflicts.count)
 
 
 async def _count_money(parts: Parts, connection: AsyncConnection) -> None:

@@ -17,6 +17,11 @@ class Metrics:
         self.outbox = Gauge(
             "referrals_outbox_depth", "Wake-ups that wait to be delivered to workflows.", registry=self._registry
         )
+        self.attributes_missing = Gauge(
+            "referrals_search_attributes_missing",
+            "Search attributes of ours that the Temporal namespace lacks: no referral's workflow can start.",
+            registry=self._registry,
+        )
         self.notices = Gauge(
             "referrals_notices",
             "Messages by where they stand: those under way, and those settled in the last day.",
@@ -27,6 +32,12 @@ class Metrics:
             "referrals_notices_late", "Messages that should have been told an hour ago.", registry=self._registry
         )
 
+        self.queue = Gauge(
+            "referrals_queue_entries",
+            "What waits for a person, by why, up to 1000 of each; `evidence_conflict` are claims with that flag.",
+            ["exception"],
+            registry=self._registry,
+        )
         self.payouts = Gauge(
             "referrals_payouts",
             "Payouts by where they stand and by rail, without those that are settled or cancelled.",

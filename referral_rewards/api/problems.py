@@ -19,6 +19,7 @@ from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
     DecisionRefused,
+    NamespaceIncomplete,
     NotAllowed,
     NotFound,
     NotSignedIn,
@@ -43,6 +44,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     OutsideSilent: HTTPStatus.SERVICE_UNAVAILABLE,
+    NamespaceIncomplete: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

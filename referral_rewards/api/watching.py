@@ -1,4 +1,4 @@
-"""Watches the register's mark from the API: a register that was restored is found even while no worker runs."""
+"""Watches from the API, even while no worker runs: the register's mark, which tells a restore, and the namespace."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from models.session import UNREACHABLE, Database
+from referral_rewards.namespace import LOOK_SECONDS, Namespace
 from referral_rewards.register.reconciliations import after_restore
 from referral_rewards.register.restores import halting
 from referral_rewards.temporal import REGISTER_MARK, kept_mark
@@ -32,6 +33,20 @@ async def watch(database: Database, connect: Callable[[], Awaitable[Client]]) ->
         except (RuntimeError, RPCError, *UNREACHABLE) as error:
             _log.warning("mark_not_read", why=type(error).__name__)
         await asyncio.sleep(_EVERY_SECONDS)
+
+
+async def watch_namespace(
+    namespace: Namespace, connect: Callable[[], Awaitable[Client]], *, every_seconds: float = LOOK_SECONDS
+) -> None:
+    """Look at what the namespace lacks until cancelled. While Temporal does not answer, what was found last stands."""
+    client: Client | None = None
+    while True:
+        try:
+            client = client or await connect()
+            await namespace.look(client)
+        except (RuntimeError, RPCError) as error:
+            _log.warning("namespace_not_read", why=type(error).__name__)
+        await asyncio.sleep(every_seconds)
 
 
 async def look(database: Database, client: Client, name: str = REGISTER_MARK) -> bool:

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, people_needed
+from referral_rewards.cli.console import AsJson, Data, people_needed, say
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.waiting import Sort, Waits
+from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import age as age_of
 from referral_rewards.domain.labels import label, labels
 from referral_rewards.domain.money import display
@@ -76,6 +78,41 @@ def queue_(
         write_list(_columns(datetime.now(UTC)), found, form)
 
 
+def set_aside(
+    exception: Annotated[Waits, typer.Argument(metavar="KIND", help="Why it waits: parked, unlinked_claim, …")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The referral, or what `queue` shows in its place.")],
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why nothing is to be done about it.")],
+    subject: Annotated[
+        str, typer.Option("--subject", metavar="ID", help="Of several reports on one referral, the fact.")
+    ] = "",
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Set aside, with a note, what waits in the queue and no decision ends. More that is told of it brings it back."""
+    with api_of(data, user, Purpose.DECIDE) as api:
+        found = [
+            each
+            for each in api.all("/v1/claims", "claims", _OPTIONS, limit=_PAGE, exception=exception)
+            if name in (each["referral"], None if each["referral"] else each["subject"])
+            and subject in ("", each["subject"])
+        ]
+        if len(found) != 1:
+            raise RequestInvalid(_WHICH[bool(found)].format(exception=exception, name=name), "NAME")
+        (entry,) = found
+        key = {part: entry[part] for part in ("exception", "referral", "subject", "seen")}
+        if entry["seen"] is None:
+            raise RequestInvalid("a decision ends it; it can't be set aside", "KIND")
+        api.post("/v1/queue/set-aside", {**key, "note": note}, {"note": "--note"})
+    say(f"{label('waits', exception)} {name}: set aside")
+
+
+_PAGE: Final = 500
+_WHICH: Final = {
+    False: "nothing of the kind {exception} waits under {name}; `referrals queue` lists what waits",
+    True: "several of the kind {exception} wait under {name}; name one with --subject, as `queue --json` shows them",
+}
+
+
 def _columns(now: datetime) -> tuple[Column, ...]:
     return (
         Column("referral", lambda each: each["referral"] or f"{_OF_NO_REFERRAL[each['exception']]} {each['subject']}"),
@@ -103,6 +140,8 @@ _OF_NO_REFERRAL: Final = {
     Waits.RAIL_HALTED: "rail",
     Waits.RAIL_SHUT: "rail",
     Waits.FORGOTTEN_PAYMENT: "payment",
+    Waits.PARKED: "program",
+    Waits.UNLINKED_ORDER: "code",
 }
 #: What the API's filters are called here.
 _OPTIONS: Final = {**{name: f"--{name.replace('_', '-')}" for name in _FILTERS}, "q": "--search"}

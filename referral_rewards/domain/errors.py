@@ -20,6 +20,7 @@ ReferralRewardsError
 ├── NotSignedIn                  no valid credential: HTTP 401; to a command, bad input: exit code 2
 │   └── NotGenuine               a webhook without a valid, recent signature of its provider
 ├── OutsideSilent                an outside service must answer first, and does not: exit code 1, HTTP 503
+├── NamespaceIncomplete          Temporal lacks what our workflows need to start: HTTP 503
 └── TooManyAttempts              too many failed sign-ins: exit code 1, HTTP 429
     └── TooManyMessages          too many messages through one status link
 """
@@ -154,6 +155,10 @@ class NotGenuine(NotSignedIn):
 
 class OutsideSilent(ReferralRewardsError):
     """An outside service does not answer now; a retry may succeed."""
+
+
+class NamespaceIncomplete(ReferralRewardsError):
+    """The Temporal namespace lacks a search attribute; the message names it and the command that adds it."""
 
 
 class TooManyAttempts(ReferralRewardsError):

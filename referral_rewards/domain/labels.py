@@ -83,6 +83,7 @@ _REASON: Final = {
     "denied_by_decision": "denied by decision",
     "referral_unknown": "no invitation or claim received yet",
     "no_terms_in_force": "no terms in force when it began",
+    "not_started": "its workflow has not started yet",
 }
 
 _FLAG: Final = {
@@ -443,6 +444,7 @@ _AUDIT: Final = {
     "cycle.opened": "payout cycle opened",
     "decision.recorded": "decision recorded",
     "decision.refused": "decision refused",
+    "exception.set_aside": "exception set aside",
     "instruction.exported": "payment instruction exported",
     "payee.seen": "payee seen in clear",
     "program.published": "program version published",
@@ -470,6 +472,8 @@ _AUDIT: Final = {
 
 #: Why something was refused, as the audit log says it.
 _RULE: Final = {
+    "more_was_told": "more was told since",
+    "needs_decision": "a decision ends it",
     "already_approved": "already approved",
     "already_denied": "already denied",
     "already_held": "already on hold",
@@ -787,6 +791,10 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "rail_shut": "rail that does not let us in",
             "forgotten_payment": "forgotten payment",
             "reported": "reported purchase",
+            "closed_in_conflict": "closed, records differ",
+            "parked": "parked facts",
+            "unlinked_claim": "claim without a referrer",
+            "unlinked_order": "order without a referral",
         },
     }
 )

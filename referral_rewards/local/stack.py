@@ -41,7 +41,7 @@ from referral_rewards.local.embedded import (
     servers,
 )
 from referral_rewards.local.supervisor import LOCK, Say, Supervisor, data_lock, end_recorded
-from referral_rewards.search_attributes import TYPE_NAMES
+from referral_rewards.search_attributes import TYPE_NAMES, to_add
 
 __all__ = ["PORT_BASE", "Bootstrap", "Ports", "postgres", "servers", "stack", "up"]
 
@@ -146,10 +146,9 @@ async def _start(
         needs_sandboxes=sandboxes,
     )
     if "target_host" in outside_temporal and not await knows_search_attributes(outside_temporal):
-        wanted = " ".join(f"--name {name} --type {kind}" for name, kind in TYPE_NAMES.items())
         raise LocalStackError(
             f"Temporal at {outside_temporal['target_host']} does not answer, or lacks our search attributes; "
-            f"temporal operator search-attribute create {wanted}"
+            f"{to_add(TYPE_NAMES)}"
         )
     # The schema's code takes a second to import, so import it while the servers start.
     migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))

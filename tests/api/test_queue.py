@@ -121,6 +121,7 @@ async def test_the_counts_are_of_everything_and_stop_at_a_thousand(full: Desk) -
     assert counts == {
         "all": {"count": 4, "at_least": False},
         "overdue": {"count": 2, "at_least": False},
+        "conflicts": {"count": 0, "at_least": False},
         "exceptions": {"approval": three, "appeal": one},
         "programs": {"acme-friends": {"count": 4, "at_least": False}},
     }

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 from tests.architecture.said_once import modules, texts
 
-PROJECTIONS = {"referral_rewards/register/queue/projection.py", "referral_rewards/register/queue/rails.py"}
+PROJECTIONS = {
+    "referral_rewards/register/queue/projection.py",
+    "referral_rewards/register/queue/rails.py",
+    "referral_rewards/register/queue/strays.py",
+}
 UPKEEP = "referral_rewards/register/queue/upkeep.py"
 _WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+queue_entry\b", re.IGNORECASE)
 

@@ -34,9 +34,9 @@ async def test_every_page_serves_everybody(furnished: Office) -> None:
         problems = [
             *(f"asks {each['name']}" for each in loaded if not each["name"].startswith(furnished.url)),
             *_heavy(sum(each["bytes"] for each in loaded)),
-            *await _inaccessible(page, "light"),
-            *await _inaccessible(page, "dark", runOnly=["color-contrast"]),
-            *await _wide(page),
+            *await inaccessible(page, "light"),
+            *await inaccessible(page, "dark", runOnly=["color-contrast"]),
+            *await wide(page),
         ]
         if problems:
             found[path] = problems
@@ -78,9 +78,9 @@ CYCLE: Final = 'timing: {cycle: monthly, day: 28, minimum: "500.00"}'
 
 async def _problems(page: Page) -> list[str]:
     return [
-        *await _inaccessible(page, "light"),
-        *await _inaccessible(page, "dark", runOnly=["color-contrast"]),
-        *await _wide(page),
+        *await inaccessible(page, "light"),
+        *await inaccessible(page, "dark", runOnly=["color-contrast"]),
+        *await wide(page),
     ]
 
 
@@ -136,7 +136,7 @@ def _heavy(weight: int) -> list[str]:
     return [f"weighs {weight} bytes"] if weight > PAGE_BYTES_MAX else []
 
 
-async def _inaccessible(page: Page, scheme: Literal["light", "dark"], **options: Any) -> list[str]:
+async def inaccessible(page: Page, scheme: Literal["light", "dark"], **options: Any) -> list[str]:
     """What an accessibility checker finds in that scheme."""
     await page.emulate_media(color_scheme=scheme)
     # Half a megabyte of script: an open page is given it once.
@@ -146,7 +146,7 @@ async def _inaccessible(page: Page, scheme: Literal["light", "dark"], **options:
     return [f"{scheme}: {_told(violation)}" for violation in results["violations"]]
 
 
-async def _wide(page: Page) -> list[str]:
+async def wide(page: Page) -> list[str]:
     """Whether it is wider than a phone is."""
     before = page.viewport_size
     await page.set_viewport_size({"width": 360, "height": 740})

@@ -70,6 +70,7 @@ ROW: Final = Referral(
     closed_version=None,
     late_facts=0,
     answered_version=None,
+    doubts=None,
     rewarded_at=None,
     waiting_since=NOW - HOUR,
     referrer_link=0,

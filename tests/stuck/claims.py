@@ -130,7 +130,7 @@ def _requested(order: str) -> Bring:
         about = {"program": "acme-friends", "referrer": "dexter", "referee": who, "order": order, "note": "mine"}
         bought = event("bought", "conversion.recorded", days_ago(40), _order("o-r1", who))
         await _tell(desk, bought, event("asked", "reward.requested", days_ago(30), about))
-        await _judge_all(desk)
+        await judge_all(desk)
 
     return bring
 
@@ -146,7 +146,7 @@ async def _exhausted(desk: Desk) -> None:
     await desk.judge("r2")
 
 
-async def _judge_all(desk: Desk) -> None:
+async def judge_all(desk: Desk) -> None:
     """Judges every referral that there is, those too whose ids we did not choose."""
     async with desk.database.transaction() as connection:
         names = (await connection.execute(text("SELECT id FROM referral ORDER BY id"))).scalars().all()
@@ -169,7 +169,7 @@ async def _unknown_referrer(desk: Desk) -> None:
     facts[0]["data"] |= {"program": "acme-friends", "referrer_code": "NOBODYS", "channel": "link"}
     del facts[0]["data"]["referral"]
     await _tell(desk, *facts)
-    await _judge_all(desk)
+    await judge_all(desk)
 
 
 async def _linked(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.restores.forgotten import PaymentState
+from tests.stuck.loose_ends import LOOSE_ENDS
 from tests.stuck.money import CASES, CYCLES, LEGS, PAYOUTS, Row
 from tests.stuck.rails import ROWS as RAILS
 from tests.stuck.rails import RailState
@@ -26,6 +27,19 @@ _SUBJECTS: Final = {
 
 def test_the_guide_names_each_state_and_what_can_be_done_there() -> None:
     assert table() in GUIDE.read_text()
+
+
+def test_the_guide_names_what_no_rule_settles_and_each_act_that_ends_it() -> None:
+    assert loose_ends() in GUIDE.read_text()
+
+
+def loose_ends() -> str:
+    """The guide's other table: what no rule can settle."""
+    rows = [
+        f"| {end.what} | {end.why} | {label('waits', end.waits)} | {listed(list(end.acts), 'or')} |"
+        for end in LOOSE_ENDS
+    ]
+    return "\n".join(["| what | why it waits | in the queue as | what ends it |", "|---|---|---|---|", *rows])
 
 
 def table() -> str:

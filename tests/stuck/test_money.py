@@ -14,6 +14,7 @@ from referral_rewards.domain.payouts.states import LegState, PayoutState
 from tests.desk import Desk
 from tests.snapshots import Snapshots
 from tests.stuck.claims import furnished
+from tests.stuck.loose_ends import LOOSE_ENDS
 from tests.stuck.money import CASES, CYCLES, LEGS, PAYOUTS, Row, approved, at
 from tests.stuck.rails import ROWS as RAILS
 from tests.stuck.stage import Copies, stage
@@ -53,7 +54,7 @@ def test_the_walk_knows_every_state(states: type[StrEnum]) -> None:
 
 
 def test_the_walk_knows_every_exception() -> None:
-    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.APPEAL, Waits.REPORTED}
+    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.APPEAL, *(end.waits for end in LOOSE_ENDS)}
     assert {row.waits for row in (*ROWS, *LEGS, *RAILS) if row.waits is not None} | of_referrals == set(Waits)
 
 

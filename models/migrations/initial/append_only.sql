@@ -16,7 +16,7 @@ BEGIN
         'decision', 'decision_effect',
         'payout_step',
         'ledger_transaction', 'posting',
-        'audit_event',
+        'audit_event', 'set_aside',
         'register_restore'
     ] LOOP
         EXECUTE format(

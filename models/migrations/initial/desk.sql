@@ -60,6 +60,18 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Somebody said that nothing is to be done about an exception for now.
+CREATE TABLE set_aside (
+    id UUID PRIMARY KEY,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    exception VARCHAR COLLATE "C" NOT NULL,
+    subject VARCHAR COLLATE "C" NOT NULL,
+    seen INTEGER NOT NULL,
+    username VARCHAR NOT NULL REFERENCES app_user,
+    at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_set_aside_entry ON set_aside (referral_id, exception, subject);
+
 -- A queue search that a user saved under a name.
 CREATE TABLE saved_view (
     username VARCHAR REFERENCES app_user,

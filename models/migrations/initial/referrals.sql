@@ -38,6 +38,7 @@ CREATE TABLE referral (
     closed_version INTEGER,
     late_facts INTEGER NOT NULL,
     answered_version INTEGER,
+    doubts JSONB,
     rewarded_at TIMESTAMPTZ,
     moved_to VARCHAR,
     acts JSONB,
@@ -51,6 +52,7 @@ CREATE INDEX ix_referral_status ON referral (status);
 CREATE INDEX ix_referral_order ON referral (order_id);
 CREATE INDEX ix_referral_lagging ON referral (id) WHERE judged_version < facts_version;
 CREATE INDEX ix_referral_late_facts ON referral (id) WHERE late_facts > 0;
+CREATE INDEX ix_referral_parked ON referral (program) WHERE parked IS NOT NULL;
 CREATE INDEX ix_referral_wake_at ON referral (wake_at) WHERE wake_at IS NOT NULL;
 
 -- One status change of a referral.

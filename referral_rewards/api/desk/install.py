@@ -28,6 +28,7 @@ from referral_rewards.api.desk import (
     reconciliations,
     redirects,
     referrals,
+    set_aside,
     signing_in,
     status,
 )
@@ -39,6 +40,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     signing_in,
     openid,
     queue,
+    set_aside,
     bulk,
     claims,
     referrals,

@@ -15,9 +15,11 @@ from referral_rewards.api.desk.pages import Counted, page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.findings import Recommendation
+from referral_rewards.domain.decisions.setting_aside import MAY_SET_ASIDE
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.restores.reopening import rail_id
 from referral_rewards.register.queue import saved_views
@@ -63,6 +65,10 @@ EXCEPTIONS: Final = {
     Waits.RAIL_SHUT: "Rails that do not let us in",
     Waits.FORGOTTEN_PAYMENT: "Forgotten payments",
     Waits.REPORTED: "Reported purchases",
+    Waits.CLOSED_IN_CONFLICT: "Closed, records differ",
+    Waits.PARKED: "Parked facts",
+    Waits.UNLINKED_CLAIM: "Claims without a referrer",
+    Waits.UNLINKED_ORDER: "Orders without a referral",
 }
 ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
 
@@ -105,6 +111,7 @@ async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
         "found": found,
         "filters": asked,
         "counts": counted,
+        "may_set_aside": bool(visit.user.roles & MAY_SET_ASIDE) and Scope.CLAIMS_DECIDE in visit.user.scopes,
         "id_of_rail": rail_id,
         "now": now,
         "views": kept,

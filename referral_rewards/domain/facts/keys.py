@@ -26,6 +26,7 @@ SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)
 #: spread over this many locks, which are taken in ascending order.
 LOCKS: Final = 64
 
+COUPON: Final = "coupon:"
 #: What a claim or a purchase leaves behind: a network address, a device, a payment instrument.
 TRACE_KINDS: Final = ("ip", "device", "fingerprint")
 #: What a referral hears of its referee by. No fact is filed under an alias: it tells which referrals certainly mean one
@@ -78,6 +79,14 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
 def code_key(program: str, code: str) -> str:
     """Return the key under which enrolments with a code are filed, in whatever way it is spelled."""
     return f"code:{program}/{identity.folded_code(code)}"
+
+
+def coupon_key(code: str) -> str:
+    """Return the key under which orders with a coupon and enrolments with a code meet, in whatever program.
+
+    No referral listens to it: a coupon shows where a claim may be missing, and links nothing.
+    """
+    return f"{COUPON}{identity.folded_code(code)}"
 
 
 def enrolment_trace(mark: str) -> str:
@@ -180,6 +189,8 @@ def _request(event: Event, marks: frozenset[str]) -> Filing:
 
 def _conversion(event: Event, marks: frozenset[str]) -> Filing:
     keys = {f"order:{event.public['order']}", *identity.of_kinds(marks, identity.IDENTITY_KINDS)}
+    if coupon := event.public.get("coupon"):
+        keys.add(coupon_key(coupon))
     return Filing(frozenset(keys), None, _NOTHING, identity.of_kinds(marks, TRACE_KINDS))
 
 
@@ -187,7 +198,7 @@ def _standing(event: Event, marks: frozenset[str]) -> Filing:
     public = event.public
     keys = [f"referrer:{public['program']}/{public['referrer']}"]
     if code := public.get("code"):
-        keys.append(code_key(public["program"], code))
+        keys += [code_key(public["program"], code), coupon_key(code)]
     traces = map(enrolment_trace, identity.of_kinds(marks, ENROLMENT_KINDS))
     return Filing(frozenset(keys), None, _NOTHING, frozenset(traces))
 

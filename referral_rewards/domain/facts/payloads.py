@@ -130,6 +130,10 @@ def _unless_personal(value: str | None) -> str | None:
     return value if value is not None and ids.id_problem(value) is None else None
 
 
+def _unless_no_code(value: object) -> object:
+    return value if isinstance(value, str) and identity.code_problem(value) is None else None
+
+
 Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
 #: A referrer's code, compared by `identity.folded_code`.
 Code = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_typed_by_people)]
@@ -140,6 +144,8 @@ Day = Annotated[str, StringConstraints(strict=True), AfterValidator(_day)]
 Percent = Annotated[str, StringConstraints(strict=True), AfterValidator(_percent)]
 #: Free text where a code is usual. Text that could be personal stays with the personal data.
 Word = Annotated[str | None, AfterValidator(_unless_personal)]
+#: What was typed at the checkout. Whatever could be no referrer's code stays with the personal data.
+Coupon = Annotated[str | None, BeforeValidator(_unless_no_code)]
 #: Systems write it with letters of either case.
 Outcome = Annotated[DisputeOutcome, BeforeValidator(_without_case)]
 #: One of `ReversalKind`, or another word: what was taken back counts, whatever it is called.
@@ -204,6 +210,7 @@ class Recorded(Part):
     amount: Amount | None = None
     currency: Currency | None = None
     new_customer: bool | None = None
+    coupon: Coupon = None
 
 
 class Reported(Part):

@@ -44,6 +44,7 @@ from referral_rewards.domain.judging.verdict import (
 from referral_rewards.domain.referrals.case import Case, next_ahead
 from referral_rewards.domain.referrals.closing import late_facts
 from referral_rewards.domain.referrals.course import Step, next_step
+from referral_rewards.domain.referrals.doubts import doubts
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
 
@@ -53,8 +54,7 @@ _S: Final = ReferralStatus
 def decide(file: CaseFile) -> Verdict | IsApproved | LookUp:
     """Return the verdict on a referral, once what people decided about it as a whole is carried out (`acts`)."""
     if file.row.closed_at is not None:
-        upheld_at = upheld(file.row, [each for each in file.decisions if each.user not in file.barred])
-        return StaysClosed(late_facts(file.row, file.now, file.past, upheld_at, file.former), upheld_at)
+        return _stays_closed(file)
     if (case := file.case) is None:
         begins_at = next_ahead(file.past.facts, file.now)
         return SetAside() if begins_at is None else AwaitsBeginning(begins_at)
@@ -79,6 +79,15 @@ def assembled(file: CaseFile, new: Assembled) -> OnCase | IsApproved:
     if new.claim.denial is not None and file.row.round == 1:
         return closes(file, _S.DENIED, new.claim.denial, its=its)
     return _by_decision(file, new.claim, its)
+
+
+def _stays_closed(file: CaseFile) -> StaysClosed:
+    row = file.row
+    upheld_at = upheld(row, [each for each in file.decisions if each.user not in file.barred])
+    late = late_facts(row, file.now, file.past, upheld_at, file.former)
+    assert row.status is not None
+    left = None if file.case is None else doubts(file.case, row.status, row.reason, row.order_id)
+    return StaysClosed(late, upheld_at, left)
 
 
 def _step(file: CaseFile, case: Case) -> Step:

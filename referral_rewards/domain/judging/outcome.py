@@ -9,6 +9,7 @@ from referral_rewards.domain.judging.verdict import Filed
 from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.closing import late_at_closing
 from referral_rewards.domain.referrals.course import Standing
+from referral_rewards.domain.referrals.doubts import doubts
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
 
@@ -45,19 +46,22 @@ def judged(
         conversion_at=q.occurred_at if q else None,
         net_minor=q.net_minor if q else None,
         currency=q.currency if q else None,
+        doubts=doubts(case, status, None, q.order if q else None),
     )
 
 
 def closed(case: Case, status: ReferralStatus, reason: Reason | None) -> Referral:
     """Return the row of a referral that closes without a reward. Only the decision to reopen it changes anything."""
+    row = judged(case, status)
     return replace(
-        judged(case, status),
+        row,
         reason=reason.value if reason else None,
         deadline=None,
         wake_at=None,
         closed_at=case.now,
         closed_version=case.row.facts_version,
         late_facts=late_at_closing(case),
+        doubts=doubts(case, status, reason, row.order_id),
     )
 
 

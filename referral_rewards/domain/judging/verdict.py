@@ -11,6 +11,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.reserving import Reservation
 from referral_rewards.domain.decisions.waiting import Patience
 from referral_rewards.domain.payouts.destinations import Whereabouts
+from referral_rewards.domain.referrals.doubts import Doubts
 from referral_rewards.domain.referrals.inquiries import Moment, Question
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus, Side
 
@@ -93,10 +94,11 @@ class AwaitsBeginning:
 @dataclass(frozen=True, slots=True)
 class StaysClosed:
     """It is closed, and this many facts came too late and matter. What came until the facts version ``upheld_at`` was
-    answered by a person; None if nothing was."""
+    answered by a person; None if nothing was. ``doubts`` are the facts that a person must look into."""
 
     late_facts: int
     upheld_at: int | None = None
+    doubts: Doubts | None = None
 
 
 @dataclass(frozen=True, slots=True)

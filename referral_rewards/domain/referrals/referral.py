@@ -1,6 +1,6 @@
 """A referral as its row has it, and the facts that are linked to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,7 @@ class Referral:
     closed_version: int | None
     late_facts: int
     answered_version: int | None
+    doubts: Mapping[str, Sequence[str]] | None
     rewarded_at: datetime | None
     waiting_since: datetime | None
     referrer_link: int

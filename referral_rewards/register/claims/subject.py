@@ -169,7 +169,8 @@ SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body,
                      WHERE c.id = :claim)) AS rewarded_by,
        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
        EXISTS (SELECT 1 FROM queue_entry WHERE referral_id = :referral
-               AND exception IN ('{Waits.LATE_FACT}', '{Waits.APPEAL}', '{Waits.REPORTED}')) AS unanswered
+               AND exception IN ('{Waits.LATE_FACT}', '{Waits.APPEAL}', '{Waits.REPORTED}',
+                                 '{Waits.CLOSED_IN_CONFLICT}')) AS unanswered
 """,  # noqa: S608 (a query of ours)
     freed=FREED,
 )

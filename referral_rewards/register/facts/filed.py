@@ -3,13 +3,13 @@
 It is computed from the facts alone, in any thread, before the transaction that stores them begins.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
-from referral_rewards.domain.facts.keys import Beginning, Filing, first_beginnings
+from referral_rewards.domain.facts.keys import COUPON, Beginning, Filing, first_beginnings
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.register.locks import array, dump
 
@@ -38,7 +38,8 @@ class Filed:
 
     ``facts`` pairs each key with a fact that is filed under it, ``heard`` with a referral that listens to it from now
     on, and ``bought`` a buyer's mark with the key of the order. ``beginnings`` is a JSON array of the referrals that
-    ``begun`` names.
+    ``begun`` names. ``coupons`` pairs the key of a coupon with an order that has it; ``codes_of_coupons`` are such keys
+    of the enrolments among the facts.
     """
 
     facts: Pairs
@@ -51,12 +52,16 @@ class Filed:
     orders: frozenset[str]
     payees_with_form: frozenset[str]
     methods: tuple[str, ...]
+    coupons: Pairs
+    has_coupons: bool
+    codes_of_coupons: frozenset[str]
 
     @classmethod
     def of(cls, facts: Sequence[FiledFact]) -> "Filed":
         """Gather what these facts say."""
         beginnings = first_beginnings(filing.beginning for _, filing in facts)
         bought = [fact for fact in facts if fact[0].type is FactType.CONVERSION_RECORDED]
+        coupons = list(_coupons(bought))
         return cls(
             facts=Pairs.of([(key, event.id) for event, filing in facts for key in filing.keys]),
             begun=frozenset([each.referral for each in beginnings]),
@@ -67,6 +72,11 @@ class Filed:
             bought=Pairs.of(_bought(bought)),
             orders=frozenset([event.public["order"] for event, _ in bought]),
             methods=tuple([event.id for event, _ in facts if event.type in _METHODS]),
+            coupons=Pairs.of(coupons),
+            has_coupons=bool(coupons),
+            codes_of_coupons=frozenset(
+                [key for key, _ in _coupons(fact for fact in facts if fact[0].type is FactType.REFERRER_ENROLLED)]
+            ),
             payees_with_form=frozenset(
                 [event.public["payee"] for event, _ in facts if event.type is FactType.TAX_FORM_FILED]
             ),
@@ -91,6 +101,10 @@ def _bought(purchases: Sequence[FiledFact]) -> list[tuple[str, str]]:
         for event, filing in purchases
         for mark in of_kinds(filing.keys, IDENTITY_KINDS)
     ]
+
+
+def _coupons(facts: Iterable[FiledFact]) -> Iterator[tuple[str, str]]:
+    return ((key, event.id) for event, filing in facts for key in filing.keys if key.startswith(COUPON))
 
 
 def _columns(beginning: Beginning) -> dict[str, str | int | None]:

@@ -18,15 +18,13 @@ from referral_rewards.register import outbox
 from referral_rewards.register.facts.filed import Filed, Pairs
 from referral_rewards.register.locks import array
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.queue import strays
 
 
 async def link(connection: AsyncConnection, filed: Filed, batch: UUID | None) -> None:
     """Link new facts to the referrals that listen, raise their ``facts_version`` and wake them."""
     begun = await _begin(connection, filed)
     begun |= await _listen(connection, filed, begun)
-    if filed.orders:
-        await queue.confirmed(connection, filed.orders)
     meant = await _requests_meant(connection, begun)
     if meant:
         await _merge(connection, meant)
@@ -42,6 +40,8 @@ async def link(connection: AsyncConnection, filed: Filed, batch: UUID | None) ->
             "batch": batch,
         },
     )
+    if filed.has_coupons or filed.codes_of_coupons:
+        await strays.keep_orders(connection, filed.coupons.left, filed.coupons.right, array(filed.codes_of_coupons))
 
 
 async def _begin(connection: AsyncConnection, filed: Filed) -> set[str]:
@@ -249,9 +249,9 @@ WITH found AS (
         SELECT 1 FROM referral_fact rf
         WHERE rf.referral_id = found.referral_id AND rf.fact_id = found.fact_id OFFSET 0)
 ), held AS MATERIALIZED (
-    SELECT r.id
+    SELECT r.id, r.parked
     FROM (SELECT DISTINCT referral_id FROM link ORDER BY referral_id) AS its
-    CROSS JOIN LATERAL (SELECT id FROM referral WHERE id = its.referral_id FOR UPDATE) AS r
+    CROSS JOIN LATERAL (SELECT id, parked FROM referral WHERE id = its.referral_id FOR UPDATE) AS r
 ), raised AS (
     UPDATE referral AS r
     SET facts_version = r.facts_version + 1, told_at = now(),
@@ -263,10 +263,12 @@ WITH found AS (
             ) THEN 'no_terms_in_force'
         END
     WHERE r.id = ANY(ARRAY(SELECT id FROM held))
-    RETURNING r.id, r.facts_version, r.parked, r.merged_into, r.status
+    RETURNING r.id, r.facts_version, r.parked, r.merged_into, r.status, r.program
 ), linked AS (
     INSERT INTO referral_fact (referral_id, fact_id, version)
     SELECT link.referral_id, link.fact_id, raised.facts_version FROM link JOIN raised ON raised.id = link.referral_id
+), parked AS ({strays.PARK}
+), unparked AS ({strays.UNPARK}
 )
 {_WAKE_THE_RAISED}
 """)  # noqa: S608 (words of ours alone)

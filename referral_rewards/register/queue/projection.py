@@ -5,7 +5,6 @@ whenever one of these changes, in the same transaction and under the referral's 
 agree.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -23,7 +22,6 @@ from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_SAID, LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
 from referral_rewards.register import programs, typed_rows
-from referral_rewards.register.locks import array
 from referral_rewards.register.queue.rails import FORGOTTEN_ENTRY, IS_FORGOTTEN
 
 
@@ -51,11 +49,6 @@ async def keep(connection: AsyncConnection, referral: str, due: Due | None = Non
 async def keep_cycle(connection: AsyncConnection, cycle: UUID) -> None:
     """Rewrite the queue entry of a payout cycle. The caller holds its row and has written it."""
     await connection.execute(_KEEP_CYCLE, {"cycle": cycle})
-
-
-async def confirmed(connection: AsyncConnection, orders: Iterable[str]) -> None:
-    """Remove the entries of reported conversions that a source has now confirmed, for any referral."""
-    await connection.execute(_CONFIRMED, {"orders": array(sorted(orders))})
 
 
 async def date(connection: AsyncConnection, limit: int = 500) -> int:
@@ -88,6 +81,9 @@ async def _date(connection: AsyncConnection, entry: _Undated) -> None:
     await connection.execute(_DATE, dated)
 
 
+#: Nobody has a claim before them yet. Once somebody has, its flag says that the referrer is unknown.
+_BEFORE_REVIEW: Final = WITHOUT_CONVERSION | {ReferralStatus.IN_RETURN_PERIOD}
+
 # The row holds what a search filters by; what is only displayed is read from the referral at that time.
 #
 # A claim that waits for an earlier referral of the same referrer and referee has none: nobody has to decide on it.
@@ -100,7 +96,7 @@ async def _date(connection: AsyncConnection, entry: _Undated) -> None:
 _KEEP: Final = text(
     spelled(
         f"""
-WITH waiting AS MATERIALIZED (
+WITH found AS MATERIALIZED (
     SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
            coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
                                       AND s.status = :awaiting_approval)) AS since
@@ -154,18 +150,30 @@ WITH waiting AS MATERIALIZED (
     ) AS m
     WHERE l.referral_id = :referral AND l.state = :waiting_method AND m.type = 'payee.method_set'
     UNION ALL
-    SELECT r.id, 'reported', CAST(f.id AS text),
-           'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
-           || ', which no source has confirmed', f.data->>'order', f.occurred_at
+    -- What it is about is read when it is displayed, because other facts may change it.
+    SELECT r.id, d.doubt, d.fact, NULL, f.data->>'order',
+           CASE d.doubt WHEN 'reported' THEN f.occurred_at ELSE greatest(r.closed_at, f.received_at) END
     FROM referral r
-    CROSS JOIN LATERAL (SELECT fact_id, version FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
-    CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = rf.fact_id AND type = 'conversion.reported' OFFSET 0) AS f
-    WHERE r.id = :referral AND (
-        (r.closed_at IS NULL AND r.status IN :without_conversion)
-        OR (r.closed_at IS NOT NULL AND r.order_id IS NULL AND rf.version > coalesce(r.answered_version, 0)))
-      AND NOT EXISTS (
-          SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
-          WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0)
+    CROSS JOIN LATERAL (
+        SELECT key AS doubt, jsonb_array_elements_text(value) AS fact FROM jsonb_each(r.doubts) OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = CAST(d.fact AS uuid) OFFSET 0) AS f
+    CROSS JOIN LATERAL (
+        SELECT version FROM referral_fact WHERE referral_id = r.id AND fact_id = f.id OFFSET 0) AS rf
+    WHERE r.id = :referral AND (r.closed_at IS NULL OR rf.version > coalesce(r.answered_version, 0))
+    UNION ALL
+    SELECT r.id, 'unlinked_claim', '', NULL, NULL, r.began_at
+    FROM referral r
+    WHERE r.id = :referral AND r.status IN :before_review AND r.referrer IS NULL AND r.referrer_code IS NOT NULL
+    UNION ALL
+    SELECT r.id, 'parked', '', NULL, NULL, r.told_at
+    FROM referral r WHERE r.id = :referral AND r.parked = 'referral_unknown' AND r.merged_into IS NULL
+), waiting AS MATERIALIZED (
+    -- A person set it aside, and nothing was told of its referral since; a report is one fact, and stays aside.
+    SELECT found.* FROM found
+    WHERE NOT EXISTS (
+        SELECT 1 FROM set_aside s JOIN referral r ON r.id = s.referral_id
+        WHERE s.referral_id = :referral AND s.exception = found.exception AND s.subject = found.subject
+          AND (s.seen >= r.facts_version OR s.exception = 'reported') OFFSET 0)
 ), gone AS (
     DELETE FROM queue_entry q WHERE q.referral_id = :referral
       AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.exception = q.exception AND w.subject = q.subject)
@@ -228,8 +236,8 @@ RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE
         for_a_person=FOR_A_PERSON,
         by_hand=BY_HAND,
         not_said=NOT_SAID,
-        without_conversion=WITHOUT_CONVERSION,
         waiting_method=LegState.WAITING_METHOD,
+        before_review=_BEFORE_REVIEW,
     )
 )
 
@@ -251,10 +259,6 @@ WHERE queue_entry.status <> excluded.status
     frozen=CycleState.FROZEN,
     waits=CYCLE_WAITS,
 )
-
-_CONFIRMED: Final = text("""
-DELETE FROM queue_entry WHERE order_id = ANY(CAST(:orders AS text[])) AND exception = 'reported'
-""")
 
 _UNDATED: Final = text(
     spelled(

@@ -21,10 +21,12 @@ from referral_rewards.register.queue.projection import Due
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "referral": frozenset(
         {
-            *("status", "waiting_since", "late_facts", "answered_version", "closed_at", "reason"),
+            *("status", "waiting_since", "late_facts", "doubts", "answered_version", "closed_at", "reason"),
             *("program", "referrer", "order_id", "claim_id", "judged_version"),
+            *("parked", "merged_into", "referrer_code"),
         }
     ),
+    "set_aside": frozenset({"referral_id"}),
     "reward_claim": frozenset({"body"}),
     "leg": frozenset({"referral_id", "state"}),
     "payout": frozenset({"state", "updated_at", "rail", "referral_id", "amount_minor"}),

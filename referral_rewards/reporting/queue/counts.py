@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.reporting.shape import COUNTED_MAX, Count, Shape
 
@@ -18,10 +19,11 @@ _UP_TO: Final = COUNTED_MAX + 1
 
 class Counts(Shape):
     """Counts of the whole queue, whatever the page's filters: all, overdue, by reason and by program. Zeros are left
-    out."""
+    out. ``conflicts`` are the claims to approve whose evidence is in conflict."""
 
     all: Count
     overdue: Count
+    conflicts: Count
     exceptions: dict[str, Count]
     programs: dict[str, Count]
 
@@ -36,6 +38,7 @@ async def counts(connection: AsyncConnection, now: datetime) -> Counts:
     return Counts(
         all=found["all"][""],
         overdue=found["overdue"][""],
+        conflicts=found["conflicts"][""],
         exceptions=found.get("exception", {}),
         programs=found.get("program", {}),
     )
@@ -51,6 +54,11 @@ UNION ALL
 SELECT 'overdue', '',
        (SELECT count(*) FROM (
             SELECT 1 FROM queue_entry WHERE remind_at <= :now ORDER BY remind_at LIMIT {_UP_TO}) AS x)
+UNION ALL
+SELECT 'conflicts', '',
+       (SELECT count(*) FROM (
+            SELECT 1 FROM queue_entry WHERE flags @> '{{{Flag.EVIDENCE_CONFLICT}}}' AND exception = '{Waits.APPROVAL}'
+            ORDER BY since LIMIT {_UP_TO}) AS x)
 UNION ALL
 SELECT 'exception', name,
        (SELECT count(*) FROM (

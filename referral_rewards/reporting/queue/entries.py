@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.decisions.redirect_advice import besides
 from referral_rewards.domain.decisions.redirect_advice import to_do as advice_on_method
 from referral_rewards.domain.decisions.redirects import PayeeSubject
+from referral_rewards.domain.decisions.setting_aside import can_be_set_aside
 from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -71,16 +73,21 @@ class Entry(Shape):
     """An entry of the queue: one thing that waits for a person."""
 
     referral: str | None = Field(
-        description="Null for a payout cycle, a rail and a forgotten payment; the first one if a payout pays several."
+        description="Null for what belongs to none: a payout cycle, a rail, a forgotten payment, or facts that wait. "
+        "The first one if a payout pays several."
     )
     program: str | None
     exception: Waits
     subject: str = Field(
-        description="The id of the leg, payout, fact, cycle or forgotten payment, or the rail; else empty."
+        description="The id of the leg, payout, fact, cycle or forgotten payment, the rail, or what facts wait for: a "
+        "program or a code. Else empty."
     )
     redirect: Redirect | None = Field(description="What a redirect binds, where the payee's payment method is another.")
     about: str | None
     to_do: str | None = Field(description="What a person must do, if not decide on the claim.")
+    seen: int | None = Field(
+        description="How much is told of it now, to send with `POST /v1/queue/set-aside`; null if a decision ends it."
+    )
     since: Instant
     overdue_from: Instant | None
     overdue: bool
@@ -117,9 +124,7 @@ async def page(
 ) -> Page:
     """Return a page of what waits for a person.
 
-    These are claims to approve, late facts, open clawback cases, payouts that can't continue alone, payout cycles to
-    release, halted rails, forgotten payments, and reported conversions that no source has confirmed. ``signed`` names
-    only users whose signature ``keys`` verifies.
+    ``signed`` names only users whose signature ``keys`` verifies.
 
     Raises:
         RequestInvalid: for filters that do not fit together, or an invalid cursor.
@@ -175,6 +180,7 @@ def _entry(row: EntryRow, made: list[Decision], payee: PayeeSubject | None, now:
         redirect=Redirect(payee=payee.payee, rail=payee.rail) if payee is not None and moved else None,
         about=about,
         to_do=to_do,
+        seen=_seen(row),
         since=row.since,
         overdue_from=row.remind_at,
         overdue=row.remind_at is not None and row.remind_at <= now,
@@ -192,6 +198,13 @@ def _entry(row: EntryRow, made: list[Decision], payee: PayeeSubject | None, now:
         approval=_approval(row, body, made),
         payment=tuple(Payment(**each) for each in row.payouts),
     )
+
+
+def _seen(row: EntryRow) -> int | None:
+    """How much is told of what can be set aside; None if it can't be."""
+    if not can_be_set_aside(row.exception, closed=row.status in CLOSED):
+        return None
+    return row.strays if row.facts_version is None else row.facts_version
 
 
 def _waits_for_a_redirect(exception: str, number: str, payee: PayeeSubject) -> bool:

@@ -15,8 +15,9 @@ from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID
+from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.reporting.clawbacks import exchange_of
+from referral_rewards.reporting.queue.loose_ends import loose_end
 from referral_rewards.reporting.queue.rows import EntryRow
 
 
@@ -38,9 +39,7 @@ def matter(row: EntryRow, now: datetime) -> tuple[str | None, str | None]:
     if row.exception is Waits.LATE_FACT:
         about = f"{row.late_facts} late {'fact' if row.late_facts == 1 else 'facts'}"
         return about, _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
-    if row.exception is Waits.REPORTED and row.status in CLOSED:
-        return row.about, _TO_DO_WITH_A_LATE_REPORT
-    return row.about, _TO_DO.get(row.exception)
+    return loose_end(row) or (row.about, _TO_DO.get(row.exception))
 
 
 def _with_a_payout(state: PayoutState, row: EntryRow) -> str | None:
@@ -98,10 +97,6 @@ _TO_DO_AFTER_PAYMENT: Final = (
     "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
     "affects; or open a case by hand. If nothing is to be taken back, leave it closed."
 )
-_TO_DO_WITH_A_LATE_REPORT: Final = (
-    "Ask the source of conversions about the purchase. Once it is on record, reopen the referral; if the source does "
-    "not know it, leave the referral closed."
-)
 _TO_DO_WITH_A_CYCLE: Final = {
     CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
     CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",
@@ -125,5 +120,4 @@ _TO_DO: Final = {
     "Whoever appealed is told either way.",
     Waits.FORGOTTEN_PAYMENT: "Say which payout it was, or record that it is not ours. Until then other payouts to its "
     "payee over this rail wait.",
-    Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
 }

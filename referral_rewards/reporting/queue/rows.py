@@ -12,17 +12,19 @@ from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
+from referral_rewards.domain.referrals.doubts import Doubt
 from referral_rewards.register import typed_rows
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
+from referral_rewards.register.queue import strays
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
     """An entry of the queue, its referral and claim if it has them, and the one thing that it is about.
 
-    That is a payout, a clawback case, a payout cycle, an appeal or a forgotten payment; the columns of the others are
-    None. ``body`` is the claim without its evidence.
+    That is a payout, a clawback case, a payout cycle, an appeal, a forgotten payment, a report, or facts that belong to
+    no referral (``strays``: how many); the columns of the others are None. ``body`` is the claim without its evidence.
     """
 
     referral_id: str
@@ -72,6 +74,19 @@ class EntryRow:
     appealed_at: datetime | None
     appealed_by: str | None
 
+    facts_version: int | None
+    code: str | None
+    owners: int | None
+    strays: int
+    strays_since: datetime | None
+    orders: Sequence[str] | None
+    programs: Sequence[str] | None
+    terms_from: datetime | None
+    told_by: str | None
+    told_source: str | None
+    told_order: str | None
+    on_record: bool | None
+
     forgotten_rail: str | None
     forgotten_reference: str | None
     forgotten_payee: str | None
@@ -94,7 +109,16 @@ SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
        its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on,
        cycle.state AS cycle_state, cycle.carried AS cycle_carried, coalesce(its.payee, waiting.beneficiary) AS payee,
-       coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, forgotten.*, r.referrer,
+       coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, forgotten.*, told.*, stray.*,
+       coalesce(r.referrer, q.referrer) AS referrer, r.facts_version, r.referrer_code AS code,
+       CASE WHEN q.exception = :unlinked_claim THEN (
+           SELECT CAST(count(DISTINCT f.data->>'referrer') AS int)
+           FROM fact_key fk JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
+           WHERE fk.key = r.code_key) END AS owners,
+       CASE WHEN q.exception = :parked THEN ARRAY(SELECT DISTINCT program FROM program_version ORDER BY 1) END
+           AS programs,
+       CASE WHEN q.exception = :parked THEN (
+           SELECT min(effective_from) FROM program_version WHERE program = q.subject) END AS terms_from,
        r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
@@ -124,6 +148,13 @@ LEFT JOIN LATERAL (
     FROM forgotten_payment WHERE q.exception = :forgotten_payment AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS forgotten ON true
 LEFT JOIN LATERAL (
+    SELECT f.data->>'by' AS told_by, f.source AS told_source, f.data->>'order' AS told_order, EXISTS (
+        SELECT 1 FROM fact_key fk JOIN fact known ON known.id = fk.fact_id AND known.type = 'conversion.recorded'
+        WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0) AS on_record
+    FROM fact f WHERE q.exception = ANY(:doubts) AND f.id = CAST(q.subject AS uuid) OFFSET 0
+) AS told ON true
+CROSS JOIN LATERAL ({strays.COUNTED}) AS stray
+LEFT JOIN LATERAL (
     SELECT due_on, state, summary->'carried' AS carried
     FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true
@@ -146,4 +177,7 @@ ORDER BY wanted.number
     in_review=ClawbackState.MANUAL_REVIEW,
     waiting_method=Waits.WAITING_METHOD,
     forgotten_payment=Waits.FORGOTTEN_PAYMENT,
+    doubts=tuple(Doubt),
+    parked=Waits.PARKED,
+    unlinked_claim=Waits.UNLINKED_CLAIM,
 )

@@ -82,8 +82,8 @@ class PayoutInBrief(Shape):
 
 
 class Placed(Shape):
-    """A referral and its status. One that was never judged has no status; if its facts are parked, ``reason`` is what
-    they wait for."""
+    """A referral and its status. One that was never judged has no status: ``reason`` is what its parked facts wait for,
+    or `not_started` if its workflow has not begun yet."""
 
     referral: GivenId
     program: str | None
@@ -126,6 +126,10 @@ async def listed(connection: AsyncConnection, referral: str) -> ReferralInBrief 
     return _referral(row) if row is not None else None
 
 
+#: Why a referral has no status whose facts wait for nothing: its wake-up was not delivered yet.
+NOT_STARTED: Final = "not_started"
+
+
 @dataclass(frozen=True, slots=True)
 class _Listed:
     id: str
@@ -153,7 +157,7 @@ def _referral(row: _Listed) -> ReferralInBrief:
         referrer=row.referrer,
         channel=row.channel,
         status=row.status,
-        reason=row.parked or row.reason,
+        reason=row.parked or row.reason or (NOT_STARTED if row.status is None else None),
         deadline=row.deadline,
         conversion=Conversion.of(row),
         claim=_claim(row.body),

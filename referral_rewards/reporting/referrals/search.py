@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting import shape
+from referral_rewards.reporting.referrals.listing import NOT_STARTED
 from referral_rewards.reporting.shape import Count, Instant, Shape
 
 PAGE: Final = 50
@@ -58,6 +59,7 @@ def _asked(wanted: Search) -> dict[str, Any]:
         "program": wanted.program,
         "after": wanted.after,
         "limit": PAGE + 1,
+        "not_started": NOT_STARTED,
     }
 
 
@@ -73,8 +75,9 @@ WITH found AS (
     UNION SELECT referral_id FROM referral_key WHERE CAST(:q AS text) <> '' AND key = 'customer:' || CAST(:q AS text)
     UNION SELECT referral_id FROM referral_key WHERE CAST(:q AS text) <> '' AND key = 'order:' || CAST(:q AS text)
 )
-SELECT r.id AS referral, r.program, r.referrer, r.status, coalesce(r.parked, r.reason) AS reason, r.deadline,
-       r.order_id AS order, r.net_minor, r.currency, p.zone
+SELECT r.id AS referral, r.program, r.referrer, r.status,
+       coalesce(r.parked, r.reason, CASE WHEN r.status IS NULL THEN :not_started END) AS reason,
+       r.deadline, r.order_id AS order, r.net_minor, r.currency, p.zone
 FROM found JOIN referral r USING (id) LEFT JOIN LATERAL (
     SELECT terms->>'timezone' AS zone FROM program_version v WHERE v.program = r.program AND v.version = r.version
 ) AS p ON true

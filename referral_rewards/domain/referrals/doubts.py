@@ -1,0 +1,91 @@
+"""What the facts of a referral leave for a person to find out, though no fact of them decides it (SPEC §3).
+
+Somebody tells of an order that is not among its conversions; or it closed by time, and with the other one of two
+records of an order it would have qualified. Neither ever counts by itself: each waits until a source, or a person, says
+what is right.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.case import Case
+from referral_rewards.domain.referrals.lifecycle import CLOSED, WITHOUT_CONVERSION, Reason, ReferralStatus
+from referral_rewards.domain.referrals.origin import referee_identity
+
+
+class Doubt(StrEnum):
+    """Why a person must find something out; each is an exception of the queue."""
+
+    REPORTED = "reported"
+    CLOSED_IN_CONFLICT = "closed_in_conflict"
+
+
+#: The facts of each doubt, by their ids, as the referral's row keeps them.
+Doubts = Mapping[str, Sequence[str]]
+
+#: Time closed it, and no person or check did.
+_BY_TIME: Final = frozenset(
+    {Reason.GRACE_PERIOD_ENDED, Reason.INVITATION_NOT_CLAIMED, Reason.NO_CONVERSION, Reason.CONVERSION_REVERSED}
+)
+
+
+def doubts(case: Case, status: ReferralStatus, reason: str | None, order: str | None) -> Doubts | None:
+    """Return the facts that a person must look into while the referral has this status; None if there are none.
+
+    ``order`` is its conversion's. With one, nobody has to look for another.
+    """
+    found: dict[str, list[str]] = {}
+    if order is None and (status in WITHOUT_CONVERSION or status in CLOSED):
+        found[Doubt.REPORTED] = [str(fact.id) for fact in _reported(case)]
+    if reason in _BY_TIME:
+        found[Doubt.CLOSED_IN_CONFLICT] = [str(fact.id) for fact in _preventing(case)]
+    return {doubt.value: sorted(found[doubt]) for doubt in Doubt if found.get(doubt)} or None
+
+
+def _reported(case: Case) -> list[Fact]:
+    """Return the reports of an order that is not among the referral's conversions, and of a purchase without one."""
+    reports = [fact for fact in _seen(case) if fact.type is FactType.CONVERSION_REPORTED]
+    if not reports:
+        return []
+    seen = _seen(case)
+    own = periods.conversions(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
+    orders = {each.order for each in own}
+    return [fact for fact in reports if fact.order not in orders]
+
+
+def _preventing(case: Case) -> list[Fact]:
+    """Return the later records of an order with any one of which, in the place of the others, it would qualify."""
+    records: defaultdict[str, list[Fact]] = defaultdict(list)
+    for fact in _seen(case):
+        if fact.type is FactType.CONVERSION_RECORDED:
+            records[fact.data["order"]].append(fact)
+    return [
+        record
+        for its in records.values()
+        for record in sorted(its, key=lambda each: each.precedence)[1:]
+        if _qualifies_with(record, case)
+    ]
+
+
+def _qualifies_with(record: Fact, case: Case) -> bool:
+    others = [
+        fact for fact in case.facts if fact.type is not FactType.CONVERSION_RECORDED or fact.order != record.order
+    ]
+    lived = periods.course(
+        [*others, record],
+        case.terms,
+        case.now,
+        origin=case.origin,
+        linked=case.acts.orders,
+        program=case.program,
+    )
+    return lived.conversion is not None and lived.conversion.order == record.order
+
+
+def _seen(case: Case) -> list[Fact]:
+    return [fact for fact in case.facts if fact.occurred_at <= case.now]
