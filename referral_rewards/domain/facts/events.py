@@ -21,6 +21,7 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.checks import attribute_problem, instant, rule_problems, warnings_of
 from referral_rewards.domain.facts.cloud_events import data_of
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, FactType, Part
+from referral_rewards.domain.facts.rights import OURSELVES, Teller
 from referral_rewards.domain.validation import problems_of
 
 #: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
@@ -83,7 +84,7 @@ class Fact:
 
     ``data`` has only the public fields of its type. ``marks`` identify the person it is about. ``awaits_stragglers`` is
     False for a fact of a finished file or batch, because no related fact is still to come (SPEC §4 Closing).
-    ``digest`` is the salted commitment that evidence cites.
+    ``digest`` is the salted commitment that evidence cites. ``teller`` is who told it, and what they could tell then.
     """
 
     id: UUID
@@ -96,6 +97,7 @@ class Fact:
     marks: frozenset[str] = frozenset()
     digest: str = ""
     awaits_stragglers: bool = True
+    teller: Teller = OURSELVES
 
     @property
     def order(self) -> str | None:
