@@ -500,6 +500,7 @@ _RULE: Final = {
     "discovery_incomplete": "the provider's description is incomplete",
     "dispute_open": "payment dispute open",
     "entered_by_hand": "entered by the same person",
+    "told_by_oneself": "resting on a fact that they told",
     "facts_unjudged": "new facts are being judged",
     "flagged": "flagged",
     "for_another_client": "issued for another client",

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.phones import Regions
+from referral_rewards.domain.facts.rights import OURSELVES, Teller
+from referral_rewards.register import tellers
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
 from referral_rewards.register.facts.rows import Prepared, Preparer, StoredFact, filed
@@ -56,15 +58,17 @@ class Intake:
         *,
         received_at: datetime,
         batch: UUID | None = None,
+        teller: Teller = OURSELVES,
     ) -> Recorded:
         """Store the new facts among ``events`` and wake the referrals that they concern.
 
-        A fact whose (source, id) is already recorded changes nothing. If its payload differs, it is returned as a
-        conflict. With a ``batch`` the wake-ups are held back until that batch is finished.
+        A fact whose (source, id) is already recorded changes nothing, whoever tells it again. If its payload differs,
+        it is returned as a conflict. With a ``batch`` the wake-ups are held back until that batch is finished. The
+        ``teller`` stands with each new fact; that they may tell it is checked before.
         """
         told = events if isinstance(events, Prepared) else self.prepare(events)
         await connection.execute(_TAKE_LOCKS, {"programs": Lock.PROGRAMS, "space": Lock.FACTS, "locks": told.locks})
-        known = await _store(connection, told, received_at, batch)
+        known = await _store(connection, told, received_at, batch, teller)
         fresh = [row for row in told.rows if row.event.id not in known] if known else told.rows
         if fresh:
             await _link(connection, filed(fresh) if known else told.filed, batch, received_at)
@@ -73,10 +77,10 @@ class Intake:
 
 
 async def _store(
-    connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None
+    connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None, teller: Teller
 ) -> dict[str, str]:
     """Store the new facts, and return the content's keyed hash of each that was recorded before."""
-    asked = {**told.columns, "received_at": received_at, "batch": batch}
+    asked = {**told.columns, "received_at": received_at, "batch": batch, **tellers.columns(teller)}
     macs: dict[str, str | None] = {
         str(row.id): row.content_mac for row in await connection.execute(_INSERT_FACTS, asked)
     }
@@ -119,10 +123,17 @@ WITH incoming AS MATERIALIZED (
         CAST(:moments AS timestamptz[]), CAST(:public AS text[]), CAST(:bodies AS text[]), CAST(:marks AS text[]),
         CAST(:digests AS text[]), CAST(:macs AS text[]), CAST(:salts AS text[]), CAST(:commitments AS text[])
     ) AS f(id, source, event_id, type, occurred_at, public, body, marks, digest, content_mac, salt, commitment)
+), teller AS (
+    INSERT INTO fact_teller (id, username, token_id, sources, types)
+    SELECT CAST(:teller AS uuid), :teller_user, CAST(:teller_token AS uuid), CAST(:teller_sources AS text[]),
+           CAST(:teller_types AS text[])
+    WHERE CAST(:teller AS uuid) IS NOT NULL
+    ON CONFLICT DO NOTHING
 ), inserted AS (
-    INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac, batch_id)
+    INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac, batch_id,
+                      teller_id)
     SELECT id, source, event_id, type, occurred_at, CAST(:received_at AS timestamptz), CAST(public AS jsonb),
-           string_to_array(marks, ' '), digest, content_mac, CAST(:batch AS uuid)
+           string_to_array(marks, ' '), digest, content_mac, CAST(:batch AS uuid), CAST(:teller AS uuid)
     FROM incoming
     ON CONFLICT DO NOTHING RETURNING id
 ), personal AS (
