@@ -32,7 +32,6 @@ _OPTIONS: Final = {
 }
 
 
-@commands.command("create", hidden=True)
 @commands.command()
 def add(
     name: Name,

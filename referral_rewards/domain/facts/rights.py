@@ -127,8 +127,8 @@ def _words(names: frozenset[str], every: str) -> str:
 class Teller(NamedTuple):
     """Who told a fact, with which token, and what they could tell when it was received.
 
-    ``user`` is None for what this installation recorded itself: the answers of the sources that its terms name, and
-    what people enter on its own pages. ``token`` is None where no token was shown.
+    ``user`` is None for what this installation recorded itself, such as what people enter on its own pages. ``token``
+    is None where no token was shown: a source that was asked again is named by its name.
     """
 
     user: str | None

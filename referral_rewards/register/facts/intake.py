@@ -143,6 +143,13 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO fact_key (key, fact_id)
     SELECT k.key, inserted.id
     FROM unnest(CAST(:keys AS text[]), CAST(:key_facts AS uuid[])) AS k(key, id) JOIN inserted USING (id)
+), audited AS (
+    INSERT INTO audit_event (at, actor, act, subject, details)
+    SELECT CAST(:received_at AS timestamptz), :teller_user, 'facts.told',
+           coalesce(CAST(CAST(:batch AS uuid) AS text), min(CAST(id AS text))),
+           jsonb_build_object('token', CAST(:teller_token AS uuid), 'facts', count(*),
+                              'sources', array_agg(DISTINCT source), 'types', array_agg(DISTINCT type))
+    FROM incoming JOIN inserted USING (id) WHERE CAST(:teller AS uuid) IS NOT NULL HAVING count(*) > 0
 ), known AS MATERIALIZED (
     SELECT id FROM incoming EXCEPT SELECT id FROM inserted
 )
