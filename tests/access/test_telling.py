@@ -149,7 +149,7 @@ async def test_nobody_approves_what_they_told(desk: Desk) -> None:
     await desk.judge("r1")
     assert (await desk.decide("r1", "release", "percy")).json()["rule"] == "told_by_oneself"
     async with desk.browser("percy") as browser:
-        assert "you told a fact that it rests on" in (await browser.get("/claims/r1")).text
+        assert "ou told a fact that it rests on" in (await browser.get("/claims/r1")).text
     assert (await desk.decide("r1", "release", "paula")).status_code == 201
     await desk.judge("r1")
     assert (await desk.decide("r1", "approve", "paula")).status_code == 201

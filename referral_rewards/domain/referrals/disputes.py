@@ -169,8 +169,9 @@ def loss(reversed_: Sequence[Reversal], found: Sequence[Dispute], gross_minor: i
 
 @dataclass(slots=True)
 class _Found:
-    """A dispute while its facts are put together."""
+    """A dispute while its facts are put together; ``awaited`` are all openings of its id, also those dated later."""
 
+    awaited: Sequence[Fact] = ()
     openings: list[Fact] = field(default_factory=list)
     closings: list[Fact] = field(default_factory=list)
     named: bool = False
@@ -182,7 +183,7 @@ class _Found:
     def is_doubted(self, closing: Fact) -> bool:
         """Whether a closing says that nothing was taken, of somebody who may not tell the openings."""
         restores = TAKES[_outcome(closing)] is None
-        return restores and not all(may_undo(closing, opening) for opening in self.openings)
+        return restores and not all(may_undo(closing, opening) for opening in (*self.awaited, *self.openings))
 
     def whole(self) -> Dispute:
         closings = [fact for fact in self.closings if not self.is_doubted(fact)]
@@ -194,7 +195,7 @@ class _Found:
 
 
 def _paired(told: Sequence[Fact]) -> list[Dispute]:
-    opened = {fact.data.get("dispute") for fact in told if fact.type is FactType.DISPUTE_OPENED}
+    opened = _openings_by_id(told)
     found: list[_Found] = []
     of_id: dict[str, _Found] = {}
     ended: _Found | None = None
@@ -204,9 +205,9 @@ def _paired(told: Sequence[Fact]) -> list[Dispute]:
         if its is None and fact.type is FactType.DISPUTE_CLOSED:
             still_open = [each for each in found if each.is_open and (name is None or not each.named)]
             # The opening of that id is dated later: the closing waits for it.
-            its = None if name in opened - {None} else next(iter(still_open), ended if name is None else None)
+            its = None if name in opened else next(iter(still_open), ended if name is None else None)
         if its is None:
-            its = _Found(named=name is not None)
+            its = _Found(() if name is None else opened.get(name, ()), named=name is not None)
             found.append(its)
         if name is not None:
             of_id[name] = its
@@ -216,6 +217,14 @@ def _paired(told: Sequence[Fact]) -> list[Dispute]:
             its.closings.append(fact)
             ended = ended if its.is_doubted(fact) else its
     return [each.whole() for each in found]
+
+
+def _openings_by_id(told: Sequence[Fact]) -> dict[str, list[Fact]]:
+    openings: dict[str, list[Fact]] = {}
+    for fact in told:
+        if fact.type is FactType.DISPUTE_OPENED and (name := fact.data.get("dispute")) is not None:
+            openings.setdefault(name, []).append(fact)
+    return openings
 
 
 _OF_DISPUTES: Final = frozenset({FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
