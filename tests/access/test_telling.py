@@ -156,10 +156,13 @@ async def test_nobody_approves_what_they_told(desk: Desk) -> None:
     assert await desk.judge("r1") == "approved"
 
 
-async def test_an_approval_no_longer_counts_once_its_approver_tells_a_fact_of_it(desk: Desk) -> None:
+@pytest.mark.parametrize("reserved", [False, True])
+async def test_an_approval_no_longer_counts_once_its_approver_tells_a_fact_of_it(desk: Desk, reserved: bool) -> None:
     await add(desk, "percy", rights(["test"], ["*"]), Role.PROGRAM_OWNER)
     await desk.referral("r1")
     assert (await desk.decide("r1", "approve", "percy")).status_code == 201
+    if reserved:
+        assert await desk.judge("r1") == "approved"
     rated = {"referral": "r1", "by": "referee", "score": 5}
     await desk.tell([event("rated", "satisfaction.rated", days_ago(1), rated)], as_="percy")
     assert await desk.judge("r1") == "awaiting_approval"
