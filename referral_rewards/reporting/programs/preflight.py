@@ -1,11 +1,11 @@
 """Load what a program's readiness depends on: its newest terms, its people, its rails, its sources."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.domain.facts.rights import NOTHING, Rights
@@ -51,13 +51,13 @@ async def readiness(
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
             Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, not tells.are_none, tells)
-            for row, tells in ((row, _tells(row)) for row in rows)
+            for row, tells in ((row, _rights(row.tells, row.tells_sources, row.tells_types)) for row in rows)
         ),
     )
 
 
-def _tells(row: Row[Any]) -> Rights:
-    return Rights(frozenset(row.tells_sources), frozenset(row.tells_types)) if row.tells else NOTHING
+def _rights(tells: bool, sources: Collection[str], types: Collection[str]) -> Rights:
+    return Rights(frozenset(sources), frozenset(types)) if tells else NOTHING
 
 
 # A user who is barred, or has no password, provider or token to decide with, can't sign in. The keys
