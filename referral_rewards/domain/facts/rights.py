@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from referral_rewards.domain.errors import BadInput, Problem, none_of
-from referral_rewards.domain.facts.checks import attribute_problem
+from referral_rewards.domain.facts.ids import source_problem
 from referral_rewards.domain.facts.payloads import FactType
 
 #: As a source or a type: every one, also those that are added later.
@@ -71,8 +71,8 @@ def rights(sources: Iterable[str], types: Iterable[str]) -> Rights:
     """
     named, meant, problems = sorted(set(sources)), set[str](), list[Problem]()
     for source in named:
-        if source != ANY and (wrong := attribute_problem("source", source)) is not None:
-            problems.append(Problem("sources", f"{source!r} can't be a source: it {wrong.what}"))
+        if source != ANY and (why := source_problem(source)) is not None:
+            problems.append(Problem("sources", f"{source!r} can't be a source: {why}"))
     if len(named) > SOURCES_MAX:
         problems.append(Problem("sources", f"at most {SOURCES_MAX} can be named, or {ANY} for every one"))
     for word in sorted(set(types)):
