@@ -16,6 +16,7 @@ from referral_rewards.domain.referrals.inquiries import (
     Moment,
     Question,
     SourceAnswer,
+    teller_of,
     told_otherwise,
     unavailable,
 )
@@ -103,7 +104,8 @@ class Inquiries:
         closing waits for more of it (SPEC §4 Closing)."""
         name = f"answer of {told.answer.source}: {told.answer.content_hash}"
         batch = await file_intake.open_batch(connection, name, _now())
-        recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch)
+        teller = teller_of(told.answer.source, told.facts)
+        recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch, teller=teller)
         await file_intake.finish(connection, batch, _now())
         return len(recorded.conflicts)
 

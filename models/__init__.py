@@ -9,6 +9,7 @@ from models.desk import AuditEvent, QueueEntry, SavedView
 from models.facts import (
     FactKey,
     FactRecord,
+    FactTeller,
     IngestBatch,
     PersonalData,
     ReferralFact,
@@ -44,6 +45,7 @@ __all__ = [
     "DecisionRow",
     "FactKey",
     "FactRecord",
+    "FactTeller",
     "ForgottenPayment",
     "ForgottenReversal",
     "Handover",

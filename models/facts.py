@@ -30,6 +30,20 @@ class FactRecord(SQLModel, table=True):
     digest: str  # hash over the public fields and the salted commitment to the personal ones
     content_mac: str  # keyed hash of the whole payload: distinguishes a repeat from a conflict without the payload
     batch_id: UUID | None = None
+    teller_id: UUID | None = None  # a `FactTeller`; None: this installation itself
+
+
+class FactTeller(SQLModel, table=True):
+    """Who told facts, with which token, and what they could tell when these were received. Append-only. The ``id``
+    follows from the rest, so that facts of one teller share a row until their rights change."""
+
+    __tablename__ = "fact_teller"
+
+    id: UUID = Field(primary_key=True)
+    username: str
+    token_id: UUID | None = None
+    sources: list[str] = texts()
+    types: list[str] = texts()
 
 
 class PersonalData(SQLModel, table=True):

@@ -19,6 +19,9 @@ class UserRow(SQLModel, table=True):
     roles: list[str] = texts()
     scopes: list[str] = texts()
     marks: list[str] = texts()
+    #: The sources and types of the facts that the user may tell; `*` is every one.
+    tells_sources: list[str] = texts()
+    tells_types: list[str] = texts()
     created_at: datetime = instant()
     barred_at: datetime | None = instant(nullable=True)
     password_hash: str | None = None  # argon2id; for local accounts only
@@ -38,6 +41,9 @@ class TokenRow(SQLModel, table=True):
     issued_by: UUID | None = Field(default=None, foreign_key="api_token.id", index=True)
     label: str
     scopes: list[str] = texts()
+    #: What it may tell of what its user may.
+    tells_sources: list[str] = texts()
+    tells_types: list[str] = texts()
     created_at: datetime = instant()
     expires_at: datetime | None = instant(nullable=True)
     revoked_at: datetime | None = instant(nullable=True)

@@ -21,6 +21,7 @@ from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.session.visiting import cookie_name, csrf_of
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.rights import EVERYTHING, NOTHING, Rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -69,11 +70,17 @@ class Desk:
         return self.parts.database
 
     async def add_user(
-        self, name: str, *roles: Role, scopes: Collection[Scope] = (), marks: Collection[str] = ()
+        self,
+        name: str,
+        *roles: Role,
+        scopes: Collection[Scope] = (),
+        marks: Collection[str] = (),
+        tells: Rights = EVERYTHING,
     ) -> None:
         async with self.database.transaction() as connection:
+            told = tells if Scope.EVENTS_WRITE in scopes else NOTHING
             self.tokens[name] = await users.add(
-                connection, name, roles=roles, scopes=scopes, marks=marks, at=datetime.now(UTC)
+                connection, name, roles=roles, scopes=scopes, marks=marks, tells=told, at=datetime.now(UTC)
             )
 
     async def publish(self, source: str = PROGRAM) -> None:

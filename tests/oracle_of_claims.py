@@ -17,6 +17,7 @@ from tests import oracle, oracle_of_disputes, oracle_of_orders, oracle_of_reward
 from tests.oracle import Event, at
 from tests.oracle_of_referrals import Referral, World
 from tests.oracle_of_rewards import Leg
+from tests.telling import may_tell
 
 PASSED, FAILED, COULD_NOT_RUN = "passed", "failed", "could_not_run"
 #: Statuses of §4 in which a referral holds a timely claim of its referee.
@@ -97,7 +98,7 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
     found.passes("program_active")
     ends = oracle_of_disputes.disputes(mine.world.known, mine.order) if mine.order else []
-    found.check("no_open_dispute", all(each.closed for each in ends), flag="dispute_open")
+    found.check("no_open_dispute", all(each.counted for each in ends), flag="dispute_open")
     if mine.net is not None and gross is not None and mine.net < gross:
         found.flags.add("partial_refund")
 
@@ -120,7 +121,10 @@ def _judge_people(mine: Referral, found: Claim) -> None:
         for e in mine.world.known
         if e["type"] in ("referrer.suspended", "referrer.reinstated") and _is_of(mine, e["data"])
     ]
-    active = not suspensions or suspensions[-1]["type"] == "referrer.reinstated"
+    stand, barred = _left(suspensions, "referrer.suspended")
+    active = not stand
+    if barred:
+        found.check("evidence_agrees", False, flag="evidence_conflict")
     found.check("referrer_active", active, denial="referrer_suspended")
     enrolments = [e for e in mine.world.of("referrer.enrolled") if _is_of(mine, e["data"])]
     enrolled = any(at(e) <= at(mine.q) for e in enrolments)
@@ -175,13 +179,16 @@ def _judge_consent_and_issues(mine: Referral, found: Claim) -> None:
         found.flags.add("consent_unclear")
     elif said is False:
         found.denials.append("consent_withdrawn")
-    open_issues = set[str]()
+    issues: dict[str, list[Event]] = {}
     for event in mine.world.known:
         about = event["data"].get("customer") if event["type"].startswith("customer.issue_") else None
         if about and oracle.links(oracle.identity(about), mine.referee):
-            change = open_issues.add if event["type"].endswith("opened") else open_issues.discard
-            change(event["data"]["issue"])
-    found.check("no_open_issue", not open_issues, flag="unresolved_customer_issue")
+            issues.setdefault(event["data"]["issue"], []).append(event)
+    left = [_left(its, "customer.issue_opened") for its in issues.values()]
+    found.check("no_open_issue", not any(stand for stand, _ in left), flag="unresolved_customer_issue")
+    advised = ("public_advocacy",) if mine.terms["qualifying"].get("advocacy_permission_required", False) else ()
+    if any(barred for _, barred in left) or any(_is_doubted(mine, scope) for scope in ("contact", *advised)):
+        found.check("evidence_agrees", False, flag="evidence_conflict")
     asked = mine.terms["qualifying"].get("advocacy_permission_required", False)
     permitted = _word(mine, "public_advocacy") is True
     found.check("advocacy_permitted", not asked or permitted, flag="public_advocacy_not_permitted")
@@ -340,19 +347,42 @@ def _consent(mine: Referral) -> bool | None:
 
 def _word(mine: Referral, scope: str) -> bool | None:
     words = list(_words(mine, scope))
-    return max(words, key=lambda word: word[0])[1] if words else None
+    stand, _ = _left([{**event, "no": not yes} for event, yes in words], "no")
+    return not stand if words else None
 
 
-def _words(mine: Referral, scope: str) -> Iterator[tuple[datetime, bool]]:
+def _is_doubted(mine: Referral, scope: str) -> bool:
+    return _left([{**event, "no": not yes} for event, yes in _words(mine, scope)], "no")[1]
+
+
+def _left(said: Sequence[Event], taking: str) -> tuple[list[Event], bool]:
+    """What stands of what takes something, and whether something that was to undo it may not. ``taking`` is the type
+    of what takes, or the name of what says so."""
+
+    def takes(event: Event) -> bool:
+        return event["type"] == taking or bool(event.get(taking))
+
+    def undoes(event: Event, taken: Event) -> bool:
+        return not takes(event) and at(event) > at(taken)
+
+    stand = [
+        taken
+        for taken in said
+        if takes(taken) and not any(undoes(event, taken) and may_tell(event, taken) for event in said)
+    ]
+    return stand, any(undoes(event, taken) for taken in stand for event in said)
+
+
+def _words(mine: Referral, scope: str) -> Iterator[tuple[Event, bool]]:
     if scope == "contact":
         for fact in mine.of("referral.claimed"):
             if "consent" in fact["data"]:
-                yield at(fact), fact["data"]["consent"]
+                yield fact, fact["data"]["consent"]
     for event in mine.world.known:
         if not event["type"].startswith("consent.") or event["data"]["scope"] != scope:
             continue
         if oracle.links(oracle.identity(event["data"]["person"]), mine.referee):
-            yield at(event), event["type"] == "consent.granted"
+            yield event, event["type"] == "consent.granted"
 
 
 # -- the score

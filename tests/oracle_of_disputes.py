@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests import oracle_of_orders
+from tests.telling import may_tell
 
 Event = Mapping[str, Any]
 
@@ -22,14 +23,28 @@ class Ended:
     closed: list[Event] = field(default_factory=list)
 
     @property
+    def counted(self) -> list[Event]:
+        """The closings that count: that nothing was taken may say who may also tell that it was opened."""
+        return [
+            each
+            for each in self.closed
+            if each["data"]["outcome"] in _AGAINST or all(may_tell(each, opening) for opening in self.opened)
+        ]
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether a closing does not count, and no other says that nothing was taken."""
+        return len(self.counted) < len(self.closed) and self.outcome not in ("won", "inquiry_closed")
+
+    @property
     def outcome(self) -> str | None:
         """The one against us, if several are told; of two against us the chargeback."""
-        said = {each["data"]["outcome"] for each in self.closed}
+        said = {each["data"]["outcome"] for each in self.counted}
         return next((word for word in (*_AGAINST, "inquiry_closed", "won") if word in said), None)
 
     def amount_in(self, currency: str) -> Decimal | None:
         """What its closing names, the most if several do; else what its opening does. What can't be read is nothing."""
-        for said in ([e for e in self.closed if e["data"]["outcome"] == self.outcome], self.opened):
+        for said in ([e for e in self.counted if e["data"]["outcome"] == self.outcome], self.opened):
             if named := [e["data"] for e in said if "amount" in e["data"]]:
                 read = [Decimal(data["amount"]) for data in named if oracle_of_orders.readable(data, currency)]
                 return max(read, default=Decimal(0))
@@ -37,8 +52,8 @@ class Ended:
 
     @property
     def contradicts_itself(self) -> bool:
-        losses = {_AGAINST.get(each["data"]["outcome"]) for each in self.closed}
-        said = [each["data"] for each in self.closed if "amount" in each["data"]]
+        losses = {_AGAINST.get(each["data"]["outcome"]) for each in self.counted}
+        said = [each["data"] for each in self.counted if "amount" in each["data"]]
         amounts = {(Decimal(data["amount"]), data.get("currency")) for data in said}
         return len(losses) > 1 or (losses != {None} and len(amounts) > 1)
 
@@ -62,7 +77,7 @@ def disputes(known: Sequence[Event], order: str) -> list[Ended]:
     last: Ended | None = None
     for each in closings:
         name, moment = each["data"].get("dispute"), _at(each)
-        able = [d for d in found if d.opened and not d.closed and _at(d.opened[0]) <= moment]
+        able = [d for d in found if d.opened and not d.counted and _at(d.opened[0]) <= moment]
         if name:
             dispute = of_id.get(name)
             if dispute is None:
@@ -75,7 +90,7 @@ def disputes(known: Sequence[Event], order: str) -> list[Ended]:
         if name:
             of_id[name] = dispute
         dispute.closed.append(each)
-        last = dispute
+        last = dispute if each in dispute.counted else last
     assert opened_ids <= of_id.keys()
     return found
 
@@ -85,10 +100,10 @@ def taken(known: Sequence[Event], order: str, gross: Decimal, currency: str) -> 
     back, differs = oracle_of_orders.standing(known, order, gross, currency)
     ends = disputes(known, order)
     total = Decimal(0)
-    differs = differs or any(each.contradicts_itself for each in ends)
+    differs = differs or any(each.contradicts_itself or each.is_doubted for each in ends)
     for each in ends:
-        said = [e["data"] for e in (*each.opened, *each.closed) if "amount" in e["data"]]
-        may_take = not each.closed or each.outcome in _AGAINST
+        said = [e["data"] for e in (*each.opened, *each.counted) if "amount" in e["data"]]
+        may_take = not each.counted or each.outcome in _AGAINST
         differs = differs or (may_take and not all(oracle_of_orders.readable(data, currency) for data in said))
     for kind in sorted({kind for kind, _ in back} | set(_AGAINST.values())):
         told = [amount for its, amount in back if its == kind]

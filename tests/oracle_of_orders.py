@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tests.telling import may_tell
+
 Event = Mapping[str, Any]
 
 _KINDS = ("chargeback_lost", "refund", "return", "cancellation")
@@ -25,13 +27,19 @@ def amounts(record: Event, known: Sequence[Event]) -> tuple[Decimal | None, Deci
         return None, None, bool(told)
     its = [(_at(record), "", "", Decimal(record["data"]["amount"]))]
     good = [e for e in told if readable(e["data"], record["data"]["currency"])]
-    its += sorted((_at(e), e["source"], e["id"], Decimal(e["data"]["amount"])) for e in good)
+    last, barred = record, list[tuple[Event, Event]]()
+    for e in sorted(good, key=lambda e: (_at(e), e["source"], e["id"])):
+        if Decimal(e["data"]["amount"]) > Decimal(last["data"]["amount"]) and not may_tell(e, last):
+            barred.append((e, last))  # it raises what its teller may not tell
+            continue
+        last = e
+        its.append((_at(e), e["source"], e["id"], Decimal(e["data"]["amount"])))
     latest = max(its[1:])[-1] if len(its) > 1 else its[0][-1]
     had = []
     for moment in {max(_at(record), when) for when, *_ in its}:
         by_then = [each for each in its[1:] if each[0] <= moment]
         had.append(max(by_then)[-1] if by_then else its[0][-1])
-    return latest, max(had), len(good) < len(told)
+    return latest, max(had), len(good) < len(told) or any(over is last for _, over in barred)
 
 
 def standing(known: Sequence[Event], order: str, gross: Decimal | None, currency: str | None) -> tuple[
@@ -61,7 +69,12 @@ def standing(known: Sequence[Event], order: str, gross: Decimal | None, currency
                 sums.append(gross)
             elif readable(each["data"], currency):
                 sums.append(Decimal(each["data"]["amount"]))
-        if failing and sources <= failing:
+        undone = {
+            e["source"]
+            for e in group
+            if any(f["source"] == e["source"] and f["data"].get("reversal") == name and may_tell(f, e) for f in failed)
+        }
+        if sources == undone:
             gone += [(max(sums), failing)] if sums else []
             continue
         differs = differs or bool(failing) or len(sums) < len(group) or len(set(sums)) > 1

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests import oracle
+from tests import oracle, telling
 
 Event = dict[str, Any]
 Terms = dict[str, Any]
@@ -52,6 +52,7 @@ def population(seed: int, size: int = 60) -> tuple[Terms, list[Event]]:
     for number in range(size):
         events += _Referral(rng, terms, f"r{number}").lived()
     rng.shuffle(events)
+    telling.bound(Random(f"tellers {seed}"), events)
     return terms, events
 
 

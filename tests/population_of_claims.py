@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import Any
 
+from tests import telling
 from tests.oracle import _zone
 
 Event = dict[str, Any]
@@ -72,6 +73,7 @@ class _World:
             for _ in range(size):
                 self._refer(now - timedelta(days=self.rng.randrange(150, 240)), now)
             self.rng.shuffle(self.events)
+            telling.bound(Random(f"tellers {now} {len(self.events)}"), self.events)
             found.append(Wave(now, self.events))
         return self.programs, found
 

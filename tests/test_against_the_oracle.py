@@ -19,7 +19,7 @@ from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.referrals import rows
-from tests import oracle, population
+from tests import oracle, population, telling
 from tests.seeds import seeds
 
 PEPPER = b"a pepper for tests only"
@@ -55,14 +55,14 @@ def _wanted(verdict: dict[str, Any] | None) -> tuple[Any, ...]:
 
 async def _take_in(database: Database, raw: dict[str, Any], events: list[Any], rng: random.Random) -> None:
     intake, received_at = Intake(PEPPER), datetime.now(UTC) + timedelta(days=3650)
-    facts = [parse_event(event) for event in events]
+    facts = list(events)
     async with database.transaction() as connection:
         await programs.publish(connection, yaml.safe_dump(raw), by="tester", at=received_at)
         batch = await file_intake.open_batch(connection, "population", received_at)
     while facts:
         size = rng.randint(1, 25)
         async with database.transaction() as connection:
-            await intake.record(connection, facts[:size], received_at=received_at, batch=batch)
+            await telling.record(intake, connection, facts[:size], received_at, batch)
         facts = facts[size:]
     async with database.transaction() as connection:
         await file_intake.finish(connection, batch, received_at)
@@ -75,7 +75,7 @@ def test_the_periods_come_to_the_oracles_verdicts_at_every_instant(seed: int) ->
     terms, marker = load_terms(yaml.safe_dump(raw)), Marker(PEPPER)
     differing = {}
     for referral in population.referrals(events):
-        facts = [_fact(event, marker) for event in oracle._concerning(events, referral)]
+        facts = [fact_of(event, marker) for event in oracle._concerning(events, referral)]
         for now in population.instants(raw, events, referral):
             found = _found(facts, terms, now)
             wanted = oracle.verdict(events, raw, referral, now)
@@ -92,7 +92,7 @@ def _waits_out_the_allowance(found: dict[str, Any] | None, wanted: dict[str, Any
     return denied and found["status"] == "claimed"
 
 
-def _fact(event: dict[str, Any], marker: Marker) -> Fact:
+def fact_of(event: dict[str, Any], marker: Marker) -> Fact:
     parsed = parse_event(event)
     return Fact(
         id=parsed.fact_id,
@@ -104,6 +104,7 @@ def _fact(event: dict[str, Any], marker: Marker) -> Fact:
         data=parsed.public,
         marks=parsed.marks(marker),
         awaits_stragglers=False,
+        teller=telling.teller(event),
     )
 
 

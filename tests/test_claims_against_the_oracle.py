@@ -13,7 +13,6 @@ from sqlalchemy import text
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
@@ -26,7 +25,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows
-from tests import oracle_of_claims, population_of_claims
+from tests import oracle_of_claims, population_of_claims, telling
 from tests.oracle_of_claims import Claim
 from tests.oracle_of_referrals import World
 from tests.oracle_of_rewards import Held
@@ -98,11 +97,11 @@ class _Office:
         self.events += wave.events
         async with self.database.transaction() as connection:
             batch = await file_intake.open_batch(connection, f"{wave.now}", wave.now)
-        facts = [parse_event(event) for event in wave.events]
+        facts = list(wave.events)
         while facts:
             size = self.rng.randint(1, 25)
             async with self.database.transaction() as connection:
-                await intake.record(connection, facts[:size], received_at=wave.now, batch=batch)
+                await telling.record(intake, connection, facts[:size], wave.now, batch)
             facts = facts[size:]
         async with self.database.transaction() as connection:
             await file_intake.finish(connection, batch, wave.now)

@@ -201,7 +201,7 @@ async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
 _LOOKING_AFTER: Final = "look after people, tokens and the blocklist"
 
 SignedIn = Annotated[User, Depends(_signed_in)]
-Teller = Annotated[User, Security(_teller, scopes=[Scope.EVENTS_WRITE])]
+FactTeller = Annotated[User, Security(_teller, scopes=[Scope.EVENTS_WRITE])]
 """A user who may send facts."""
 Person = Annotated[User, Security(_person, scopes=[Scope.CLAIMS_READ])]
 """A user with a role: services write facts and read nothing."""

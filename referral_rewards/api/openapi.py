@@ -59,7 +59,7 @@ A token from `referrals user add`, or one issued by `POST /v1/tokens` for some o
 
 | scope | lets a token |
 |---|---|
-| `events:write` | tell facts (services have it, people do not) |
+| `events:write` | tell facts of the sources and types that it names, and no others |
 | `claims:read` | read referrals, claims, payouts and the record of who did what; its user must hold a role |
 | `claims:decide` | decide on claims and money, publish terms, look after people: as far as roles and rules go |
 """

@@ -56,7 +56,7 @@ def show(
     )
     for case in shown["clawbacks"]:
         tell_case(out, case)
-    _table(out, "facts", shown["facts"], _fact, "occurred", "what", "says", "source", "received", "late")
+    _table(out, "facts", shown["facts"], _fact, "occurred", "what", "says", "source", "told by", "received", "late")
     _table(
         out,
         "history",
@@ -207,6 +207,7 @@ def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
         label("fact", fact["type"]),
         says,
         source,
+        fact["told_by"] or "",
         fact["received_at"],
         "late" if fact["late"] else "",
     )

@@ -11,6 +11,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import Access, As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.cli.users import Sources, Types
 from referral_rewards.config.credentials import Purpose, store
 from referral_rewards.domain.instants import day
 from referral_rewards.domain.people.authority import Scope
@@ -22,7 +23,13 @@ Scopes = Annotated[list[Scope], typer.Option("--scope", help="What it may do; al
 Days = Annotated[int, typer.Option("--days", min=1, max=366, help="For how long.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Store it in a local stack's credentials.json for --as.")]
 
-_OPTIONS: Final = {"label": "--label", "scopes": "--scope", "days": "--days"}
+_OPTIONS: Final = {
+    "label": "--label",
+    "scopes": "--scope",
+    "sources": "--source",
+    "types": "--type",
+    "days": "--days",
+}
 
 
 @commands.command()
@@ -30,14 +37,19 @@ def add(
     name: Name,
     label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What it is for.")],
     scopes: Scopes = [],  # noqa: B006 (typer reads the default, nothing writes to it)
+    sources: Sources = None,
+    types: Types = None,
     days: Days = 90,
     keep: Keep = False,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Issue a token, and print it once."""
+    """Issue a token, and print it once.
+
+    One that tells facts may tell those of a --source and a --type; all that its user may tell, if none are named.
+    """
     with api_of(data, user, Purpose.ADMINISTER) as api:
-        new = {"label": label, "scopes": scopes, "days": days}
+        new = {"label": label, "scopes": scopes, "sources": sources, "types": types, "days": days}
         token = api.post(_of(name), new, options=_OPTIONS)["token"]
     if keep:
         tell(f"stored in {store(Access.load(data).data, name, token)}")
@@ -48,6 +60,8 @@ _COLUMNS: Final = (
     Column("id", lambda each: each["id"]),
     Column("for", lambda each: each["label"]),
     Column("may", lambda each: ", ".join(each["scopes"]), spare=1),
+    Column("tells", lambda each: "\n".join(each["types"]), spare=3),
+    Column("of sources", lambda each: "\n".join(each["sources"]), spare=3),
     Column("issued", lambda each: _day(each["created_at"]), spare=2),
     Column("until", lambda each: _day(each["expires_at"])),
     Column("revoked", lambda each: _day(each["revoked_at"])),

@@ -26,6 +26,16 @@ commands = typer.Typer(help="People and services, and how they sign in.", no_arg
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Roles = Annotated[list[Role], typer.Option("--role", help="In which capacity a person decides; may be repeated.")]
 Scopes = Annotated[list[Scope], typer.Option("--scope", help="What a service may do; may be repeated.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="SOURCE", help="Of whose facts it may tell; '*' for every source; repeatable."),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", metavar="TYPE", help="Which facts it may tell: a type, a family (conversion.*) or '*'; repeatable."
+    ),
+]
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="The person's own customer id.")]
 Email = Annotated[
     str | None, typer.Option("--email", help="The person's own address: bars from claims they benefit from.")
@@ -43,6 +53,8 @@ _OPTIONS: Final = {
     "name": "NAME",
     "roles": "--role",
     "scopes": "--scope",
+    "sources": "--source",
+    "types": "--type",
     **{name: f"--{name}" for name in ("customer", "email", "contact", "issuer", "subject")},
 }
 
@@ -65,6 +77,8 @@ _COLUMNS: Final = (
     Column("name", lambda each: each["name"]),
     Column("roles", lambda each: "\n".join(each["roles"]), vocabulary="role"),
     Column("scopes", lambda each: ", ".join(each["scopes"]), spare=2),
+    Column("tells", lambda each: "\n".join(each["tells_types"]), spare=5),
+    Column("of sources", lambda each: "\n".join(each["tells_sources"]), spare=5),
     Column("known by", lambda each: ", ".join(each["mark_kinds"]), spare=3),
     Column("signs in by", _ways, spare=1),
     Column("since", lambda each: _day(each["created_at"]), spare=4),
@@ -91,6 +105,8 @@ def add(
     name: Name,
     roles: Roles = [],  # noqa: B006 (typer reads the default, nothing writes to it)
     scopes: Scopes = [],  # noqa: B006
+    sources: Sources = None,
+    types: Types = None,
     customer: Customer = None,
     email: Email = None,
     contact: Contact = None,
@@ -100,7 +116,8 @@ def add(
 ) -> None:
     """Add a person or a service, and print the token once; a local stack's credentials.json keeps it too.
 
-    The first administrator of an installation is added where REFERRALS_DATABASE_URL is set, without a token.
+    Whoever tells facts (--scope events:write) tells those of a --source and of a --type that are named here, and no
+    others. The first administrator of an installation is added where REFERRALS_DATABASE_URL is set, without a token.
     """
     if not roles and not scopes:
         raise RequestInvalid("a person needs a --role, a service a --scope")
@@ -109,10 +126,12 @@ def add(
     if from_database or (Role.ADMINISTRATOR in roles and _nobody_could(access, user)):
         if scopes:
             raise RequestInvalid("a service is added through the API", "--scope")
+        if sources or types:
+            raise RequestInvalid("an administrator tells no facts", "--source" if sources else "--type")
         token = administration.add_administrator(data, name, roles, **known, recovering=from_database)
     else:
         with api_of(data, user, Purpose.ADMINISTER) as api:
-            new = {"name": name, "roles": roles, "scopes": scopes, **known}
+            new = {"name": name, "roles": roles, "scopes": scopes, "sources": sources, "types": types, **known}
             token = api.post(_PATH, new, options=_OPTIONS)["token"]
     if access.is_of_the_local_stack:
         tell(f"stored in {store(access.data, name, token)}")
@@ -134,6 +153,13 @@ def roles_(
     """Give a person these roles in place of the ones before; none take them all."""
     _act(data, user, "PUT", name, "roles", {"roles": roles})
     say(f"{name} is {', '.join(roles) or 'without a role'}")
+
+
+@commands.command("rights")
+def rights_(name: Name, sources: Sources = None, types: Types = None, user: As = None, data: Data = None) -> None:
+    """Let somebody with the scope events:write tell these facts in place of those before; tokens tell less at once."""
+    _act(data, user, "PUT", name, "rights", {"sources": sources, "types": types})
+    say(f"{name} may tell {', '.join(types or ())} of {', '.join(sources or ())}")
 
 
 @commands.command("marks")

@@ -22,6 +22,7 @@ from referral_rewards.config.credentials import (
 )
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import Problem
+from referral_rewards.domain.facts.rights import EVERYTHING, NOTHING, Rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role, load_terms
 from referral_rewards.local.stack import Bootstrap
@@ -42,16 +43,17 @@ class _Example(NamedTuple):
     name: str
     roles: tuple[Role, ...] = ()
     scopes: tuple[Scope, ...] = ()
+    tells: Rights = NOTHING
 
 
-#: One person for each role, two for finance to try four eyes, and the site that sends facts.
+#: One person for each role, two for finance to try four eyes, and the site that sends facts of every source.
 USERS: Final = (
     _Example("fiona", (Role.FINANCE,)),
     _Example("frank", (Role.FINANCE,)),
     _Example("paula", (Role.PROGRAM_OWNER,)),
     _Example("oscar", (Role.OPERATIONS,)),
     _Example("ada", (Role.ADMINISTRATOR,)),
-    _Example("site", scopes=(Scope.EVENTS_WRITE,)),
+    _Example("site", scopes=(Scope.EVENTS_WRITE,), tells=EVERYTHING),
 )
 
 
@@ -81,7 +83,9 @@ async def example_users(settings: Settings) -> None:
         for each in USERS:
             now = datetime.now(UTC)
             if not await users.exists(connection, each.name):
-                token = await users.add(connection, each.name, roles=each.roles, scopes=each.scopes, at=now)
+                token = await users.add(
+                    connection, each.name, roles=each.roles, scopes=each.scopes, tells=each.tells, at=now
+                )
                 store(settings.data, each.name, token)
             if each.roles and each.name not in kept and not (await people.one(connection, each.name)).has_password:
                 password = secrets.token_urlsafe(12)

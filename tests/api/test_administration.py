@@ -122,6 +122,8 @@ async def test_one_knows_whose_token_it_is(desk: Desk) -> None:
         "name": "site",
         "roles": [],
         "scopes": ["events:write"],
+        "sources": ["*"],
+        "types": ["*"],
     }
     assert (await ask(desk, "GET", "/v1/me", "paula")).json()["roles"] == ["program_owner"]
 

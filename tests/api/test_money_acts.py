@@ -7,9 +7,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.decisions import chain as decisions
-from tests.desk import Desk
+from tests.desk import Desk, days_ago, event
 
 #: A cycle and a clawback case beside the payout of the referral r1.
 _CYCLE = uuid4()
@@ -222,3 +223,12 @@ WITH paid AS (UPDATE leg SET state = 'paid' WHERE role = 'referrer' RETURNING id
 INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, state)
 SELECT id, gen_random_uuid(), :id, referral_id, now(), 'the order was refunded', 'open' FROM paid
 """)
+
+
+async def test_whoever_told_a_fact_of_a_referral_moves_no_money_for_it(desk: Desk, payout: str) -> None:
+    await desk.add_user("otto", Role.FINANCE, scopes=(Scope.EVENTS_WRITE,))
+    rated = event("rated", "satisfaction.rated", days_ago(1), {"referral": "r1", "by": "referee", "score": 5})
+    await desk.tell([rated], as_="otto")
+    refused = await act(desk, f"/v1/payouts/{payout}", "retry_payout", "otto")
+    assert (refused.status_code, refused.json()["rule"]) == (409, "told_by_oneself")
+    assert (await act(desk, f"/v1/payouts/{payout}", "retry_payout")).status_code == 201

@@ -22,6 +22,7 @@ from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.cli import main
 from referral_rewards.config.credentials import Purpose, store, store_defaults
+from referral_rewards.domain.facts.rights import EVERYTHING
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
@@ -157,7 +158,7 @@ async def _add_people(database: Database, data: Path) -> None:
     async with database.transaction() as connection:
         for name, role in PEOPLE.items():
             store(data, name, await users.add(connection, name, roles=(role,), at=now))
-        store(data, "site", await users.add(connection, "site", scopes=(Scope.EVENTS_WRITE,), at=now))
+        store(data, "site", await users.add(connection, "site", scopes=(Scope.EVENTS_WRITE,), tells=EVERYTHING, at=now))
         reads = (Scope.CLAIMS_READ,)
         store(data, "reader", await users.new_token(connection, "ada", label="reader", scopes=reads, at=now))
     defaults = {Purpose.READ: "reader", Purpose.TELL: "site", Purpose.PUBLISH: "paula", Purpose.ADMINISTER: "ada"}

@@ -86,6 +86,13 @@ def test_a_password_that_can_be_guessed_is_refused(shell: Shell, typed: io.Strin
         (("user", "add", "nobody", "--role", "finance"), 2, "this name is reserved"),
         (("user", "add", "x", "--role", "finance", "--contact", "nowhere"), 2, "not a valid email address"),
         (("user", "add", "x"), 2, "needs a --role"),
+        (
+            ("user", "add", "x", "--scope", "events:write"),
+            2,
+            "--source: name the sources of the facts that it may tell",
+        ),
+        (("user", "add", "x", "--scope", "events:write", "--source", "a"), 2, "--type: name the types of the facts"),
+        (("user", "rights", "maria", "--source", "a", "--type", "*"), 2, "only a user with the scope events:write"),
         (("user", "roles", "pauls", "finance"), 1, "there is no user 'pauls'; did you mean 'paula'?"),
         (("user", "roles", "who", "finance"), 1, "there is no user 'who'"),
         (("user", "roles", "maria", "king"), 2, "king"),
@@ -119,6 +126,22 @@ def test_a_subject_is_linked_to_one_user(shell: Shell) -> None:
     assert (refused.code, refused.problems) == (2, ["--subject: is already linked to a user"])
     assert shell("user", "link", "maria", "--remove").code == 0
     assert shell("user", "link", "fiona", *where).code == 0
+
+
+def test_who_tells_facts_tells_those_that_are_named(shell: Shell) -> None:
+    tells = ("--source", "acme/shop", "--type", "conversion.recorded", "--type", "referral.*")
+    assert shell("user", "add", "shop", "--scope", "events:write", *tells).out.startswith("rrt_")
+    found = person(shell, "shop")
+    types = ["conversion.recorded", *(f"referral.{act}" for act in ("appealed", "claimed", "sent", "withdrawn"))]
+    assert (found["tells_sources"], found["tells_types"]) == (["acme/shop"], types)
+    more = ("token", "add", "shop", "--label", "x", "--source", "acme/shop", "--type", "conversion.*")
+    assert shell(*more).code == 1
+    assert shell(*more[:-1], "conversion.recorded").out.startswith("rrt_")
+    (newest, _) = json.loads(shell("token", "list", "shop", "--json").out)
+    assert (newest["sources"], newest["types"]) == (["acme/shop"], ["conversion.recorded"])
+    assert shell("user", "rights", "shop", "--source", "*", "--type", "*").out == "shop may tell * of *\n"
+    assert person(shell, "shop")["tells_types"] == ["*"]
+    assert acts(shell)[-1] == "user.rights_set"
 
 
 def test_tokens_are_issued_listed_and_revoked(shell: Shell) -> None:

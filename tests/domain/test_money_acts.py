@@ -147,3 +147,16 @@ def test_an_act_is_signed_with_what_it_needs_and_nothing_else(
             check_details(act, "other", amount_minor, reference)
     else:
         assert check_details(act, "other", amount_minor, reference) == signed
+
+
+@pytest.mark.parametrize("told_by", [{"fiona": ()}, {"import": ("customer:c-fiona",)}])
+def test_nobody_moves_money_for_what_rests_on_a_fact_that_they_told(told_by: dict[str, tuple[str, ...]]) -> None:
+    subject = replace(
+        _subject(_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT), told_by={name: frozenset(marks) for name, marks in told_by.items()}
+    )
+    with pytest.raises(ActRefused, match="you told a fact that it rests on") as why:
+        may_act(_FIONA, _A.RETRY_PAYOUT, subject, None, ())
+    assert why.value.rule == "told_by_oneself"
+    may_act(_FIONA, _A.CANCEL_PAYOUT, subject, None, ())  # keeps money back
+    others = replace(subject, told_by={"import": frozenset({"customer:c-frank"})})
+    may_act(_FIONA, _A.RETRY_PAYOUT, others, None, ())

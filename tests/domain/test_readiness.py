@@ -210,7 +210,7 @@ def test_four_eyes_need_two_people(
         ((person("fiona", FINANCE, enters_facts=True), person("frank", FINANCE), OSCAR, PAULA), []),
         (
             (FIONA, person("oscar", OPS, enters_facts=True), PAULA),
-            ["oscar may enter facts by hand, and nobody else can decide on claims that oscar entered: a disputed"
+            ["oscar may tell facts, and nobody else can decide on claims that rest on what oscar told: a disputed"
              " attribution, a changed attribution and an override"],
         ),
         ((FIONA, OSCAR, PAULA, person("site", ADMIN, enters_facts=True)), []),

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from referral_rewards.domain.payouts.rail_catalogue import OF_OURS
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.domain.readiness.gaps import gaps
+from referral_rewards.domain.readiness.gaps import gaps, in_order
 from referral_rewards.domain.readiness.staffing import Person
 from referral_rewards.local.fake_source import FakeSource
 from referral_rewards.register.people import users
@@ -59,6 +59,11 @@ async def test_who_refers_or_enters_facts_is_known(desk: Desk) -> None:
     known = await people(desk)
     assert [name for name, person in known.items() if person.is_referrer] == ["dexter"]
     assert [name for name, person in known.items() if person.enters_facts] == ["clerk"]
+    found = await readiness(desk.database, "acme-friends", {"register": RegisterSource()}, desk.parts.keys)
+    named = (
+        "clerk approves and may also tell facts (every type of every source): clerk can't approve what rests on them"
+    )
+    assert [each.what for each in in_order(found) if "clerk" in each.what and "tell" in each.what] == [named]
     assert not any(person.is_referrer for person in (await people(desk, "acme-friend")).values())
     assert not any(person.is_referrer for person in (await people(desk, "acme-friends0")).values())
 

@@ -10,7 +10,7 @@ DECLARE
 BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'program_version',
-        'fact', 'fact_key', 'inquiry',
+        'fact', 'fact_key', 'fact_teller', 'inquiry',
         'referral_step',
         'reward_claim',
         'decision', 'decision_effect',

@@ -1,3 +1,12 @@
+-- Who told facts, with which token, and what they could tell then.
+CREATE TABLE fact_teller (
+    id UUID PRIMARY KEY,
+    username VARCHAR NOT NULL,
+    token_id UUID,
+    sources TEXT[] NOT NULL DEFAULT '{}',
+    types TEXT[] NOT NULL DEFAULT '{}'
+);
+
 -- A recorded fact. People appear in it as marks.
 CREATE TABLE fact (
     id UUID PRIMARY KEY,
@@ -11,6 +20,7 @@ CREATE TABLE fact (
     digest VARCHAR NOT NULL,
     content_mac VARCHAR NOT NULL,
     batch_id UUID,
+    teller_id UUID,
     CONSTRAINT uq_fact_identity UNIQUE (source, event_id)
 );
 CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';

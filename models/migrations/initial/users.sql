@@ -4,6 +4,8 @@ CREATE TABLE app_user (
     roles TEXT[] NOT NULL DEFAULT '{}',
     scopes TEXT[] NOT NULL DEFAULT '{}',
     marks TEXT[] NOT NULL DEFAULT '{}',
+    tells_sources TEXT[] NOT NULL DEFAULT '{}',
+    tells_types TEXT[] NOT NULL DEFAULT '{}',
     created_at TIMESTAMPTZ NOT NULL,
     barred_at TIMESTAMPTZ,
     password_hash VARCHAR,
@@ -19,6 +21,8 @@ CREATE TABLE api_token (
     revoked_at TIMESTAMPTZ,
     label VARCHAR NOT NULL,
     scopes TEXT[] NOT NULL DEFAULT '{}',
+    tells_sources TEXT[] NOT NULL DEFAULT '{}',
+    tells_types TEXT[] NOT NULL DEFAULT '{}',
     expires_at TIMESTAMPTZ,
     issued_by UUID REFERENCES api_token
 );

@@ -18,6 +18,7 @@ from referral_rewards.api.desk.session.visiting import Administrator, SentForm, 
 from referral_rewards.api.problems import status_of
 from referral_rewards.domain.errors import BadInput, NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.rights import Rights, rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import administration as people
@@ -39,9 +40,9 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
     """Adds a person or a service, who has no means to sign in yet."""
     name = _said(form, "name")
     try:
-        roles, scopes = _chosen(form, "role", Role), _chosen(form, "scope", Scope)
-        now = datetime.now(UTC)
-        await parts.database.write(people.add, name, roles=roles, scopes=scopes, by=visit.user.name, at=now)
+        roles, scopes, tells = _chosen(form, "role", Role), _chosen(form, "scope", Scope), _tells(form)
+        by, now = visit.user.name, datetime.now(UTC)
+        await parts.database.write(people.add, name, roles=roles, scopes=scopes, tells=tells, by=by, at=now)
     except BadInput as refusal:
         return await _list(parts, visit, typed=name, problem=refusal.problems[0].what)
     return RedirectResponse(_address(name), HTTPStatus.SEE_OTHER)
@@ -82,6 +83,11 @@ Change = Callable[[AsyncConnection, str, datetime], Awaitable[None]]
 async def _roles(form: FormData, name: str, marker: Marker) -> Change:
     roles = _chosen(form, "role", Role)
     return lambda connection, by, at: people.set_roles(connection, name, roles, by=by, at=at)
+
+
+async def _rights(form: FormData, name: str, marker: Marker) -> Change:
+    tells = _tells(form)
+    return lambda connection, by, at: people.set_tells(connection, name, tells, by=by, at=at)
 
 
 async def _marks(form: FormData, name: str, marker: Marker) -> Change:
@@ -135,6 +141,7 @@ async def _unbar(form: FormData, name: str, marker: Marker) -> Change:
 #: The forms of a person's page, by the last step of their addresses.
 _ACTS: Final[Mapping[str, Callable[[FormData, str, Marker], Awaitable[Change]]]] = {
     "roles": _roles,
+    "rights": _rights,
     "marks": _marks,
     "contact": _contact,
     "password": _password,
@@ -201,6 +208,11 @@ def _said(form: FormData, field: str) -> str:
     if "\x00" in value:
         raise RequestInvalid("holds a zero character", field)
     return value.strip()
+
+
+def _tells(form: FormData) -> Rights:
+    """The facts that may be told, as words between spaces or commas."""
+    return rights(*(_said(form, field).replace(",", " ").split() for field in ("sources", "types")))
 
 
 def _chosen(form: FormData, field: str, kind: Any) -> list[Any]:

@@ -15,10 +15,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api.dependencies import Its, Parts, Teller
+from referral_rewards.api.dependencies import FactTeller, Its, Parts
 from referral_rewards.api.kept import LinesKept, ProblemsKept
 from referral_rewards.api.openapi import refusals
-from referral_rewards.domain.errors import BadInput, NotFound, RequestInvalid
+from referral_rewards.domain.errors import BadInput, NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.json_array import json_array
 from referral_rewards.domain.facts.outcomes import Outcome
@@ -141,7 +141,7 @@ _BODY: Final = {
 async def record_batch(
     request: Request,
     parts: Its,
-    user: Teller,
+    user: FactTeller,
     sha256: Annotated[
         str | None,
         Query(
@@ -153,9 +153,9 @@ async def record_batch(
     """Stores the facts while they are received, some hundred lines per transaction; responds after the last commit.
 
     After an interruption send the same file again: known facts change nothing. Valid lines are stored even if others
-    are not valid; with `strict` one bad line gives 422 and nothing of the file is stored. All facts of a file count as
-    received together: with `sha256` the referrals that it affects are woken once the whole file is here, even after
-    several attempts.
+    are not valid: a line that the token may not tell is none of them. With `strict` one bad line gives 422 and nothing
+    of the file is stored. All facts of a file count as received together: with `sha256` the referrals that it affects
+    are woken once the whole file is here, even after several attempts.
 
     `warnings` tell what lines say in vain, as `POST /v1/events` does for each event; equal ones are counted together.
     """
@@ -163,7 +163,14 @@ async def record_batch(
     if reader is None:
         raise RequestInvalid(f"is none of {', '.join(READERS)}", "content-type")
     problems, lines = ProblemsKept(), LinesKept()
-    intake = FileIntake(parts.database, parts.intake, tell=problems.add, became=lines.add, guard=_still_allowed(user))
+    intake = FileIntake(
+        parts.database,
+        parts.intake,
+        tell=problems.add,
+        became=lines.add,
+        guard=_still_allowed(user),
+        teller=user.teller,
+    )
     try:
         if strict:
             aside = FactsAside(reader)
@@ -198,7 +205,7 @@ async def record_batch(
 async def show_batch(
     batch: UUID,
     parts: Its,
-    user: Teller,
+    user: FactTeller,
     wait: Annotated[
         int,
         Query(
@@ -235,11 +242,13 @@ async def _moving(parts: Parts, touched: list[str], wait: int) -> int:
 
 
 def _still_allowed(user: User) -> Any:
-    """Check in each transaction that the user may still send facts: receiving a file may take long."""
+    """Check in each transaction that the user may still send the same facts: receiving a file may take long."""
 
     async def ask(connection: AsyncConnection) -> None:
         now = await users.with_proof(connection, user.proof, datetime.now(UTC))
         now.need_scope(Scope.EVENTS_WRITE)
+        if now.tells != user.tells:
+            raise NotAllowed("what this token may tell was changed meanwhile; send the file again")
 
     return ask
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api.dependencies import Its, Parts, Teller
+from referral_rewards.api.dependencies import FactTeller, Its, Parts
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
 from referral_rewards.domain.facts.cloud_events import BINARY, of_headers
@@ -19,6 +19,7 @@ from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahe
 from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.jsonl import decoded
 from referral_rewards.domain.facts.outcomes import Outcome
+from referral_rewards.domain.facts.rights import Rights, Teller
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Prepared, Recorded
 
@@ -170,11 +171,12 @@ _BODY: Final = {
     summary="Tell us of facts",
     responses=refusals(HTTPStatus.CONFLICT),
 )
-async def record_events(request: Request, parts: Its, user: Teller) -> Acknowledged:
+async def record_events(request: Request, parts: Its, user: FactTeller) -> Acknowledged:
     """Responds once all acknowledged events are committed. The same event again is acknowledged and changes nothing.
     All modes of the CloudEvents HTTP binding are taken: structured, batch, and binary with the attributes as `ce-`
     headers.
 
+    A token tells facts of its own sources and types; another one is not valid, and its problem says what may be told.
     A single event that is not valid gives 422; one that contradicts an earlier event with its (source, id) gives 409.
     Of an array the valid ones are stored, and the others are listed with their index under `problems`; 422 only if none
     is valid. An array is one batch: its facts count as received together, with none to follow.
@@ -191,13 +193,13 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
     if not 1 <= len(documents) <= EVENTS_MAX:
         raise RequestInvalid(f"an array holds 1 to {EVENTS_MAX} events, this one {len(documents)}")
     now = datetime.now(UTC)
-    good, problems = _read(documents, now)
+    good, problems = _read(documents, now, user.tells)
     batch = hashlib.sha256(body).hexdigest() if isinstance(document, list) else None
     if not good:
         parts.metrics.facts.labels("refused").inc(len(documents))
         raise BadInput([_placed(each, batch is not None) for each in problems])
     prepared = parts.intake.prepare([event for _, event in good])  # before the transaction, which holds locks
-    recorded = await parts.database.write(_store, parts, prepared, batch, now)
+    recorded = await parts.database.write(_store, parts, prepared, batch, now, user.teller)
     _count(parts, user.name, recorded, refused=len(documents) - len(good))
     if batch is None and recorded.conflicts:
         raise FactConflict(recorded.conflicts[0].source, recorded.conflicts[0].event_id)
@@ -233,13 +235,13 @@ def _decoded(body: bytes) -> Any:
         raise RequestInvalid("the body is not JSON") from None
 
 
-def _read(documents: Sequence[Any], now: datetime) -> tuple[list[tuple[int, Event]], list[EventProblem]]:
+def _read(documents: Sequence[Any], now: datetime, may: Rights) -> tuple[list[tuple[int, Event]], list[EventProblem]]:
     good, problems = [], []
     for index, document in enumerate(documents):
         try:
             event = parse_event(document)
-            if ahead := too_far_ahead(event, now):
-                raise BadInput([ahead])
+            if wrong := too_far_ahead(event, now) or may.objection(event.source, event.type):
+                raise BadInput([wrong])
         except BadInput as error:
             problems += [EventProblem(index=index, where=each.where, what=each.what) for each in error.problems]
         else:
@@ -253,18 +255,18 @@ def _placed(problem: EventProblem, in_array: bool) -> Problem:
 
 
 async def _store(
-    connection: AsyncConnection, parts: Parts, facts: Prepared, batch: str | None, now: datetime
+    connection: AsyncConnection, parts: Parts, facts: Prepared, batch: str | None, now: datetime, teller: Teller
 ) -> Recorded:
     if batch is None:
-        return await parts.intake.record(connection, facts, received_at=now)
-    return await _store_batch(connection, parts, facts, batch, now)
+        return await parts.intake.record(connection, facts, received_at=now, teller=teller)
+    return await _store_batch(connection, parts, facts, batch, now, teller)
 
 
 async def _store_batch(
-    connection: AsyncConnection, parts: Parts, facts: Prepared, name: str, now: datetime
+    connection: AsyncConnection, parts: Parts, facts: Prepared, name: str, now: datetime, teller: Teller
 ) -> Recorded:
     batch = await file_intake.open_batch(connection, name, now)
-    recorded = await parts.intake.record(connection, facts, received_at=now, batch=batch)
+    recorded = await parts.intake.record(connection, facts, received_at=now, batch=batch, teller=teller)
     await file_intake.finish(connection, batch, now)
     return recorded
 

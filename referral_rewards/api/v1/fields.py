@@ -4,7 +4,7 @@ A filter that nobody knows is refused, and never passed over.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.rights import ANY, FAMILIES, SOURCES_MAX, Rights, rights
 from referral_rewards.domain.validation import unknown_names
 
 #: No text of the register holds a NUL.
@@ -28,6 +30,36 @@ Note = Annotated[str, Field(max_length=NOTE_LENGTH_MAX, json_schema_extra={"patt
 """The reason in words, for later readers."""
 Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]*$")]
 """The digest of what the person saw."""
+
+
+_Source = Annotated[str, Field(min_length=1, max_length=500, pattern=TEXT)]
+Sources = Annotated[
+    list[_Source] | None,
+    Field(
+        max_length=SOURCES_MAX,
+        examples=[["acme/shop"]],
+        description="The sources of the facts that may be told; `*` for every one.",
+    ),
+]
+"""Whose facts may be told; None: not said."""
+Types = Annotated[
+    list[Annotated[str, Field(json_schema_extra={"enum": [*FactType, *FAMILIES, ANY]})]] | None,
+    Field(
+        max_length=100,
+        examples=[["conversion.*"]],
+        description="The types of the facts that may be told; `conversion.*` for a family, `*` for every one.",
+    ),
+]
+"""Which facts may be told; None: not said."""
+
+
+def named_rights(sources: Collection[str] | None, types: Collection[str] | None) -> Rights | None:
+    """Return the rights that a body names; None if it names none.
+
+    Raises:
+        BadInput: if a source can't be one.
+    """
+    return None if sources is None and types is None else rights(sources or (), types or ())
 
 
 def _written_as_a_day(given: object) -> object:

@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Its, Reading, SignedIn, acting, bearer
+from referral_rewards.api.v1.fields import Sources, Types, named_rights
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.people import tokens
 
@@ -16,21 +17,26 @@ router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 
 
 class NewToken(BaseModel):
-    """A token to issue: its purpose, its scopes, and its expiry (a year at most)."""
+    """A token to issue: its purpose, its scopes, and its expiry (a year at most). One that tells facts may tell those
+    of ``sources`` and ``types``; without these, all that its user may tell now."""
 
     model_config = ConfigDict(extra="forbid")
 
     label: Annotated[str, Field(min_length=1, max_length=tokens.LABEL_LENGTH_MAX)]
     scopes: Annotated[list[Scope], Field(min_length=1)]
+    sources: Sources = None
+    types: Types = None
     expires_at: AwareDatetime
 
 
 class Token(BaseModel):
-    """A token as it is stored, without the secret."""
+    """A token as it is stored, without the secret. It may tell facts of ``sources`` and ``types``; `*` is every one."""
 
     id: UUID
     label: str
     scopes: list[str]
+    sources: list[str]
+    types: list[str]
     created_at: AwareDatetime
     expires_at: AwareDatetime | None
     revoked_at: AwareDatetime | None
@@ -64,6 +70,7 @@ async def issue_token(
         scopes=frozenset(new.scopes),
         expires_at=new.expires_at.astimezone(UTC),
         at=datetime.now(UTC),
+        tells=named_rights(new.sources, new.types),
         by_token=credentials.credentials,
     )
     return IssuedToken(id=number, token=token)
@@ -82,14 +89,24 @@ whose = APIRouter(prefix="/v1/me", tags=["tokens"])
 
 
 class Myself(BaseModel):
-    """The user whose token it is, with the roles held and what the token may be used for."""
+    """The user whose token it is, with the roles held and what the token may be used for. It may tell facts of
+    ``sources`` and ``types``, `*` for every one."""
 
     name: str
     roles: list[Role]
     scopes: list[Scope]
+    sources: list[str] = []
+    types: list[str] = []
 
 
 @whose.get("", summary="Whose token it is")
 async def show_myself(user: SignedIn) -> Myself:
     """Returns the user, their roles, and what this token may be used for."""
-    return Myself(name=user.name, roles=sorted(user.roles), scopes=sorted(user.scopes))
+    may = user.tells
+    return Myself(
+        name=user.name,
+        roles=sorted(user.roles),
+        scopes=sorted(user.scopes),
+        sources=sorted(may.sources),
+        types=sorted(may.types),
+    )

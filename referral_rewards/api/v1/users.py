@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, SignedIn, acting, bearer
-from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.api.v1.fields import TEXT, NamedInPath, Sources, Types, named_rights
 from referral_rewards.api.v1.tokens import IssuedToken, Token
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.rights import NOTHING
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, tokens, users
@@ -30,12 +31,15 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 class Account(BaseModel):
-    """A person with roles, or a service with scopes. ``mark_kinds`` are the kinds of identities known of them, so that
+    """A person with roles, or a service with scopes. ``tells_sources`` and ``tells_types`` are those of the facts that
+    they may tell, `*` for every one. ``mark_kinds`` are the kinds of identities known of them, so that
     they never decide on claims they benefit from; ``tokens`` and ``sessions`` count the valid ones."""
 
     name: str
     roles: list[str]
     scopes: list[str]
+    tells_sources: list[str]
+    tells_types: list[str]
     mark_kinds: list[str]
     created_at: Instant
     barred_at: Instant | None
@@ -47,14 +51,17 @@ class Account(BaseModel):
 
 
 class NewAccount(BaseModel):
-    """A user to add. ``customer`` and ``email`` are their own and stored only as marks; ``contact`` is the address for
-    messages."""
+    """A user to add. One with the scope `events:write` may tell facts of the ``sources`` and ``types`` that are named,
+    and no others; `*` is every one. ``customer`` and ``email`` are their own and stored only as marks; ``contact`` is
+    the address for messages."""
 
     model_config = _STRICT
 
     name: Word
     roles: list[Role] = []
     scopes: list[Scope] = []
+    sources: Sources = None
+    types: Types = None
     customer: Word | None = None
     email: Word | None = None
     contact: Word | None = None
@@ -73,6 +80,15 @@ class NewRoles(BaseModel):
     model_config = _STRICT
 
     roles: list[Role]
+
+
+class NewRights(BaseModel):
+    """The sources and types of the facts that a user may tell, in place of those before."""
+
+    model_config = _STRICT
+
+    sources: Sources = None
+    types: Types = None
 
 
 class NewMarks(BaseModel):
@@ -110,12 +126,15 @@ class NewIdentity(BaseModel):
 
 
 class NewTokenOf(BaseModel):
-    """A token to issue for a user, with all scopes of the user if none are named."""
+    """A token to issue for a user, with all scopes of the user if none are named. One that tells facts may tell those
+    of ``sources`` and ``types``; without these, all that its user may tell now."""
 
     model_config = _STRICT
 
     label: Annotated[str, Field(min_length=1, max_length=tokens.LABEL_LENGTH_MAX)]
     scopes: list[Scope] = []
+    sources: Sources = None
+    types: Types = None
     days: Annotated[int, Field(ge=1, le=tokens.LIFETIME_MAX.days)] = 90
 
 
@@ -139,6 +158,7 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
             roles=new.roles,
             scopes=new.scopes,
             marks=marks,
+            tells=named_rights(new.sources, new.types) or NOTHING,
             by=user.name,
             at=now,
             with_token=True,
@@ -156,6 +176,14 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
 async def set_roles(name: NamedInPath, new: NewRoles, parts: Its, user: Administrator) -> None:
     """Replaces the roles from the next request on. Users can't change their own."""
     await _do(parts, user, lambda c, at: people.set_roles(c, name, new.roles, by=user.name, at=at))
+
+
+@router.put("/{name:path}/rights", status_code=HTTPStatus.NO_CONTENT, summary="Set which facts somebody may tell")
+async def set_rights(name: NamedInPath, new: NewRights, parts: Its, user: Administrator) -> None:
+    """Replaces what a user with the scope `events:write` may tell. Their tokens tell less at once and never more: a
+    wider right takes a new token. Users can't change their own."""
+    tells = named_rights(new.sources, new.types) or NOTHING
+    await _do(parts, user, lambda c, at: people.set_tells(c, name, tells, by=user.name, at=at))
 
 
 @router.put("/{name:path}/marks", status_code=HTTPStatus.NO_CONTENT, summary="Note who somebody is")
@@ -252,7 +280,7 @@ async def issue_token_of(
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
 ) -> IssuedToken:
     """For administrators; the audit log records the issuer. For oneself, it works like `POST /v1/tokens`."""
-    ends = timedelta(days=new.days)
+    ends, tells = timedelta(days=new.days), named_rights(new.sources, new.types)
     if name == user.name:
         now = datetime.now(UTC)
         number, token = await parts.database.write(
@@ -262,6 +290,7 @@ async def issue_token_of(
             scopes=frozenset(new.scopes) or user.scopes,
             expires_at=now + ends,
             at=now,
+            tells=tells,
             by_token=credentials.credentials,
         )
         return IssuedToken(id=number, token=token)
@@ -275,6 +304,7 @@ async def issue_token_of(
             scopes=frozenset(new.scopes) or theirs.scopes,
             expires_at=now + ends,
             at=now,
+            tells=tells,
             by=user.name,
         )
 

@@ -9,7 +9,9 @@ from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.restoring import Doubt
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.referrals.consent_and_issues import doubts, suspensions
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer
 from referral_rewards.domain.referrals.lifecycle import CLOSED
@@ -35,24 +37,41 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
 
 
 def evidence_agrees(dossier: Dossier) -> Finding:
-    """All records of the order agree, and so do all invitations of the referral."""
+    """All records of the order agree, and so do all invitations of the referral; whoever undid something may do so."""
     q, invitations = dossier.conversion, dossier.of(FactType.REFERRAL_SENT)
     if len({_invitation(fact) for fact in invitations}) > 1:
         told = "; ".join(f"{fact.source} says {', '.join(_invitation(fact))}" for fact in invitations)
         return failed(f"The invitations differ: {told}.", *invitations, flags=(Flag.EVIDENCE_CONFLICT,))
     if q is None:
         return could_not_run(NO_CONVERSION)
-    differing = [fact for fact in q.records if _contradicts(q.record, fact)]
-    if not differing and not q.conflicts:
+    doubted = _doubts(dossier)
+    versions = _differing_versions(q)
+    if not (doubted or versions or q.conflicts):
         agreed = f"All records of order {q.order} agree ({len(q.records)} on record){_amended(q)}."
         return passed(agreed, *q.records, *q.amendments)
+    told = "; ".join((*versions, *q.conflicts, *(each.sentence for each in doubted)))
+    said = (fact for each in doubted for fact in (each.fact, *each.standing))
+    return failed(f"{told}.", *q.records, *q.told_differently, *said, flags=(Flag.EVIDENCE_CONFLICT,))
+
+
+def _differing_versions(q: Conversion) -> tuple[str, ...]:
+    """Return the sentence about records of the order that differ; none if they agree."""
+    differing = [fact for fact in q.records if _contradicts(q.record, fact)]
     if not differing:
-        return failed(f"{'; '.join(q.conflicts)}.", *q.records, *q.told_differently, flags=(Flag.EVIDENCE_CONFLICT,))
+        return ()
     versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
-    told = "; ".join((f"The records of order {q.order} differ: {versions}", *q.conflicts))
-    return failed(f"{told}.", *q.records, *q.told_differently, flags=(Flag.EVIDENCE_CONFLICT,))
+    return (f"The records of order {q.order} differ: {versions}",)
+
+
+def _doubts(dossier: Dossier) -> list[Doubt]:
+    """Return what was to lift a suspension, settle an issue or give consent, told by somebody who may not."""
+    types = (FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED, FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
+    of_referee = (*dossier.of_referee(*types), *dossier.of(FactType.REFERRAL_CLAIMED))
+    of_referrer = dossier.of_referrer(FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
+    scopes = ("contact", *(("public_advocacy",) if dossier.terms.qualifying.advocacy_permission_required else ()))
+    return [*suspensions(of_referrer).doubts, *doubts(of_referee, scopes)]
 
 
 def _amended(q: Conversion) -> str:

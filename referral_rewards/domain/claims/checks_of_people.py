@@ -16,7 +16,12 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import labels, listed
-from referral_rewards.domain.referrals.consent_and_issues import latest_consent, latest_of_issues, open_issues
+from referral_rewards.domain.referrals.consent_and_issues import (
+    latest_consent,
+    latest_of_issues,
+    open_issues,
+    suspensions,
+)
 from referral_rewards.domain.referrals.conversions import Conversion, alike_conversions, conversions
 from referral_rewards.domain.referrals.inquiries import Answer
 from referral_rewards.domain.referrals.lifecycle import Reason
@@ -40,12 +45,10 @@ def referrer_active(dossier: Dossier) -> Finding:
     if dossier.referrer is None:
         return unanswerable(NO_REFERRER)
     said = dossier.of_referrer(FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
-    # Of two at one instant the suspension counts: where facts can't be ordered, take the cautious reading.
-    latest = max(said, key=lambda f: (f.occurred_at, f.type is FactType.REFERRER_SUSPENDED), default=None)
-    if latest is not None and latest.type is FactType.REFERRER_SUSPENDED:
-        told = f"{dossier.referrer} has been suspended since {instant(latest.occurred_at)}."
-        return failed(told, latest, denial=Reason.REFERRER_SUSPENDED)
-    return passed(f"{dossier.referrer} is not suspended.", *((latest,) if latest else ()))
+    if stand := suspensions(said).taking:
+        told = f"{dossier.referrer} has been suspended since {instant(stand[-1].occurred_at)}."
+        return failed(told, stand[-1], denial=Reason.REFERRER_SUSPENDED)
+    return passed(f"{dossier.referrer} is not suspended.", *said[-1:])
 
 
 def referrer_enrolled_before_conversion(dossier: Dossier) -> Finding:

@@ -1,6 +1,7 @@
 """What a decision on a claim signs now, and what its rules read of the people and things that it names."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from referral_rewards.domain.claims.approval import ADJUST, MOVE, DecisionKind, Requirement
 from referral_rewards.domain.decisions.moving import Candidate, OrderFound
@@ -10,15 +11,17 @@ from referral_rewards.domain.decisions.moving import Candidate, OrderFound
 class Basis:
     """What a decision signs now, and who has an interest in it.
 
-    ``parties`` are the marks of everyone who benefits; ``entered_by`` the users who entered facts by hand. ``referrer``
-    is whose the claim is now, and ``proposed`` the one to whom a request moves it; None without one. ``candidate`` and
-    ``order`` are what a decision names to which it moves the claim, or which it links; None if none is asked for.
+    ``parties`` are the marks of everyone who benefits; ``entered_by`` the users who entered facts by hand, and
+    ``told_by`` those who told any of its facts, each with their marks. ``referrer`` is whose the claim is now, and
+    ``proposed`` the one to whom a request moves it; None without one. ``candidate`` and ``order`` are what a decision
+    names to which it moves the claim, or which it links; None if none is asked for.
     """
 
     digest: str
     requirement: Requirement
     parties: frozenset[str]
     entered_by: frozenset[str] = frozenset()
+    told_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
     referrer: str | None = None
     proposed: str | None = None
     candidate: Candidate | None = None

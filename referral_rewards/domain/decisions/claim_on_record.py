@@ -81,6 +81,15 @@ class ClaimOnRecord:
             and (self.closed or kind in _ON_A_CLOSING or each.decision.claim_id == self.claim_id)
         ]
 
+    def standing(self, on_it: Sequence[Made]) -> list[Decision]:
+        """Return those of the decisions that count; no approval by whoever told a fact of the claim since."""
+        told_by = self.known_basis().told_by
+        return [
+            each.decision
+            for each in on_it
+            if each.stands and not (each.decision.kind is _K.APPROVE and each.decision.user in told_by)
+        ]
+
     @property
     def takes(self) -> tuple[DecisionKind, ...]:
         """Return the kinds of decision that somebody with the roles may record now: each of them can be carried out."""
@@ -153,7 +162,7 @@ class ClaimOnRecord:
         try:
             self.check_stands(kind)
             self.check_movable(kind)
-            self.check_ruling(kind, basis, [each.decision for each in self.on_it(kind) if each.stands])
+            self.check_ruling(kind, basis, self.standing(self.on_it(kind)))
         except DecisionRefused:
             return False
         return True

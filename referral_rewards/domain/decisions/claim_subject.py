@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, check_words, may_decide
+from referral_rewards.domain.decisions import tellers
 from referral_rewards.domain.decisions.adjusting import check_adjustment
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.bulk import check_unflagged
@@ -133,7 +134,7 @@ class ClaimSubject(ClaimOnRecord):
             raise DecisionRefused(self.referral, "facts_unjudged", "new facts are being judged; look again in a moment")
         self.check_movable(kind)
         on_it = self.on_it(kind)
-        self.check_ruling(kind, basis, [each.decision for each in on_it if each.stands])
+        self.check_ruling(kind, basis, self.standing(on_it))
         before = [each for each in on_it if _counts_with(each.decision, kind, asked)]
         if asked is not None:
             self._check_particulars(kind, basis, asked, [each.decision for each in on_it])
@@ -146,6 +147,8 @@ class ClaimSubject(ClaimOnRecord):
             entered_by=basis.entered_by,
             already_signed_by=_same_people(approver, before),
         )
+        if (why := tellers.objection(approver, kind, basis.told_by)) is not None:
+            raise DecisionRefused(self.referral, tellers.RULE, why)
         if kind is _K.APPROVE and _same_people(approver, self._adjusters(basis)):
             why = "you adjusted it; other people must approve what you set"
             raise DecisionRefused(self.referral, "different_people", why)

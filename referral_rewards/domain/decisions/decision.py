@@ -90,10 +90,13 @@ class Made:
         return self.decision.kind not in VOIDABLE or not (self.barred or "void" in self.effects)
 
 
-def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collection[str]) -> tuple[Decision, ...]:
-    """Return the decisions without approvals and adjustments that are ``void`` or by users who are ``barred``; see
-    `Made.stands`."""
-    return tuple(d for d in made if d.kind not in VOIDABLE or not (d.id in void or d.user in barred))
+def counting(
+    made: Iterable[Decision], void: Collection[UUID], barred: Collection[str], told_by: Collection[str] = ()
+) -> tuple[Decision, ...]:
+    """Return the decisions without approvals and adjustments that are ``void`` or by users who are ``barred`` (see
+    `Made.stands`), and without approvals by those who told a fact of the claim."""
+    standing = (d for d in made if d.kind not in VOIDABLE or not (d.id in void or d.user in barred))
+    return tuple(d for d in standing if not (d.kind is DecisionKind.APPROVE and d.user in told_by))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from referral_rewards.domain import money
 from referral_rewards.domain.claims.approval import Approver, check_note
+from referral_rewards.domain.decisions import tellers
 from referral_rewards.domain.decisions.act_kinds import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
@@ -91,6 +92,7 @@ class ActSubject:
     ``currency`` is that of its amounts. ``history`` are the decisions on it, oldest first, and ``invalid`` the ids of
     those that can't take effect. ``marks`` are those of the users who are barred from an act, by name. ``obstacles``
     say for an act what must be done first. ``listed`` is what a subject without referral and program is listed under.
+    ``told_by`` are the users who told any of the facts that it rests on, each with their marks.
     ``needs_two``: what one person records of it counts only once another records the same (`two_people`).
     """
 
@@ -112,6 +114,7 @@ class ActSubject:
     needs_two: bool = False
     obstacles: Mapping[MoneyAct, str] = field(default_factory=dict)
     listed: str | None = None
+    told_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def chain_id(self) -> UUID:
@@ -244,6 +247,8 @@ def may_act(
         raise ActRefused(subject.name, "something_remains", subject.obstacles[act])
     if identity.of_kinds(approver.marks & subject.parties, identity.SELF_REFERRAL_KINDS):
         raise ActRefused(subject.name, "own_claim", "you benefit from it and can't decide on it")
+    if (why := tellers.objection(approver, act, subject.told_by)) is not None:
+        raise ActRefused(subject.name, tellers.RULE, why)
     barred = subject.barred.get(act, {})
     for name in sorted({approver.user, *same_person} & barred.keys()):
         raise ActRefused(subject.name, "different_people", f"another person must do this: {name} {barred[name]}")

@@ -34,7 +34,7 @@ class Grounds:
     current answers. ``made`` are the verified decisions on the referral, and ``people`` those who signed, with whether
     each is barred. ``moved_rightly``: verified decisions support what its row says of its referrer and linked orders.
     ``is_to_move``: decisions say more than its row does. ``cut_off`` is why decisions may be missing from the
-    register. ``whereabouts`` say where the payee may be paid.
+    register. ``whereabouts`` say where the payee may be paid. ``told_by`` are the users who told any of the facts.
     """
 
     referral: str
@@ -54,6 +54,7 @@ class Grounds:
     is_to_move: bool = False
     cut_off: str | None = None
     whereabouts: Whereabouts = NOWHERE
+    told_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,9 @@ def verdict(payout: Payout, its: Grounds, now: datetime) -> Verdict:
     barred = its.people if payout.key_used_at is None else dict.fromkeys(signed, False)
     if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
         return Changed(f"{', '.join(out)}, who approved it, was barred since")
+    told_by = its.told_by if payout.key_used_at is None else frozenset()
+    if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE} & told_by):
+        return Changed(f"{', '.join(out)}, who approved it, told a fact that it rests on")
     if its.is_to_move:
         return Changed("people decided on its attribution since")
     if (other := _not_ruled(payout, held, again, answers, made, now)) is not None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from referral_rewards.domain.claims.approval import Approver, check_note
+from referral_rewards.domain.decisions import tellers
 from referral_rewards.domain.decisions.act_kinds import REASONS, REFERENCE_LENGTH_MAX, MoneyAct
 from referral_rewards.domain.decisions.decision import Asked, Decision, Made
 from referral_rewards.domain.decisions.money_acts import ROLES, subject_digest
@@ -177,6 +178,9 @@ class PayeeSubject:
         own = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
         if own & self.parties:
             raise ActRefused(self.name, "own_claim", "you benefit from it and can't decide on it")
+        method = self.methods.on(self.rail, self.now)
+        if method is not None and approver.user in tellers.tellers([method]):
+            raise ActRefused(self.name, tellers.RULE, "you told the payment method; another person must redirect to it")
         signed = [each for each in self.history if each.decision.user in self.signed_by]
         if any(each.decision.user == approver.user or own & each.marks for each in signed):
             raise ActRefused(self.name, "different_people", "you have signed it already; another person must")

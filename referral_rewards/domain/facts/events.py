@@ -24,6 +24,7 @@ from referral_rewards.domain.facts.fields import unknown_fields
 from referral_rewards.domain.facts.ids import event_id_problem, source_problem
 from referral_rewards.domain.facts.intake_warnings import FactWarning
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, FactType, Part, person_of
+from referral_rewards.domain.facts.rights import OURSELVES, Teller
 from referral_rewards.domain.validation import problems_of
 
 #: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
@@ -88,7 +89,7 @@ class Fact:
 
     ``data`` has only the public fields of its type. ``marks`` identify the person it is about. ``awaits_stragglers`` is
     False for a fact of a finished file or batch, because no related fact is still to come (SPEC §4 Closing).
-    ``digest`` is the salted commitment that evidence cites.
+    ``digest`` is the salted commitment that evidence cites. ``teller`` is who told it, and what they could tell then.
     """
 
     id: UUID
@@ -101,6 +102,7 @@ class Fact:
     marks: frozenset[str] = frozenset()
     digest: str = ""
     awaits_stragglers: bool = True
+    teller: Teller = OURSELVES
 
     @property
     def order(self) -> str | None:

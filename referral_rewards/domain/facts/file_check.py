@@ -9,6 +9,7 @@ from referral_rewards.domain.facts.events import Event, too_far_ahead
 from referral_rewards.domain.facts.file_forms import FileForm
 from referral_rewards.domain.facts.json_array import json_array
 from referral_rewards.domain.facts.jsonl import Line, json_lines
+from referral_rewards.domain.facts.rights import EVERYTHING, Rights
 
 #: How each form is read.
 READERS: Final[Mapping[FileForm, Callable[[BinaryIO], Iterator[Line]]]] = {
@@ -18,15 +19,17 @@ READERS: Final[Mapping[FileForm, Callable[[BinaryIO], Iterator[Line]]]] = {
 }
 
 
-def told_apart(lines: Iterable[Line], now: datetime) -> tuple[list[tuple[int, Event]], list[Line]]:
-    """The facts that can be taken at that moment with their lines' numbers, and the lines that can't."""
+def told_apart(
+    lines: Iterable[Line], now: datetime, may: Rights = EVERYTHING
+) -> tuple[list[tuple[int, Event]], list[Line]]:
+    """The facts that can be taken at that moment, of somebody who ``may`` tell these, with their lines' numbers, and
+    the lines that can't."""
     taken, refused = [], []
     for line in lines:
-        ahead = too_far_ahead(line.event, now) if line.event is not None else None
         if line.event is None:
             refused.append(line)
-        elif ahead is not None:
-            refused.append(Line(line.number, None, (ahead,)))
+        elif (wrong := too_far_ahead(line.event, now) or may.objection(line.event.source, line.event.type)) is not None:
+            refused.append(Line(line.number, None, (wrong,)))
         else:
             taken.append((line.number, line.event))
     return taken, refused

@@ -14,6 +14,7 @@ from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import Decision, counting
 from referral_rewards.domain.decisions.redirects import in_force
+from referral_rewards.domain.decisions.tellers import tellers
 from referral_rewards.domain.payouts.destinations import Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.referrals.case import Case, Past
@@ -66,8 +67,10 @@ class CaseFile:
         return tuple(decision for decision in self.decisions if decision.claim_id == claim)
 
     def counting(self, claim: UUID | None) -> tuple[Decision, ...]:
-        """Return the decisions on a claim that count: no void approvals, and none by users who were barred since."""
-        return counting(self.of_claim(claim), self.void, self.barred)
+        """Return the decisions on a claim that count: no void approvals, and none by users who were barred since or
+        told a fact of it themselves."""
+        told_by = tellers(self.case.facts) if self.case is not None else ()
+        return counting(self.of_claim(claim), self.void, self.barred, told_by)
 
     def ruled(self, claim: RewardClaim, claim_id: UUID | None) -> Ruling:
         """Return what the decisions that count come to for a claim under this id."""

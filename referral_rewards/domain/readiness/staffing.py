@@ -15,6 +15,7 @@ from referral_rewards.domain.claims.approval import (
 )
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.claims.rewards import Leg, Side
+from referral_rewards.domain.facts.rights import NOTHING, Rights
 from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
@@ -22,13 +23,14 @@ from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user who can sign in now. ``is_referrer``: a known referrer of this program. ``enters_facts``: may enter facts
-    by hand. Users can't decide on a claim that they benefit from or entered."""
+    """A user who can sign in now. ``is_referrer``: a known referrer of this program. ``enters_facts``: may tell facts,
+    and ``tells`` which ones. Users can't decide on a claim that they benefit from, or that rests on what they told."""
 
     name: str
     roles: frozenset[Role]
     is_referrer: bool = False
     enters_facts: bool = False
+    tells: Rights = NOTHING
 
 
 class Occasion(NamedTuple):
@@ -58,6 +60,16 @@ def occasions(terms: Terms) -> list[Occasion]:
 def staffing_gaps(terms: Terms, people: Sequence[Person]) -> list[str]:
     """Return the decisions that these people can't make, one sentence each."""
     return [*_nobody(terms, people), *_too_few(terms, people), *_only_one(terms, people)]
+
+
+def approvers_who_tell(terms: Terms, people: Sequence[Person]) -> list[str]:
+    """Return the sentences that name who may approve and also tell facts: they can't approve what they told."""
+    approving = {role for occasion in occasions(terms) for role in occasion.required.routes}
+    found = sorted((p for p in people if p.enters_facts and p.roles & approving), key=lambda person: person.name)
+    return [
+        f"{each.name} approves and may also tell facts ({each.tells}): {each.name} can't approve what rests on them"
+        for each in found
+    ]
 
 
 def holders(terms: Terms, people: Sequence[Person]) -> Mapping[Role, tuple[str, ...]]:
@@ -130,7 +142,7 @@ def _only_one(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
         if stuck and person.is_referrer:
             yield f"{name} is a referrer here, and nobody else can decide on claims that benefit {name}: {what}"
         if stuck and person.enters_facts:
-            yield f"{name} may enter facts by hand, and nobody else can decide on claims that {name} entered: {what}"
+            yield f"{name} may tell facts, and nobody else can decide on claims that rest on what {name} told: {what}"
 
 
 def _enough(required: Requirement, people: Sequence[Person]) -> bool:

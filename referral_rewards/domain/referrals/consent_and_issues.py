@@ -1,11 +1,13 @@
-"""A person's unresolved issues and latest consent, from the facts."""
+"""What stands of a person's suspensions, issues and consent, from the facts (SPEC §3, §5)."""
 
 from collections.abc import Iterable
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.restoring import Doubt, Standing, standing
 
 _CONSENT = (FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
+_SUSPENSION = (FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
 _ISSUE = (FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED)
 
 
@@ -14,20 +16,54 @@ def latest_of_issues(said: Iterable[Fact]) -> dict[str, Fact]:
     return {fact.data["issue"]: fact for fact in said if fact.type in _ISSUE}
 
 
+def suspensions(said: Iterable[Fact]) -> Standing:
+    """Return what stands of the facts about whether a referrer is suspended. Enrolling once more lifts nothing."""
+    known = (fact for fact in said if fact.type in _SUSPENSION)
+    return standing(known, lambda fact: fact.type is FactType.REFERRER_SUSPENDED)
+
+
 def open_issues(said: Iterable[Fact]) -> list[Fact]:
-    """Return the facts that opened the issues that are still unresolved."""
-    return [fact for fact in latest_of_issues(said).values() if fact.type is FactType.ISSUE_OPENED]
+    """Return the latest fact that opened each issue that is still unresolved."""
+    return [its.taking[-1] for its in _issues(said) if its.taking]
+
+
+def _issues(said: Iterable[Fact]) -> list[Standing]:
+    """Return what stands of each issue."""
+    about: dict[str, list[Fact]] = {}
+    for fact in said:
+        if fact.type in _ISSUE:
+            about.setdefault(fact.data["issue"], []).append(fact)
+    return [standing(its, lambda fact: fact.type is FactType.ISSUE_OPENED) for its in about.values()]
 
 
 def latest_consent(said: Iterable[Fact], scope: str) -> tuple[Fact, bool] | None:
-    """Return a person's latest consent fact in that scope, and whether it is yes; of two at one instant, the no.
+    """Return the word on consent that counts for a person in that scope, and whether it is yes.
 
-    A claim of an invitation can include consent to be contacted.
+    A no stands until whoever may tell it tells a yes; of two at one instant it is the no. A claim of an invitation can
+    include consent to be contacted.
     """
-    words = []
-    for fact in said:
-        if fact.type in _CONSENT and fact.data["scope"] == scope:
-            words.append((fact, fact.type is FactType.CONSENT_GRANTED))
-        elif fact.type is FactType.REFERRAL_CLAIMED and scope == "contact" and fact.data.get("consent") is not None:
-            words.append((fact, bool(fact.data["consent"])))
-    return max(words, key=lambda each: (each[0].occurred_at, not each[1]), default=None)
+    words = _words(said, scope)
+    if noes := standing(words, _is_no).taking:
+        return noes[-1], False
+    yes = max(words, key=lambda fact: fact.precedence, default=None)
+    return None if yes is None else (yes, True)
+
+
+def doubts(said: Iterable[Fact], scopes: Iterable[str]) -> list[Doubt]:
+    """Return what was to settle an issue, or to give consent in one of these scopes, and does not count."""
+    known = tuple(said)
+    found = (*_issues(known), *(standing(_words(known, scope), _is_no) for scope in scopes))
+    return [doubt for its in found for doubt in its.doubts]
+
+
+def _words(said: Iterable[Fact], scope: str) -> list[Fact]:
+    return [
+        fact
+        for fact in said
+        if (fact.type in _CONSENT and fact.data["scope"] == scope)
+        or (fact.type is FactType.REFERRAL_CLAIMED and scope == "contact" and fact.data.get("consent") is not None)
+    ]
+
+
+def _is_no(word: Fact) -> bool:
+    return word.type is FactType.CONSENT_WITHDRAWN or word.data.get("consent") is False

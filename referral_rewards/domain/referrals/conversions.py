@@ -158,7 +158,7 @@ def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversi
     its_worth = worth(record, amendments)
     back = reversals(told, its_worth)
     its = disputes(told, record.data["order"], back.counted)
-    net_minor, conflicts = None, back.conflicts
+    net_minor, conflicts = None, (*back.conflicts, *(sentence for each in its for sentence in each.conflicts))
     if its_worth is None:
         conflicts += tuple(f"{fact.source} amends an order that has no amount" for fact in amendments)
     else:

@@ -5,7 +5,7 @@ it. A system may tell a lost dispute by its closing, by a reversal, or by both: 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +14,7 @@ from typing import Final
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
+from referral_rewards.domain.facts.restoring import Doubt, may_undo
 from referral_rewards.domain.referrals.order_amounts import in_words, names_an_amount, read_minor, unread
 from referral_rewards.domain.referrals.reversals import Reversal, reversals
 
@@ -44,15 +45,23 @@ class DisputeState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Dispute:
     """One dispute: the facts that opened and closed it; neither must have been told. ``reversed``: no closing was told,
-    but a reversal tells that it was lost."""
+    but a reversal tells that it was lost. ``doubts`` are closings without effect: nothing was taken, says somebody who
+    may not tell its openings."""
 
     openings: tuple[Fact, ...]
     closings: tuple[Fact, ...] = ()
     reversed: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        return (*self.openings, *self.closings)
+        return (*self.openings, *self.closings, *(each.fact for each in self.doubts))
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """Sentences about closings without effect, unless it is known from others that nothing was taken."""
+        over = self.state is DisputeState.NOTHING_TAKEN
+        return () if over else tuple(each.sentence for each in self.doubts)
 
     @property
     def state(self) -> DisputeState:
@@ -94,7 +103,8 @@ class Dispute:
 
     def unread(self, currency: str) -> list[str]:
         """Return sentences about its amounts that can't be read, unless it took nothing."""
-        facts = [] if self.state is DisputeState.NOTHING_TAKEN else _naming(self.facts)
+        standing = (*self.openings, *self.closings)
+        facts = [] if self.state is DisputeState.NOTHING_TAKEN else _naming(standing)
         return [
             unread(fact, currency, "takes nothing by itself") for fact in facts if read_minor(fact, currency) is None
         ]
@@ -132,7 +142,7 @@ def disputes(
     surplus = sum(each.kind is ReversalKind.CHARGEBACK_LOST for each in counted) - lost
     for number, each in enumerate(found):
         if surplus > 0 and each.state is DisputeState.OPEN:
-            found[number] = Dispute(each.openings, reversed=True)
+            found[number] = replace(each, reversed=True)
             surplus -= 1
     return tuple(found)
 
@@ -159,19 +169,33 @@ def loss(reversed_: Sequence[Reversal], found: Sequence[Dispute], gross_minor: i
 
 @dataclass(slots=True)
 class _Found:
-    """A dispute while its facts are put together."""
+    """A dispute while its facts are put together; ``awaited`` are all openings of its id, also those dated later."""
 
+    awaited: Sequence[Fact] = ()
     openings: list[Fact] = field(default_factory=list)
     closings: list[Fact] = field(default_factory=list)
     named: bool = False
 
     @property
     def is_open(self) -> bool:
-        return bool(self.openings) and not self.closings
+        return bool(self.openings) and all(map(self.is_doubted, self.closings))
+
+    def is_doubted(self, closing: Fact) -> bool:
+        """Whether a closing says that nothing was taken, of somebody who may not tell the openings."""
+        restores = TAKES[_outcome(closing)] is None
+        return restores and not all(may_undo(closing, opening) for opening in (*self.awaited, *self.openings))
+
+    def whole(self) -> Dispute:
+        closings = [fact for fact in self.closings if not self.is_doubted(fact)]
+        doubted = [fact for fact in self.closings if self.is_doubted(fact)]
+        return Dispute(tuple(self.openings), tuple(closings), doubts=tuple(map(self._doubt, doubted)))
+
+    def _doubt(self, closing: Fact) -> Doubt:
+        return Doubt(closing, tuple(each for each in self.openings if not may_undo(closing, each)))
 
 
 def _paired(told: Sequence[Fact]) -> list[Dispute]:
-    opened = {fact.data.get("dispute") for fact in told if fact.type is FactType.DISPUTE_OPENED}
+    opened = _openings_by_id(told)
     found: list[_Found] = []
     of_id: dict[str, _Found] = {}
     ended: _Found | None = None
@@ -181,9 +205,9 @@ def _paired(told: Sequence[Fact]) -> list[Dispute]:
         if its is None and fact.type is FactType.DISPUTE_CLOSED:
             still_open = [each for each in found if each.is_open and (name is None or not each.named)]
             # The opening of that id is dated later: the closing waits for it.
-            its = None if name in opened - {None} else next(iter(still_open), ended if name is None else None)
+            its = None if name in opened else next(iter(still_open), ended if name is None else None)
         if its is None:
-            its = _Found(named=name is not None)
+            its = _Found(() if name is None else opened.get(name, ()), named=name is not None)
             found.append(its)
         if name is not None:
             of_id[name] = its
@@ -191,8 +215,16 @@ def _paired(told: Sequence[Fact]) -> list[Dispute]:
             its.openings.append(fact)
         else:
             its.closings.append(fact)
-            ended = its
-    return [Dispute(tuple(each.openings), tuple(each.closings)) for each in found]
+            ended = ended if its.is_doubted(fact) else its
+    return [each.whole() for each in found]
+
+
+def _openings_by_id(told: Sequence[Fact]) -> dict[str, list[Fact]]:
+    openings: dict[str, list[Fact]] = {}
+    for fact in told:
+        if fact.type is FactType.DISPUTE_OPENED and (name := fact.data.get("dispute")) is not None:
+            openings.setdefault(name, []).append(fact)
+    return openings
 
 
 _OF_DISPUTES: Final = frozenset({FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})

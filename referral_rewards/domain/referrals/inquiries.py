@@ -11,6 +11,7 @@ from typing import Final
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
+from referral_rewards.domain.facts.rights import Rights, Teller
 
 #: The source that is not an outside one: our own record is read again, and the check says so.
 REGISTER: Final = "register"
@@ -125,6 +126,13 @@ def about_customer(source: str, customer: str, told: Iterable[Event]) -> SourceA
             why = f"It was asked about customer {customer} and told of something else ({each.type})."
             return unavailable(source, why)
     return SourceAnswer(Answer.CONFIRMED, f"It was asked about {customer} and told {len(told)} facts.", source)
+
+
+def teller_of(source: str, told: Iterable[Event]) -> Teller:
+    """Return who told the facts of an answer: the named source, which may tell of orders and customers what comes from
+    the sources that it speaks for in this answer. So it undoes nothing that others took."""
+    types = {*_OF_AN_ORDER, *_OF_A_CUSTOMER}
+    return Teller(f"source {source}", None, Rights(frozenset(each.source for each in told), frozenset(types)))
 
 
 def told_otherwise(answer: SourceAnswer, conflicts: int) -> SourceAnswer:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.restoring import Doubt, may_undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,22 @@ def unread(fact: Fact, currency: str, effect: str) -> str:
 def worth(record: Fact, amendments: Sequence[Fact]) -> Worth | None:
     """Return what the order is worth; None if its kind has no amount. ``amendments`` are in order of precedence.
 
-    The latest amendment stands. One dated before the order takes effect with it.
+    The latest amendment stands, a higher one only if its teller may tell the fact whose amount it replaces. One dated
+    before the order takes effect with it.
     """
     if not names_an_amount(record):
         return None
     currency = record.data["currency"]
     had: dict[datetime, int] = {record.occurred_at: money.to_minor(record.data["amount"], currency)}
-    conflicts = []
+    conflicts, doubts = list[str](), list[Doubt]()
+    stands, stands_minor = record, had[record.occurred_at]
     for fact in amendments:
         if (amount_minor := read_minor(fact, currency)) is None:
             conflicts.append(unread(fact, currency, "changes nothing by itself"))
+        elif amount_minor > stands_minor and not may_undo(fact, stands):
+            doubts.append(Doubt(fact, (stands,)))
         else:
             had[max(fact.occurred_at, record.occurred_at)] = amount_minor
-    return Worth(had[max(had)], max(had.values()), currency, tuple(conflicts))
+            stands, stands_minor = fact, amount_minor
+    conflicts += [each.sentence for each in doubts if each.standing == (stands,)]
+    return Worth(stands_minor, max(had.values()), currency, tuple(conflicts))

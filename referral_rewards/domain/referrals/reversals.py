@@ -13,6 +13,7 @@ from uuid import UUID
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType, ReversalKind
+from referral_rewards.domain.facts.restoring import Doubt, may_undo
 from referral_rewards.domain.referrals.order_amounts import Worth, in_words, names_an_amount, read_minor, unread
 
 _K = ReversalKind
@@ -123,12 +124,17 @@ def _differences(group: Sequence[Fact], its: Worth | None) -> Iterable[str]:
 
 def _failing(name: str | None, failures: Iterable[Fact]) -> set[str]:
     """Return the sources that tell that the reversal of that id failed."""
-    return {fact.source for fact in failures if name is not None and fact.data.get("reversal") == name}
+    return {fact.source for fact in _failures_of(name, failures)}
+
+
+def _failures_of(name: str | None, failures: Iterable[Fact]) -> list[Fact]:
+    return [fact for fact in failures if name is not None and fact.data.get("reversal") == name]
 
 
 def _is_undone(group: Sequence[Fact], failures: Sequence[Fact]) -> bool:
-    failing = _failing(group[0].data.get("reversal"), failures)
-    return bool(failing) and failing >= {fact.source for fact in group}
+    """Whether every source that tells the reversal also tells, by somebody who may tell it, that it failed."""
+    failed = _failures_of(group[0].data.get("reversal"), failures)
+    return all(any(each.source == fact.source and may_undo(each, fact) for each in failed) for fact in group)
 
 
 def _undoes_nothing(failure: Fact, groups: Iterable[Sequence[Fact]], failures: Sequence[Fact]) -> bool:
@@ -142,7 +148,10 @@ def _without_effect(failure: Fact, groups: Iterable[Sequence[Fact]]) -> str:
     name = failure.data.get("reversal")
     if name is None:
         return f"{failure.source} says that a reversal failed and not which: it undoes nothing"
-    others = {f.source for group in groups for f in group if f.data.get("reversal") == name} - {failure.source}
+    its = [fact for group in groups for fact in group if fact.data.get("reversal") == name]
+    if barred := tuple(f for f in its if f.source == failure.source and not may_undo(failure, f)):
+        return Doubt(failure, barred).sentence
+    others = {fact.source for fact in its} - {failure.source}
     return f"{failure.source} says that reversal {name} failed, and {', '.join(sorted(others))} still tells it"
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.facts.rights import EVERYTHING
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.demo.api import SHOP, Api, Refusal
@@ -43,7 +44,8 @@ async def hire(database: Database) -> dict[str, str]:
 
     async def add(connection: AsyncConnection) -> dict[str, str]:
         tokens = {name: await users.add(connection, name, roles=[role], at=now) for name, role in PEOPLE.items()}
-        return tokens | {SHOP: await users.add(connection, SHOP, scopes=[Scope.EVENTS_WRITE], at=now)}
+        shop = await users.add(connection, SHOP, scopes=[Scope.EVENTS_WRITE], tells=EVERYTHING, at=now)
+        return tokens | {SHOP: shop}
 
     return await database.write(add)
 

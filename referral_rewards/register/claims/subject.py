@@ -1,5 +1,6 @@
 """A referral as the subject of a decision: loads its claim, or its closing, with everything that the rules read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,6 +16,7 @@ from referral_rewards.domain.claims.reserving import is_committed
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.claim_subject import ClaimSubject
 from referral_rewards.domain.decisions.decision import Asked, Decision, known_at
+from referral_rewards.domain.decisions.tellers import tellers as tellers_of
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import FREED
@@ -24,7 +26,7 @@ from referral_rewards.domain.referrals.case import Case, exchange_of
 from referral_rewards.domain.referrals.closing import closing_digest
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, tellers
 from referral_rewards.register.claims import dossier, named, reservations
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
@@ -46,12 +48,13 @@ class Matter:
 @dataclass(frozen=True, slots=True)
 class _Found:
     """A referral's current claim, whether a payment counts as committed, whether something that came after the closing
-    waits for an answer, and the other referral whose reward of the same order stands."""
+    waits for an answer, the other referral whose reward of the same order stands, and who told its facts."""
 
     claim: RewardClaim | None
     sent: bool
     unanswered: bool
     rewarded_by: str | None
+    told_by: Mapping[str, frozenset[str]]
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
@@ -100,7 +103,7 @@ async def _matter(
         judged=row.judged_version == row.facts_version,
         sent=found.sent,
         history=history,
-        basis=None if case is None else await _basis(connection, case, claim, asked),
+        basis=None if case is None else await _basis(connection, case, claim, asked, found.told_by),
         paused=None if case is None else paused_words(case.origin.program, case.program, now),
         known=row.facts_version if row.closed_at is not None else None,
         unanswered=found.unanswered,
@@ -119,10 +122,17 @@ async def _found(connection: AsyncConnection, row: Referral) -> _Found:
         sent=is_committed(row.status, legs),
         unanswered=found.unanswered,
         rewarded_by=found.rewarded_by,
+        told_by=tellers.told_by(found.tellers),
     )
 
 
-async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, asked: Asked | None) -> Basis:
+async def _basis(
+    connection: AsyncConnection,
+    case: Case,
+    claim: RewardClaim | None,
+    asked: Asked | None,
+    told_by: Mapping[str, frozenset[str]],
+) -> Basis:
     digest, requirement = _signed(case, claim)
     proposed = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
     referrer, order = (proposed, None) if asked is None else (asked.referrer, asked.order)
@@ -131,6 +141,7 @@ async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | N
         requirement=requirement,
         parties=await dossier.parties(connection, case),
         entered_by=dossier.entered_by(case.facts),
+        told_by={name: told_by.get(name, frozenset()) for name in tellers_of(case.facts)},
         referrer=case.origin.referrer,
         proposed=proposed,
         candidate=await named.candidate(connection, case, referrer) if referrer else None,
@@ -168,6 +179,7 @@ SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body,
         AND role IN (SELECT leg->>'role' FROM reward_claim c CROSS JOIN jsonb_array_elements(c.body->'legs') AS leg
                      WHERE c.id = :claim)) AS rewarded_by,
        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
+       {tellers.of_referrals("SELECT :referral")} AS tellers,
        EXISTS (SELECT 1 FROM queue_entry WHERE referral_id = :referral
                AND exception IN ('{Waits.LATE_FACT}', '{Waits.APPEAL}', '{Waits.REPORTED}',
                                  '{Waits.CLOSED_IN_CONFLICT}')) AS unanswered

@@ -17,7 +17,7 @@ from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, S
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import WAS_PAID
-from referral_rewards.register import marks, outbox, outgoing_events
+from referral_rewards.register import marks, outbox, outgoing_events, tellers
 from referral_rewards.register.clawbacks import forgotten
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import effects
@@ -40,6 +40,7 @@ class _Reward:
     paid_minor: int
     taken_minor: int
     cases: int
+    tellers: Mapping[str, tuple[str, ...]]
 
     @property
     def room_minor(self) -> int:
@@ -90,6 +91,7 @@ async def shown(connection: AsyncConnection, leg: UUID, keys: KeyRing) -> ActSub
         await marks.of_payee(connection, row.payee),
         room_minor=row.room_minor,
         history=await decisions.history_of(connection, [row.id], keys),
+        told_by=tellers.told_by(row.tellers),
     )
 
 
@@ -123,16 +125,17 @@ SELECT id FROM referral WHERE id IN (SELECT referral_id FROM leg WHERE id = :id)
 _LOCK: Final = text("SELECT 1 FROM leg WHERE id = :id FOR UPDATE")
 
 _ROW: Final = statement(
-    """
+    f"""
 SELECT to_jsonb(its) AS reward FROM (
     SELECT l.id, l.referral_id, l.program, l.beneficiary AS payee, l.currency, l.state,
            CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
            coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) - returned_of(l.id)
                AS taken_minor,
-           (SELECT count(*) FROM clawback_case c WHERE c.leg_id = l.id) AS cases
+           (SELECT count(*) FROM clawback_case c WHERE c.leg_id = l.id) AS cases,
+           {tellers.of_referrals("SELECT l.referral_id")} AS tellers
     FROM leg l WHERE l.id = :id
 ) AS its
-""",
+""",  # noqa: S608 (queries of ours alone)
     was_paid=WAS_PAID,
 )
 

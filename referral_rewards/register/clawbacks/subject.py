@@ -17,7 +17,7 @@ from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, S
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
-from referral_rewards.register import marks, typed_rows
+from referral_rewards.register import marks, tellers, typed_rows
 from referral_rewards.register.clawbacks import carrying_out, forgotten, returns
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
@@ -51,6 +51,7 @@ class _Case:
     to_be_asked: bool
     in_review: Sequence[str]
     made: int
+    tellers: Mapping[str, Sequence[str]]
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
@@ -128,6 +129,7 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         steps={_A.REVERSE_CLAWBACK: step_minor, _A.RETURN_CLAWBACK: step_minor},
         history=await decisions.history_of(connection, [row.id], keys),
         obstacles=_obstacles(row.rail, row.currency, row.taken_before_minor, to_be_asked=row.to_be_asked),
+        told_by=tellers.told_by(row.tellers),
     )
 
 
@@ -161,7 +163,8 @@ _ROW: Final = statement(
            ARRAY(SELECT CAST(b.id AS text) FROM clawback b
                  WHERE b.case_id = c.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review,
            (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made,
-           coalesce(paid.taken_before_minor, 0) AS taken_before_minor, coalesce(paid.to_be_asked, false) AS to_be_asked
+           coalesce(paid.taken_before_minor, 0) AS taken_before_minor, coalesce(paid.to_be_asked, false) AS to_be_asked,
+           {tellers.of_referrals("SELECT c.referral_id")} AS tellers
     FROM clawback_case c JOIN leg l ON l.id = c.leg_id
     LEFT JOIN LATERAL (
         SELECT {forgotten.OPEN_MINOR} AS taken_before_minor, {forgotten.DUE} AS to_be_asked

@@ -13,7 +13,7 @@ from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.decisions.decision import Asked, Decision, Made
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.register import marks, outbox
+from referral_rewards.register import marks, outbox, tellers
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
@@ -76,6 +76,7 @@ async def _subject(connection: AsyncConnection, row: Cycle, keys: KeyRing) -> Ac
         cycle_authority.takes(row.state),
         await marks.of_payees_of_cycle(connection, row.id),
         history=await decisions.history_of(connection, [row.id], keys),
+        told_by=await tellers.of_cycle(connection, row.id),
     )
 
 

@@ -21,6 +21,7 @@ from referral_rewards.domain.facts.file_check import told_apart
 from referral_rewards.domain.facts.intake_warnings import WarningsOfFile
 from referral_rewards.domain.facts.jsonl import Line
 from referral_rewards.domain.facts.outcomes import LineRun, Outcome, line_runs
+from referral_rewards.domain.facts.rights import OURSELVES, Rights, Teller
 from referral_rewards.register import outbox
 from referral_rewards.register.facts.intake import NOTHING, Intake, Prepared, Recorded
 from referral_rewards.register.locks import Lock
@@ -90,13 +91,16 @@ class FileIntake:
         became: Became = lambda run: None,
         progress: Progress = lambda done: None,
         guard: Guard | None = None,
+        teller: Teller = OURSELVES,
     ) -> None:
+        """The ``teller`` stands with each fact; a line that they may not tell is refused."""
         self._database = database
         self._intake = intake
         self._tell = tell
         self._became = became
         self._progress = progress
         self._guard = guard
+        self._teller = teller
 
     async def take(self, file: Facts) -> Tally:
         """Record the good lines of a file, one batch per transaction. A second call resumes an interrupted file."""
@@ -149,7 +153,7 @@ class FileIntake:
             async for read in ahead:
                 _refuse(read, tally, tell)
                 await self._ask(connection)
-                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                recorded = await self._record(connection, read, batch, now)
                 _count(recorded, read, tally, tell)
                 runs += _runs(recorded, read)
                 self._progress(read.bytes_done)
@@ -164,7 +168,7 @@ class FileIntake:
 
         def read() -> _Batch | None:
             lines = next(found, None)
-            return None if lines is None else _sorted_out(*lines, self._intake)
+            return None if lines is None else _sorted_out(*lines, self._intake, self._teller.rights)
 
         # A thread of its own: reading may wait for whoever sends the file, and others need the shared ones meanwhile.
         reader, loop = ThreadPoolExecutor(max_workers=1), asyncio.get_running_loop()
@@ -181,7 +185,11 @@ class FileIntake:
     async def _store(self, connection: AsyncConnection, read: _Batch, batch: UUID) -> Recorded:
         now = datetime.now(UTC)
         await self._ask(connection)
-        return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+        return await self._record(connection, read, batch, now)
+
+    async def _record(self, connection: AsyncConnection, read: _Batch, batch: UUID, now: datetime) -> Recorded:
+        facts, teller = read.prepared, self._teller
+        return await self._intake.record(connection, facts, received_at=now, batch=batch, teller=teller)
 
     async def _ask(self, connection: AsyncConnection) -> None:
         if self._guard is not None:
@@ -241,8 +249,8 @@ class _Conflicting(Exception):
         self.problems = problems
 
 
-def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:
-    taken, refused = told_apart(lines, datetime.now(UTC))
+def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake, may: Rights) -> _Batch:
+    taken, refused = told_apart(lines, datetime.now(UTC), may)
     return _Batch(tuple(taken), tuple(refused), intake.prepare([event for _, event in taken]), bytes_done)
 
 

@@ -17,6 +17,8 @@ from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.intake_warnings import FactWarning, unknown_programs
 from referral_rewards.domain.facts.outcomes import Outcome, outcomes
 from referral_rewards.domain.facts.phones import Regions
+from referral_rewards.domain.facts.rights import OURSELVES, Teller
+from referral_rewards.register import tellers
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
 from referral_rewards.register.facts.rows import Prepared, Preparer, filed
@@ -78,15 +80,17 @@ class Intake:
         *,
         received_at: datetime,
         batch: UUID | None = None,
+        teller: Teller = OURSELVES,
     ) -> Recorded:
         """Store the new facts among ``events`` and wake the referrals that they concern.
 
-        A fact whose (source, id) is already recorded changes nothing. If its payload differs, it is returned as a
-        conflict. With a ``batch`` the wake-ups are held back until that batch is finished.
+        A fact whose (source, id) is already recorded changes nothing, whoever tells it again. If its payload differs,
+        it is returned as a conflict. With a ``batch`` the wake-ups are held back until that batch is finished. The
+        ``teller`` stands with each new fact; that they may tell it is checked before.
         """
         told = events if isinstance(events, Prepared) else self.prepare(events)
         await connection.execute(_TAKE_LOCKS, {"programs": Lock.PROGRAMS, "space": Lock.FACTS, "locks": told.locks})
-        stored = await _store(connection, told, received_at, batch)
+        stored = await _store(connection, told, received_at, batch, teller)
         fresh = [row for row in told.rows if row.event.id not in stored.macs] if stored.macs else told.rows
         if fresh:
             await _link(connection, filed(fresh) if stored.macs else told.filed, batch, received_at)
@@ -100,9 +104,11 @@ class _Stored(NamedTuple):
     unpublished: Mapping[str, FactWarning]
 
 
-async def _store(connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None) -> _Stored:
+async def _store(
+    connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None, teller: Teller
+) -> _Stored:
     """Store the new facts, and return what is on record about the others and about the programs that all name."""
-    asked = {**told.columns, "received_at": received_at, "batch": batch}
+    asked = {**told.columns, "received_at": received_at, "batch": batch, **tellers.columns(teller)}
     rows = (await connection.execute(_INSERT_FACTS, asked)).all()
     macs: dict[str, str | None] = {str(row.id): row.content_mac for row in rows if row.program is None}
     named = [row for row in rows if row.program is not None]
@@ -168,10 +174,17 @@ WITH incoming AS MATERIALIZED (
         CAST(:moments AS timestamptz[]), CAST(:public AS text[]), CAST(:bodies AS text[]), CAST(:marks AS text[]),
         CAST(:digests AS text[]), CAST(:macs AS text[]), CAST(:salts AS text[]), CAST(:commitments AS text[])
     ) AS f(id, source, event_id, type, occurred_at, public, body, marks, digest, content_mac, salt, commitment)
+), teller AS (
+    INSERT INTO fact_teller (id, username, token_id, sources, types)
+    SELECT CAST(:teller AS uuid), :teller_user, CAST(:teller_token AS uuid), CAST(:teller_sources AS text[]),
+           CAST(:teller_types AS text[])
+    WHERE CAST(:teller AS uuid) IS NOT NULL
+    ON CONFLICT DO NOTHING
 ), inserted AS (
-    INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac, batch_id)
+    INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac, batch_id,
+                      teller_id)
     SELECT id, source, event_id, type, occurred_at, CAST(:received_at AS timestamptz), CAST(public AS jsonb),
-           string_to_array(marks, ' '), digest, content_mac, CAST(:batch AS uuid)
+           string_to_array(marks, ' '), digest, content_mac, CAST(:batch AS uuid), CAST(:teller AS uuid)
     FROM incoming
     ON CONFLICT DO NOTHING RETURNING id
 ), personal AS (
@@ -181,6 +194,13 @@ WITH incoming AS MATERIALIZED (
     INSERT INTO fact_key (key, fact_id)
     SELECT k.key, inserted.id
     FROM unnest(CAST(:keys AS text[]), CAST(:key_facts AS uuid[])) AS k(key, id) JOIN inserted USING (id)
+), audited AS (
+    INSERT INTO audit_event (at, actor, act, subject, details)
+    SELECT CAST(:received_at AS timestamptz), :teller_user, 'facts.told',
+           coalesce(CAST(CAST(:batch AS uuid) AS text), min(CAST(id AS text))),
+           jsonb_build_object('token', CAST(:teller_token AS uuid), 'facts', count(*),
+                              'sources', array_agg(DISTINCT source), 'types', array_agg(DISTINCT type))
+    FROM incoming JOIN inserted USING (id) WHERE CAST(:teller AS uuid) IS NOT NULL HAVING count(*) > 0
 ), known AS MATERIALIZED (
     SELECT id FROM incoming EXCEPT SELECT id FROM inserted
 )

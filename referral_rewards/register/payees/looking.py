@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.payees.in_clear import InClear, LookReason, Told, in_clear
 from referral_rewards.register import audit
-from referral_rewards.register.referrals.rows import fact_of
+from referral_rewards.register.referrals.rows import TELLER, fact_of
 
 #: The act of a look in the audit log; its subject is the payee.
 LOOKED: Final = "payee.seen"
@@ -32,7 +32,7 @@ async def look(
 
 
 #: What tells a payee's destinations, and who they are: as a referrer, as a referee, and as a customer.
-_TOLD: Final = text("""
+_TOLD: Final = text(f"""
 WITH asked AS MATERIALIZED (
     SELECT unnest(CAST(:payees AS text[])) AS payee
 ), its AS MATERIALIZED (
@@ -46,11 +46,11 @@ WITH asked AS MATERIALIZED (
     SELECT a.payee, rf.fact_id FROM asked a JOIN referral_key rk ON rk.key = 'payee:' || a.payee
     JOIN referral_fact rf ON rf.referral_id = rk.referral_id
 )
-SELECT its.payee, f.*, true AS batch_finished, p.body, p.erased_at
+SELECT its.payee, f.*, true AS batch_finished, {TELLER}, p.body, p.erased_at
 FROM its JOIN fact f ON f.id = its.fact_id JOIN personal_data p ON p.subject_id = f.id
 WHERE f.type = 'payee.method_set' AND f.data->>'payee' = its.payee
    OR f.type = 'payee.method_removed' AND f.data->>'payee' = its.payee
    OR f.type = 'referrer.enrolled' AND f.data->>'referrer' = its.payee
    OR f.type IN ('referral.sent', 'referral.claimed') AND f.data->'referee'->>'customer' = its.payee
    OR f.type = 'conversion.recorded' AND f.data->'customer'->>'customer' = its.payee
-""")
+""")  # noqa: S608 (words of ours alone)

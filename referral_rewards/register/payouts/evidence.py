@@ -17,7 +17,7 @@ from referral_rewards.domain.books.deductions import Part
 from referral_rewards.domain.claims import claim as claims
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
-from referral_rewards.domain.decisions import complete_acts, payment_authority, redirects
+from referral_rewards.domain.decisions import complete_acts, payment_authority, redirects, tellers
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.payment_authority import Whole
 from referral_rewards.domain.labels import label
@@ -99,6 +99,7 @@ async def gather(
             moved_rightly=complete_acts.holds(row, made),
             is_to_move=complete_acts.pending(row, made) is not None,
             whereabouts=_whereabouts(payout, case, grounds),
+            told_by=tellers.tellers(case.facts) if case is not None else frozenset(),
             cut_off=decisions.end_problem(grounds.end, min(each.seq for each in on_it), keys) if on_it else None,
         )
         if case is not None and said is not None and payment_authority.before_it_is_assembled(its[row.id]) is None:

@@ -17,7 +17,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import marks, outbox, typed_rows
+from referral_rewards.register import marks, outbox, tellers, typed_rows
 from referral_rewards.register.cycles.subject import releasers
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
@@ -32,12 +32,14 @@ _A = MoneyAct
 
 @dataclass(frozen=True, slots=True)
 class _Shown(Payout):
-    """A payout, whether it was given up after it was sent, and who approved what it pays, each with their marks."""
+    """A payout, whether it was given up after it was sent, and who approved what it pays and told facts of it, each
+    with their marks."""
 
     program: str
     given_up: bool
     approvers: Sequence[str]
     marks_of_approvers: Mapping[str, Sequence[str]]
+    tellers: Mapping[str, Sequence[str]]
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
@@ -114,6 +116,7 @@ async def _subject(connection: AsyncConnection, row: _Shown, keys: KeyRing) -> A
         barred,
         history=own,
         needs_two=needs_two,
+        told_by=tellers.told_by(row.tellers),
         marks={each.decision.user: each.marks for each in history}
         | {name: frozenset(theirs) for name, theirs in row.marks_of_approvers.items()},
     )
@@ -141,6 +144,11 @@ _REFERRALS: Final = text("""
 
 _LOCK: Final = text("SELECT 1 FROM payout WHERE id = :id FOR UPDATE")
 
+_ITS_REFERRALS: Final = """
+    SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id
+    UNION SELECT referral_id FROM payout WHERE id = :id AND returns IS NOT NULL
+"""
+
 _ROW: Final = text(f"""
     WITH approver AS MATERIALIZED (
         SELECT DISTINCT d.username AS name FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
@@ -152,6 +160,6 @@ _ROW: Final = text(f"""
     )
     SELECT p.*, p.body->>'program' AS program, {GIVEN_UP} AS given_up, ARRAY(SELECT name FROM approver) AS approvers,
            coalesce((SELECT json_object_agg(u.name, u.marks) FROM app_user u JOIN approver USING (name)), '{{}}')
-               AS marks_of_approvers
+               AS marks_of_approvers, {tellers.of_referrals(_ITS_REFERRALS)} AS tellers
     FROM payout p WHERE p.id = :id
 """)  # noqa: S608 (a constant of ours)

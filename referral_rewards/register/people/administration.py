@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.ids import id_problem
+from referral_rewards.domain.facts.rights import ANY, NOTHING, Rights
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit, constraints, typed_rows
@@ -28,6 +29,7 @@ IDENTITY: Final = "oidc_identity_pkey"
 class Somebody:
     """A person or a service: what they may do, and by what they can sign in.
 
+    ``tells_sources`` and ``tells_types`` are those of the facts that they may tell, ``*`` for every one.
     ``mark_kinds`` are the kinds of identities that are known of them. ``identities``, ``tokens`` (that work) and
     ``sessions`` (that are not over) are counts.
     """
@@ -35,6 +37,8 @@ class Somebody:
     name: str
     roles: Sequence[str]
     scopes: Sequence[str]
+    tells_sources: Sequence[str]
+    tells_types: Sequence[str]
     mark_kinds: Sequence[str]
     created_at: datetime
     barred_at: datetime | None
@@ -76,26 +80,28 @@ async def add(
     roles: Collection[Role] = (),
     scopes: Collection[Scope] = (),
     marks: Collection[str] = (),
+    tells: Rights = NOTHING,
     by: str,
     at: datetime,
     with_token: bool = False,
 ) -> str | None:
-    """Adds a person or a service; the token, if one is wanted.
+    """Adds a person or a service; the token, if one is wanted. ``tells`` are the facts that they may tell.
 
     Raises:
-        RequestInvalid: if the name is taken or can't be an id.
+        RequestInvalid: if the name is taken or can't be an id, or what may be told does not fit the scopes.
     """
+    check_tells(scopes, tells)
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
     if name == audit.NOBODY:
         raise RequestInvalid("this name is reserved", "NAME")
-    await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
-    said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks)}
+    await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, at=at)
+    said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks), **told(tells)}
     await audit.note(connection, actor=by, act="user.added", subject=name, at=at, **said)
     if not with_token:
         return None
     granted = {*scopes, *(OF_A_PERSON if roles else ())}
-    return await users.new_token(connection, name, label="first", scopes=granted, at=at)
+    return await users.new_token(connection, name, label="first", scopes=granted, tells=tells, at=at)
 
 
 async def set_roles(connection: AsyncConnection, name: str, roles: Collection[Role], *, by: str, at: datetime) -> None:
@@ -114,6 +120,25 @@ async def set_roles(connection: AsyncConnection, name: str, roles: Collection[Ro
     await connection.execute(_SET_ROLES, {"name": name, "roles": sorted(roles)})
     said = {"before": sorted(before), "roles": sorted(roles)}
     await audit.note(connection, actor=by, act="user.roles_set", subject=name, at=at, **said)
+
+
+async def set_tells(connection: AsyncConnection, name: str, tells: Rights, *, by: str, at: datetime) -> None:
+    """Gives somebody the right to tell these facts in place of those before. Tokens tell less at once, never more.
+
+    Raises:
+        NotFound: if there is no such user.
+        NotAllowed: if it is oneself.
+        RequestInvalid: if they may tell no facts at all, or none are named.
+    """
+    _another(by, name, "right to tell facts")
+    before = await one(connection, name)
+    check_tells([Scope(each) for each in before.scopes], tells)
+    was = Rights(frozenset(before.tells_sources), frozenset(before.tells_types))
+    if was == tells:
+        return
+    said = {"sources": sorted(tells.sources), "types": sorted(tells.types)}
+    await connection.execute(_SET_TELLS, {"name": name, **said})
+    await audit.note(connection, actor=by, act="user.rights_set", subject=name, at=at, before=told(was), **told(tells))
 
 
 async def set_marks(connection: AsyncConnection, name: str, marks: Collection[str], *, by: str, at: datetime) -> None:
@@ -223,6 +248,26 @@ async def unlink(connection: AsyncConnection, name: str, *, by: str, at: datetim
     await audit.note(connection, actor=by, act="user.unlinked", subject=name, at=at)
 
 
+def check_tells(scopes: Collection[Scope], tells: Rights) -> None:
+    """Return if a user with these scopes can have the right to tell these facts: nobody has it by default.
+
+    Raises:
+        RequestInvalid: naming what would be right.
+    """
+    if Scope.EVENTS_WRITE not in scopes:
+        if tells.sources or tells.types:
+            raise RequestInvalid(f"only a user with the scope {Scope.EVENTS_WRITE} tells facts", "sources")
+        return
+    for field, names in (("sources", tells.sources), ("types", tells.types)):
+        if not names:
+            raise RequestInvalid(f"name the {field} of the facts that it may tell; {ANY} is every one", field)
+
+
+def told(tells: Rights) -> dict[str, list[str]]:
+    """Return rights as the audit log has them; none as nothing."""
+    return {} if tells == NOTHING else {"sources": sorted(tells.sources), "types": sorted(tells.types)}
+
+
 def passable(email: str) -> bool:
     """Whether it has the form of an address; whether anybody reads there only a message can tell."""
     local, _, domain = email.rpartition("@")
@@ -239,7 +284,8 @@ def _kinds(marks: Collection[str]) -> list[str]:
 
 
 _PEOPLE: Final = text("""
-SELECT u.name, u.roles, u.scopes, u.created_at, u.barred_at, u.password_hash IS NOT NULL AS has_password,
+SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.created_at, u.barred_at,
+       u.password_hash IS NOT NULL AS has_password,
        EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.body IS NOT NULL) AS has_contact,
        ARRAY(SELECT DISTINCT split_part(m, ':', 1) FROM unnest(u.marks) AS m ORDER BY 1) AS mark_kinds,
        (SELECT count(*) FROM oidc_identity i WHERE i.username = u.name) AS identities,
@@ -252,6 +298,9 @@ _ADMINISTRATORS: Final = text("""
 SELECT name FROM app_user WHERE CAST(:role AS text) = ANY(roles) AND barred_at IS NULL ORDER BY name
 """)
 _ROLES: Final = text("SELECT roles FROM app_user WHERE name = :name FOR UPDATE")
+_SET_TELLS: Final = text("""
+UPDATE app_user SET tells_sources = CAST(:sources AS text[]), tells_types = CAST(:types AS text[]) WHERE name = :name
+""")
 _SET_ROLES: Final = text("UPDATE app_user SET roles = :roles WHERE name = :name")
 _SET_MARKS: Final = text("""
 UPDATE app_user SET marks = CASE WHEN cardinality(CAST(:marks AS text[])) = 0 THEN '{}'

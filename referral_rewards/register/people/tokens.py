@@ -9,9 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.domain.facts.rights import NOTHING, Rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register import audit, typed_rows
 from referral_rewards.register.people import users
+from referral_rewards.register.people.administration import check_tells, told
 from referral_rewards.register.people.users import User, hash_of
 
 LABEL_LENGTH_MAX: Final = 80
@@ -26,18 +28,20 @@ async def issue(
     scopes: Collection[Scope],
     expires_at: datetime,
     at: datetime,
+    tells: Rights | None = None,
     by: str | None = None,
     by_token: str | None = None,
 ) -> tuple[UUID, str]:
     """A further token of the user's, by its id and itself, which is kept nowhere.
 
     ``by`` is who issues it, if not the user; ``by_token`` the token that asks for it, where one does: what comes of it
-    ends with it.
+    ends with it. ``tells`` are the facts that the token may tell, None all that the user may now.
 
     Raises:
         RequestInvalid: without a label or scope, or for a time that is over or longer than a year.
         NotSignedIn: if the token that asks was revoked meanwhile.
-        NotAllowed: for a scope that the user, or the token that asks, does not have, or a longer life than its own.
+        NotAllowed: for a scope or a fact that the user, or the token that asks, has no right to, or a longer life than
+            its own.
     """
     label = label.strip()
     if not 0 < len(label) <= LABEL_LENGTH_MAX or not label.isprintable():
@@ -48,6 +52,7 @@ async def issue(
         raise RequestInvalid("a token is valid for at most a year", "expires_at")
     for scope in sorted(scopes):
         user.need_scope(scope)
+    tells = _tells(user, scopes, tells)
     issued_by = None
     if by_token is not None:
         # Held, so that revoking it comes before, and nothing is issued, or after, and takes what was issued along.
@@ -63,22 +68,42 @@ async def issue(
         user.name,
         label=label,
         scopes=scopes,
+        tells=tells,
         at=at,
         expires_at=expires_at,
         number=number,
         issued_by=issued_by,
     )
     said = {"token": str(number), "scopes": sorted(scopes), "expires_at": expires_at.isoformat()}
+    said |= told(tells)
     await audit.note(connection, actor=by or user.name, act="token.issued", subject=user.name, at=at, **said)
     return number, token
 
 
+def _tells(user: User, scopes: Collection[Scope], tells: Rights | None) -> Rights:
+    """Return the facts that a token with these scopes may tell.
+
+    Raises:
+        NotAllowed: if the user may not tell all of them.
+        RequestInvalid: if they do not fit the scopes.
+    """
+    if tells is None:
+        tells = user.tells if Scope.EVENTS_WRITE in scopes else NOTHING
+    check_tells(scopes, tells)
+    if not tells.within(user.tells):
+        raise NotAllowed(f"{user.name} may tell {user.tells} and can't issue a token for more")
+    return tells
+
+
 class KeptToken(NamedTuple):
-    """A token as it is listed: what it is for, never itself."""
+    """A token as it is listed: what it is for, never itself. ``sources`` and ``types`` are those of the facts that it
+    may tell."""
 
     id: UUID
     label: str
     scopes: tuple[str, ...]
+    sources: tuple[str, ...]
+    types: tuple[str, ...]
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -107,7 +132,8 @@ async def revoke(
 
 
 _OF: Final = text("""
-SELECT id, label, scopes, created_at, expires_at, revoked_at FROM api_token
+SELECT id, label, scopes, tells_sources AS sources, tells_types AS types, created_at, expires_at, revoked_at
+FROM api_token
 WHERE username = :name ORDER BY created_at DESC, id
 """)
 _FIND: Final = text("""

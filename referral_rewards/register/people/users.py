@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import PersonalData, TokenRow
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.domain.facts.rights import NOTHING, Rights, Teller
 from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.people.authority import OF_A_PERSON, READ_THE_BOOKS, Role, Scope
 
@@ -28,7 +29,7 @@ class User:
     """Somebody signed in, with the roles held and the scopes granted at this moment.
 
     ``proof`` is the hash of the token or session that was shown, empty where none was: by it `register.presence` asks
-    again.
+    again. ``token`` is the id of a token that was shown, and ``tells`` the facts that it allows to tell.
     """
 
     name: str
@@ -36,10 +37,16 @@ class User:
     scopes: frozenset[Scope]
     marks: frozenset[str]
     proof: str = field(default="", repr=False)
+    token: UUID | None = None
+    tells: Rights = NOTHING
 
     @property
     def approver(self) -> Approver:
         return Approver(self.name, self.roles, self.marks)
+
+    @property
+    def teller(self) -> Teller:
+        return Teller(self.name, self.token, self.tells)
 
     def need_scope(self, scope: Scope) -> None:
         """Return if the user holds the scope.
@@ -98,6 +105,7 @@ async def add(
     roles: Collection[Role] = (),
     scopes: Collection[Scope] = (),
     marks: Collection[str] = (),
+    tells: Rights = NOTHING,
     at: datetime,
 ) -> str:
     """Adds a user and returns the token, which is kept nowhere: the register holds its hash.
@@ -105,9 +113,9 @@ async def add(
     Raises:
         RequestInvalid: if the name is taken.
     """
-    await enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
+    await enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, at=at)
     granted = {*scopes, *(OF_A_PERSON if roles else ())}
-    return await new_token(connection, name, label="first", scopes=granted, at=at)
+    return await new_token(connection, name, label="first", scopes=granted, tells=tells, at=at)
 
 
 async def enter(
@@ -117,14 +125,16 @@ async def enter(
     roles: Collection[Role] = (),
     scopes: Collection[Scope] = (),
     marks: Collection[str] = (),
+    tells: Rights = NOTHING,
     at: datetime,
 ) -> None:
-    """Adds a user who has no means to sign in yet.
+    """Adds a user who has no means to sign in yet. ``tells`` are the facts that they may tell, with that scope.
 
     Raises:
         RequestInvalid: if the name is taken.
     """
     row = {"name": name, "roles": sorted(roles), "scopes": sorted(scopes), "marks": sorted(marks), "at": at}
+    row |= {"sources": sorted(tells.sources), "types": sorted(tells.types)}
     if (await connection.execute(_ENTER, row)).scalar_one_or_none() is None:
         raise RequestInvalid(f"there is already a user {name!r}", "NAME")
 
@@ -135,6 +145,7 @@ async def new_token(
     *,
     label: str,
     scopes: Collection[Scope],
+    tells: Rights = NOTHING,
     at: datetime,
     expires_at: datetime | None = None,
     number: UUID | None = None,
@@ -151,6 +162,8 @@ async def new_token(
             issued_by=issued_by,
             label=label,
             scopes=sorted(scopes),
+            tells_sources=sorted(tells.sources),
+            tells_types=sorted(tells.types),
             created_at=at,
             expires_at=expires_at,
             revoked_at=None,
@@ -175,7 +188,8 @@ async def named(connection: AsyncConnection, name: str) -> User:
         raise NotFound("unbarred user", name) if await exists(connection, name) else await unknown(connection, name)
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.scopes, *(OF_A_PERSON if roles else ())}
-    return User(name, roles, frozenset(Scope(scope) for scope in held), frozenset(row.marks))
+    scopes = frozenset(Scope(scope) for scope in held)
+    return User(name, roles, scopes, frozenset(row.marks), tells=_tells(scopes, row.sources, row.types))
 
 
 async def unknown(connection: AsyncConnection, name: str) -> NotFound:
@@ -238,7 +252,13 @@ async def with_proof(connection: AsyncConnection, proof: str, at: datetime) -> U
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.own_scopes, *(OF_A_PERSON if roles else ())}
     granted = frozenset(Scope(scope) for scope in row.scopes if scope in held)
-    return User(row.name, roles, granted, frozenset(row.marks), proof)
+    own, its = (row.own_sources, row.own_types), (row.sources, row.types)
+    tells = _tells(granted, *own) & _tells(granted, *its)
+    return User(row.name, roles, granted, frozenset(row.marks), proof, row.id, tells)
+
+
+def _tells(scopes: Collection[Scope], sources: Collection[str], types: Collection[str]) -> Rights:
+    return Rights(frozenset(sources), frozenset(types)) if Scope.EVENTS_WRITE in scopes else NOTHING
 
 
 def hash_of(token: str) -> str:
@@ -249,10 +269,14 @@ def hash_of(token: str) -> str:
 _EVERY_NAME: Final = text("SELECT name FROM app_user")
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
 
-_NAMED: Final = text("SELECT roles, scopes, marks FROM app_user WHERE name = :name AND barred_at IS NULL")
+_NAMED: Final = text("""
+SELECT roles, scopes, marks, tells_sources AS sources, tells_types AS types FROM app_user
+WHERE name = :name AND barred_at IS NULL
+""")
 
 _ENTER: Final = text("""
-INSERT INTO app_user (name, roles, scopes, marks, created_at) VALUES (:name, :roles, :scopes, :marks, :at)
+INSERT INTO app_user (name, roles, scopes, marks, tells_sources, tells_types, created_at)
+VALUES (:name, :roles, :scopes, :marks, :sources, :types, :at)
 ON CONFLICT DO NOTHING RETURNING name
 """)
 
@@ -275,7 +299,8 @@ UPDATE app_user SET barred_at = coalesce(barred_at, :at) WHERE name = :name RETU
 """)
 
 _BY_TOKEN: Final = text("""
-SELECT u.name, u.roles, u.scopes AS own_scopes, u.marks, t.scopes
+SELECT u.name, u.roles, u.scopes AS own_scopes, u.marks, t.scopes, t.id, t.tells_sources AS sources,
+       t.tells_types AS types, u.tells_sources AS own_sources, u.tells_types AS own_types
 FROM api_token t JOIN app_user u ON u.name = t.username
 WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND u.barred_at IS NULL
   AND (t.expires_at IS NULL OR t.expires_at > :at)

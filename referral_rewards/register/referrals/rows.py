@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ReferralRow
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.rights import OURSELVES, Rights, Teller
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
 from referral_rewards.domain.referrals.referral import LinkedFact, Referral
 from referral_rewards.register import outgoing_events, typed_rows
@@ -75,6 +76,7 @@ class _FactRow:
     digest: str
     version: int
     batch_finished: bool
+    teller: Mapping[str, Any] | None
 
 
 _FACT_ROWS: Final = TypeAdapter(tuple[_FactRow, ...])
@@ -93,7 +95,23 @@ def fact_of(row: _FactRow | Row[Any]) -> Fact:
         marks=frozenset(row.marks),
         digest=row.digest,
         awaits_stragglers=not row.batch_finished,
+        teller=teller_of(row.teller),
     )
+
+
+def teller_of(document: Mapping[str, Any] | None) -> Teller:
+    """Return who told a fact from what `TELLER` reads; None is this installation itself."""
+    if document is None:
+        return OURSELVES
+    token = document["token_id"]
+    may = _rights(tuple(document["sources"]), tuple(document["types"]))
+    return Teller(document["username"], None if token is None else UUID(str(token)), may)
+
+
+@lru_cache(maxsize=256)
+def _rights(sources: tuple[str, ...], types: tuple[str, ...]) -> Rights:
+    """Return rights; the many facts of one teller share them."""
+    return Rights(frozenset(sources), frozenset(types))
 
 
 async def write(connection: AsyncConnection, before: Referral | Row[Any], at: datetime, **values: Any) -> Referral:
@@ -171,13 +189,16 @@ def of_row(row: Row[Any] | Referral) -> Referral:
 
 _HOLD: Final = text(f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE id = :referral FOR UPDATE")  # noqa: S608 (ours)
 
+#: Who told the fact ``f``, as `teller_of` reads it.
+TELLER: Final = "(SELECT to_jsonb(t) FROM fact_teller t WHERE t.id = f.teller_id) AS teller"
+
 #: The facts of one referral, each with what `fact_of` reads.
-FACTS: Final = """
+FACTS: Final = f"""
 SELECT f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, rf.version,
-       b.finished_at IS NOT NULL AS batch_finished
+       b.finished_at IS NOT NULL AS batch_finished, {TELLER}
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN ingest_batch b ON b.id = f.batch_id
 WHERE rf.referral_id = :referral
-"""
+"""  # noqa: S608 (words of ours alone)
 _FACTS: Final = text(FACTS)
 
 _LISTEN: Final = text("""

@@ -200,11 +200,11 @@ def _standing(
     )
 
 
-_METHODS: Final = text("""
-SELECT f.*, true AS batch_finished
+_METHODS: Final = text(f"""
+SELECT f.*, true AS batch_finished, {referrals.TELLER}
 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id AND f.type IN ('payee.method_set', 'payee.method_removed')
 WHERE fk.key = 'payee:' || CAST(:payee AS text)
-""")
+""")  # noqa: S608 (words of ours alone)
 
 _SUMS: Final = text("""
 SELECT state, currency, count(*) AS legs, sum(amount_minor) AS amount_minor

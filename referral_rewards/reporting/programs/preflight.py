@@ -1,13 +1,14 @@
 """Load what a program's readiness depends on: its newest terms, its people, its rails, its sources."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import text
 
 from models.session import Database
+from referral_rewards.domain.facts.rights import NOTHING, Rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.life import stopped_words
 from referral_rewards.domain.programs.terms import Role, Terms
@@ -49,16 +50,20 @@ async def readiness(
         halted=halted,
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
-            Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, row.enters_facts)
-            for row in rows
+            Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, not tells.are_none, tells)
+            for row, tells in ((row, _rights(row.tells, row.tells_sources, row.tells_types)) for row in rows)
         ),
     )
+
+
+def _rights(tells: bool, sources: Collection[str], types: Collection[str]) -> Rights:
+    return Rights(frozenset(sources), frozenset(types)) if tells else NOTHING
 
 
 # A user who is barred, or has no password, provider or token to decide with, can't sign in. The keys
 # of a program's enrolments lie beside each other.
 _PEOPLE: Final = text("""
-SELECT u.name, u.roles, :scope = ANY(u.scopes) AS enters_facts,
+SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tells_types,
        EXISTS (
            SELECT 1 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
            WHERE fk.key >= 'referrer:' || :program || '/' AND fk.key < 'referrer:' || :program || '0'

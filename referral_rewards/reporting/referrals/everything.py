@@ -69,7 +69,8 @@ class CaseOfReferral(CaseInList):
 
 
 class FactShown(Shape):
-    """A fact of the referral; ``late``: it arrived after the closing."""
+    """A fact of the referral; ``late``: it arrived after the closing. ``told_by`` is the user who told it and ``token``
+    the id of the token that they used; null for what this installation recorded itself."""
 
     fact: UUID
     type: str
@@ -80,6 +81,8 @@ class FactShown(Shape):
     data: dict[str, Any]
     version: int
     late: bool
+    told_by: str | None = None
+    token: UUID | None = None
 
 
 class Appeal(Shape):
@@ -255,7 +258,9 @@ WHERE rf.referral_id = :referral AND f.type = 'referral.appealed' ORDER BY f.occ
 # A fact that arrives after the closing is late: only a decision to reopen applies it.
 _FACTS: Final = text("""
 SELECT f.id AS fact, f.type, f.source, f.event_id, f.occurred_at, f.received_at, f.data, rf.version,
-       r.closed_version IS NOT NULL AND rf.version > r.closed_version AS late
+       r.closed_version IS NOT NULL AND rf.version > r.closed_version AS late, t.username AS told_by,
+       t.token_id AS token
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id JOIN referral r ON r.id = rf.referral_id
+LEFT JOIN fact_teller t ON t.id = f.teller_id
 WHERE rf.referral_id = :referral ORDER BY f.occurred_at, f.source, f.event_id
 """)

@@ -23,7 +23,7 @@ from referral_rewards.domain.referrals.origin import origin, referee_identity
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals import inquiries
-from referral_rewards.register.referrals.rows import fact_of, of_row
+from referral_rewards.register.referrals.rows import TELLER, fact_of, of_row
 from referral_rewards.reporting.simulation.outcomes import of_claim, of_life
 from referral_rewards.reporting.simulation.runs import Run
 
@@ -117,11 +117,11 @@ _NAMES: Final = text("SELECT id FROM referral WHERE program = :program AND merge
 _ROWS: Final = text("SELECT * FROM referral WHERE id = ANY(CAST(:referrals AS text[]))")
 
 # A replay ignores when we received a fact: each is read as part of a finished batch, which waits for no stragglers.
-_FACTS: Final = text("""
+_FACTS: Final = text(f"""
 SELECT rf.referral_id, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest,
-       true AS batch_finished
+       true AS batch_finished, {TELLER}
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id WHERE rf.referral_id = ANY(CAST(:referrals AS text[]))
-""")
+""")  # noqa: S608 (words of ours alone)
 
 _SAME_REFEREE: Final = text("""
 SELECT r.id, bool_and(rk.key LIKE 'email:%') AS only_mailbox

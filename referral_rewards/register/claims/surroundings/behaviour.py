@@ -23,12 +23,14 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.keys import ENROLMENT_KINDS, enrolment_trace
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
+from referral_rewards.domain.referrals.consent_and_issues import suspensions
 from referral_rewards.domain.referrals.conversions import first_conversion
 from referral_rewards.register import typed_rows
 from referral_rewards.register.claims import blocklist
 from referral_rewards.register.claims.surroundings import plaintext, rings, sightings
 from referral_rewards.register.claims.surroundings.plaintext import until
 from referral_rewards.register.claims.surroundings.rings import Circle
+from referral_rewards.register.referrals.rows import TELLER, teller_of
 
 #: More referrals in a month than a genuine referrer ever begins.
 _MONTH_MAX: Final = 20_000
@@ -141,10 +143,9 @@ async def _pace(connection: AsyncConnection, gathered: Dossier) -> Pace | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _OfOrder:
-    """A fact about an order that a ``referral`` heard of, as its row has it."""
+class _ToldFact:
+    """A fact as its row has it."""
 
-    referral: str
     id: UUID
     source: str
     event_id: str
@@ -152,10 +153,19 @@ class _OfOrder:
     occurred_at: datetime
     received_at: datetime
     data: Mapping[str, Any]
+    teller: Mapping[str, Any] | None
 
     @property
     def fact(self) -> Fact:
-        return Fact(self.id, self.source, self.event_id, self.type, self.occurred_at, self.received_at, self.data)
+        own = (self.id, self.source, self.event_id, self.type, self.occurred_at, self.received_at, self.data)
+        return Fact(*own, teller=teller_of(self.teller))
+
+
+@dataclass(frozen=True, slots=True)
+class _OfOrder(_ToldFact):
+    """A fact about an order that a ``referral`` heard of."""
+
+    referral: str
 
 
 async def _refunds(connection: AsyncConnection, gathered: Dossier) -> Refunds:
@@ -213,22 +223,22 @@ FROM (
 ) AS begun
 """)
 
-_EARLIER: Final = text("""
+_EARLIER: Final = text(f"""
 WITH earlier AS MATERIALIZED (
     SELECT id, began_at FROM referral
     WHERE referrer = :referrer AND program = :program AND began_at <= :began_at AND id <> :referral
       AND merged_into IS NULL
     ORDER BY began_at DESC LIMIT :bound
 )
-SELECT e.id AS referral, f.* FROM earlier e
+SELECT e.id AS referral, f.*, {TELLER} FROM earlier e
 CROSS JOIN LATERAL (SELECT fact_id FROM referral_fact WHERE referral_id = e.id OFFSET 0) AS rf
 CROSS JOIN LATERAL (
-    SELECT id, source, event_id, type, occurred_at, received_at, data FROM fact
+    SELECT id, source, event_id, type, occurred_at, received_at, data, teller_id FROM fact
     WHERE id = rf.fact_id AND type = ANY(CAST(:types AS text[]))
       AND occurred_at BETWEEN e.began_at AND :until OFFSET 0
 ) AS f
 ORDER BY e.began_at DESC, e.id, f.occurred_at, f.source, f.event_id
-""")
+""")  # noqa: S608 (words of ours alone)
 
 
 #: More than there ever are: enrolments that share a mark, suspensions of one referrer, programs of a company.
@@ -244,19 +254,24 @@ async def barred(connection: AsyncConnection, gathered: Dossier) -> int | None:
     who |= {(program, gathered.referrer) for program in programs if gathered.referrer}
     who.discard((gathered.origin.program, gathered.referrer))
     keys = sorted(f"referrer:{program}/{referrer}" for program, referrer in who)
-    told = (await connection.execute(_STANDINGS, {"keys": keys, "bound": _MAX})).all() if keys else ()
-    latest: dict[str, tuple[datetime, bool]] = {}
+    told = await typed_rows.read(connection, _OfEnrolment, _STANDINGS, {"keys": keys, "bound": _MAX}) if keys else ()
+    said: dict[str, list[Fact]] = {}
     for row in told:
-        if row.type in _STANDING_TYPES and row.occurred_at <= gathered.now:
-            # At the same instant a suspension wins, as it does for the referrer's standing in this program.
-            word = (row.occurred_at, row.type == FactType.REFERRER_SUSPENDED)
-            latest[row.key] = max(latest.get(row.key, word), word)
-    suspended = sum(is_suspended for _, is_suspended in latest.values())
-    whole = len(programs) < _MAX and all(row.seen < _MAX for row in (*found, *told))
+        if row.occurred_at <= gathered.now:
+            said.setdefault(row.key, []).append(row.fact)
+    suspended = sum(bool(suspensions(facts).taking) for facts in said.values())
+    seen = (*(row.seen for row in found), *(row.seen for row in told))
+    whole = len(programs) < _MAX and all(each < _MAX for each in seen)
     return suspended if suspended or whole else None
 
 
-_STANDING_TYPES: Final = frozenset({FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED})
+@dataclass(frozen=True, slots=True)
+class _OfEnrolment(_ToldFact):
+    """A fact about another enrolment, and how many facts were ``seen`` of it."""
+
+    key: str
+    seen: int
+
 
 _ENROLMENTS: Final = text("""
 SELECT f.type, f.data->>'program' AS program, f.data->>'referrer' AS referrer,
@@ -268,12 +283,15 @@ CROSS JOIN LATERAL (SELECT type, data FROM fact WHERE id = fk.fact_id OFFSET 0) 
 
 _PROGRAMS: Final = text("SELECT DISTINCT program FROM program_version ORDER BY program LIMIT :bound")
 
-_STANDINGS: Final = text("""
-SELECT k.key, f.type, f.occurred_at, count(*) OVER (PARTITION BY k.key) AS seen
+_STANDINGS: Final = text(f"""
+SELECT k.key, f.*, {TELLER}, count(*) OVER (PARTITION BY k.key) AS seen
 FROM unnest(CAST(:keys AS text[])) AS k(key)
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = k.key ORDER BY fact_id LIMIT :bound) AS fk
-CROSS JOIN LATERAL (SELECT type, occurred_at FROM fact WHERE id = fk.fact_id OFFSET 0) AS f
-""")
+CROSS JOIN LATERAL (
+    SELECT id, source, event_id, type, occurred_at, received_at, data, teller_id FROM fact
+    WHERE id = fk.fact_id OFFSET 0
+) AS f
+""")  # noqa: S608 (words of ours alone)
 
 
 def _with_pair(dossier: Dossier, circle: Circle) -> Dossier:
