@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor
+from models.columns import by_code_point, document, instant, minor, texts
 
 
 class ReferralRow(SQLModel, table=True):
@@ -61,6 +61,7 @@ class ReferralRow(SQLModel, table=True):
     wake_at: datetime | None = instant(nullable=True)
     claimed_at: datetime | None = instant(nullable=True)  # its timely claim, if it has one
     order_id: str | None = None
+    stores: list[str] = texts()  # those that have the order, first the one that names it
     conversion_at: datetime | None = instant(nullable=True)
     net_minor: int | None = minor(nullable=True)
     currency: str | None = None
@@ -73,6 +74,7 @@ class ReferralRow(SQLModel, table=True):
     closed_at: datetime | None = instant(nullable=True)
     closed_version: int | None = None  # the facts_version judged at closing; later facts are late
     late_facts: int = 0
+    contested: str | None = None  # the order for which it would not have closed, if that were not in doubt
     answered_version: int | None = None  # a person answered what came up to this facts_version
     rewarded_at: datetime | None = instant(nullable=True)
     waiting_since: datetime | None = instant(nullable=True)  # since when it waits for approval; None if it does not

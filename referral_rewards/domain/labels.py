@@ -488,6 +488,7 @@ _RULE: Final = {
     "same_referrer": "already theirs",
     "not_enrolled": "not enrolled before the conversion",
     "order_unknown": "order not recorded",
+    "store_missing": "the order's store is missing",
     "order_heard": "order already linked",
     "already_reopened": "already reopened",
     "another_issuer": "another issuer",
@@ -780,6 +781,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "rail_shut": "rail that does not let us in",
             "forgotten_payment": "forgotten payment",
             "reported": "reported purchase",
+            "contested_order": "order in doubt",
         },
     }
 )

@@ -63,6 +63,7 @@ EXCEPTIONS: Final = {
     Waits.RAIL_SHUT: "Rails that do not let us in",
     Waits.FORGOTTEN_PAYMENT: "Forgotten payments",
     Waits.REPORTED: "Reported purchases",
+    Waits.CONTESTED_ORDER: "Orders in doubt",
 }
 ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
 

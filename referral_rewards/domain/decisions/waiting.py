@@ -29,6 +29,7 @@ class Waits(StrEnum):
     RAIL_SHUT = "rail_shut"  # it rejects our credentials or our account, until it answers again
     FORGOTTEN_PAYMENT = "forgotten_payment"
     REPORTED = "reported"
+    CONTESTED_ORDER = "contested_order"  # it closed, and would not have, if an order were told without contradiction
 
 
 class Sort(StrEnum):

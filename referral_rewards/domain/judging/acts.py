@@ -74,6 +74,7 @@ def _reopens(file: CaseFile) -> Reopens | None:
 
 def _reopened(row: Referral, *, exchanges: bool) -> Referral:
     begun = replace(row, round=row.round + 1, closed_at=None, closed_version=None, answered_version=row.facts_version)
+    begun = replace(begun, contested=None)
     if exchanges:
         return replace(begun, status=_S.IN_REVIEW, rewarded_at=None, claim_id=None, rivals_seen=None)
     if row.status in PAID:

@@ -42,7 +42,7 @@ from referral_rewards.domain.judging.verdict import (
     Verdict,
 )
 from referral_rewards.domain.referrals.case import Case, next_ahead
-from referral_rewards.domain.referrals.closing import late_facts
+from referral_rewards.domain.referrals.closing import contested_since, late_facts
 from referral_rewards.domain.referrals.course import Step, next_step
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
@@ -54,7 +54,8 @@ def decide(file: CaseFile) -> Verdict | IsApproved | LookUp:
     """Return the verdict on a referral, once what people decided about it as a whole is carried out (`acts`)."""
     if file.row.closed_at is not None:
         upheld_at = upheld(file.row, [each for each in file.decisions if each.user not in file.barred])
-        return StaysClosed(late_facts(file.row, file.now, file.past, upheld_at, file.former), upheld_at)
+        late = late_facts(file.row, file.now, file.past, upheld_at, file.former)
+        return StaysClosed(late, upheld_at, contested_since(file.row, file.now, file.past, upheld_at))
     if (case := file.case) is None:
         begins_at = next_ahead(file.past.facts, file.now)
         return SetAside() if begins_at is None else AwaitsBeginning(begins_at)

@@ -7,7 +7,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.judging.verdict import Filed
 from referral_rewards.domain.referrals.case import Case
-from referral_rewards.domain.referrals.closing import late_at_closing
+from referral_rewards.domain.referrals.closing import contested_order, late_at_closing
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
@@ -42,6 +42,7 @@ def judged(
         began_at=case.origin.began_at,
         claimed_at=case.course.claimed_at,
         order_id=q.order if q else None,
+        stores=list(q.which.in_stores) if q else [],
         conversion_at=q.occurred_at if q else None,
         net_minor=q.net_minor if q else None,
         currency=q.currency if q else None,
@@ -58,6 +59,7 @@ def closed(case: Case, status: ReferralStatus, reason: Reason | None) -> Referra
         closed_at=case.now,
         closed_version=case.row.facts_version,
         late_facts=late_at_closing(case),
+        contested=contested_order(case),
     )
 
 
@@ -71,6 +73,7 @@ def still_paid_for(row: Referral, paid: Referral) -> Referral:
         channel=paid.channel,
         began_at=paid.began_at,
         order_id=paid.order_id,
+        stores=paid.stores,
         conversion_at=paid.conversion_at,
         net_minor=paid.net_minor,
         currency=paid.currency,

@@ -93,10 +93,11 @@ class AwaitsBeginning:
 @dataclass(frozen=True, slots=True)
 class StaysClosed:
     """It is closed, and this many facts came too late and matter. What came until the facts version ``upheld_at`` was
-    answered by a person; None if nothing was."""
+    answered by a person; None if nothing was. ``contested`` is the order for which it would not have closed."""
 
     late_facts: int
     upheld_at: int | None = None
+    contested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

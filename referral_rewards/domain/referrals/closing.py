@@ -1,14 +1,19 @@
 """Closed referrals: the digest that a decision to reopen one covers, and the facts that arrive late."""
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, name_of, order_named
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.case import Case, Past, case_on
-from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.referrals.conversions import as_if_its_own, contested_records
+from referral_rewards.domain.referrals.lifecycle import PAID, Reason, ReferralStatus
+from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.domain.referrals.referral import Referral
 
 #: These are exceptions of their own kind, which wait since they came.
@@ -26,7 +31,7 @@ def closing_digest(row: Referral, known: int | None = None) -> str:
 
 
 def late_facts(
-    row: Referral, now: datetime, past: Past, upheld_at: int | None = None, former: Set[str] = frozenset()
+    row: Referral, now: datetime, past: Past, upheld_at: int | None = None, former: Set[OrderName] = frozenset()
 ) -> int:
     """Return how many facts that came after a referral had closed matter, so that a person has to look at it.
 
@@ -37,7 +42,8 @@ def late_facts(
     answered = max(row.closed_version, upheld_at or 0)
     admitted = [each.fact for each in past.linked if each.version <= answered]
     late = [each.fact for each in past.linked if each.version > answered and each.fact.type not in _OF_THEIR_OWN_KIND]
-    bearing = [fact for fact in late if _bears_on(fact, row, former)]
+    about_it = _may_be_about(past.facts, {*former, row.order})
+    bearing = [fact for fact in late if _bears_on(fact, row, about_it)]
     before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
@@ -50,11 +56,45 @@ def late_at_closing(case: Case) -> int:
     return len({fact.id for fact in case.course.untimely})
 
 
-def _bears_on(fact: Fact, row: Referral, former: Set[str]) -> bool:
+def contested_order(case: Case) -> str | None:
+    """Return the order for which the referral would not have closed by time, if each record of its referee told of an
+    order of the referee; None if it would have, or did not close by time."""
+    if case.course.status is not ReferralStatus.EXPIRED and case.course.reason is not Reason.CONVERSION_REVERSED:
+        return None
+    seen = [fact for fact in case.facts if fact.occurred_at <= case.now]
+    found = contested_records(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
+    if not found:
+        return None
+    facts = as_if_its_own(case.facts, found)
+    its = periods.course(
+        facts, case.terms, case.now, origin=case.origin, linked=case.acts.orders, program=case.program
+    ).conversion
+    record = next((each.record for each in found if its is not None and each.record.id == its.record.id), None)
+    return None if record is None else str(name_of(record))
+
+
+def contested_since(row: Referral, now: datetime, past: Past, upheld_at: int | None) -> str | None:
+    """Return the same for a referral that had closed, by all facts that are known; None if a person answered what came
+    until the facts version ``upheld_at`` and nothing about the order came since."""
+    if row.status in PAID or (case := case_on(row, now, past.facts, past)) is None:
+        return None
+    found = contested_order(case)
+    if found is None or upheld_at is None:
+        return found
+    order = found.partition(" ")[0]
+    return found if any(each.version > upheld_at and each.fact.order == order for each in past.linked) else None
+
+
+def _may_be_about(facts: Sequence[Fact], orders: Iterable[OrderName | None]) -> frozenset[UUID]:
+    """Return the ids of the facts about these orders, also of those of which nobody can tell whether they are."""
+    known = [order for order in (order_named(facts, name) for name in orders) if order is not None]
+    return frozenset(fact.id for order in known for fact in (*order.facts, *order.doubtful))
+
+
+def _bears_on(fact: Fact, row: Referral, about_it: Set[UUID]) -> bool:
     if fact.type is FactType.ATTRIBUTION_CHANGED and row.status in PAID:
         return bool(fact.data["to_referrer"] != row.referrer)
-    about_its_order = fact.order == row.order_id or fact.order in former
-    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and about_its_order)
+    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and fact.id in about_it)
 
 
 def _verdict(case: Case | None) -> tuple[Any, ...] | None:

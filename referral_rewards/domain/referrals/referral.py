@@ -1,12 +1,13 @@
 """A referral as its row has it, and the facts that are linked to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, named
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
 
@@ -40,6 +41,7 @@ class Referral:
     wake_at: datetime | None
     claimed_at: datetime | None
     order_id: str | None
+    stores: Sequence[str]
     conversion_at: datetime | None
     net_minor: int | None
     currency: str | None
@@ -50,11 +52,17 @@ class Referral:
     closed_at: datetime | None
     closed_version: int | None
     late_facts: int
+    contested: str | None
     answered_version: int | None
     rewarded_at: datetime | None
     waiting_since: datetime | None
     referrer_link: int
     referee_link: int
+
+    @property
+    def order(self) -> OrderName | None:
+        """The name of the order that its reward is for; None while there is none."""
+        return None if self.order_id is None else named(self.order_id, self.stores)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ async def link(connection: AsyncConnection, filed: Filed, batch: UUID | None) ->
     begun = await _begin(connection, filed)
     begun |= await _listen(connection, filed, begun)
     if filed.orders:
-        await queue.confirmed(connection, filed.orders)
+        await queue.confirmed(connection, filed.bought.left, filed.bought.right)
     meant = await _requests_meant(connection, begun)
     if meant:
         await _merge(connection, meant)

@@ -99,7 +99,7 @@ async def _await_beginning(connection: AsyncConnection, row: Referral, now: date
 async def _stay_closed(connection: AsyncConnection, file: CaseFile, verdict: StaysClosed) -> Standing:
     """Leave a closed referral as it is, with the count of late facts for the queue."""
     row = await after_payment.taken_back_since(connection, file)
-    still = replace(row, judged_version=row.facts_version, late_facts=verdict.late_facts)
+    still = replace(row, judged_version=row.facts_version, late_facts=verdict.late_facts, contested=verdict.contested)
     if verdict.upheld_at is not None:
         still = replace(still, answered_version=max(verdict.upheld_at, row.answered_version or 0))
     await referrals.save(connection, row, still, file.now)

@@ -5,7 +5,6 @@ whenever one of these changes, in the same transaction and under the referral's 
 agree.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -23,7 +22,6 @@ from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_SAID, LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
 from referral_rewards.register import programs, typed_rows
-from referral_rewards.register.locks import array
 from referral_rewards.register.queue.rails import FORGOTTEN_ENTRY, IS_FORGOTTEN
 
 
@@ -53,9 +51,10 @@ async def keep_cycle(connection: AsyncConnection, cycle: UUID) -> None:
     await connection.execute(_KEEP_CYCLE, {"cycle": cycle})
 
 
-async def confirmed(connection: AsyncConnection, orders: Iterable[str]) -> None:
-    """Remove the entries of reported conversions that a source has now confirmed, for any referral."""
-    await connection.execute(_CONFIRMED, {"orders": array(sorted(orders))})
+async def confirmed(connection: AsyncConnection, marks: str, orders: str) -> None:
+    """Remove the entries of reported conversions that a source has now confirmed, for any referral. The parameters are
+    arrays of buyers' marks and of the keys of what they bought."""
+    await connection.execute(_CONFIRMED, {"marks": marks, "orders": orders})
 
 
 async def date(connection: AsyncConnection, limit: int = 500) -> int:
@@ -111,6 +110,10 @@ WITH waiting AS MATERIALIZED (
     SELECT r.id, 'late_fact', '', r.late_facts || ' late', NULL, r.closed_at
     FROM referral r WHERE r.id = :referral AND r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
+    SELECT r.id, 'contested_order', '', 'it names order ' || r.contested || ', which is told of in different ways',
+           split_part(r.contested, ' ', 1), r.closed_at
+    FROM referral r WHERE r.id = :referral AND r.contested IS NOT NULL AND r.closed_at IS NOT NULL
+    UNION ALL
     SELECT r.id, 'appeal', CAST(f.id AS text), NULL, NULL, f.received_at
     FROM referral r
     CROSS JOIN LATERAL (SELECT fact_id, version FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
@@ -165,7 +168,8 @@ WITH waiting AS MATERIALIZED (
         OR (r.closed_at IS NOT NULL AND r.order_id IS NULL AND rf.version > coalesce(r.answered_version, 0)))
       AND NOT EXISTS (
           SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
-          WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0)
+          WHERE fk.key = 'order:' || (f.data->>'order') AND EXISTS (
+              SELECT 1 FROM referral_key k WHERE k.referral_id = r.id AND k.key = ANY(told.marks) OFFSET 0) OFFSET 0)
 ), gone AS (
     DELETE FROM queue_entry q WHERE q.referral_id = :referral
       AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.exception = q.exception AND w.subject = q.subject)
@@ -253,7 +257,9 @@ WHERE queue_entry.status <> excluded.status
 )
 
 _CONFIRMED: Final = text("""
-DELETE FROM queue_entry WHERE order_id = ANY(CAST(:orders AS text[])) AND exception = 'reported'
+DELETE FROM queue_entry q USING unnest(CAST(:marks AS text[]), CAST(:orders AS text[])) AS b(mark, order_key)
+WHERE q.order_id = substr(b.order_key, 7) AND q.exception = 'reported' AND EXISTS (
+    SELECT 1 FROM referral_key k WHERE k.key = b.mark AND k.referral_id = q.referral_id OFFSET 0)
 """)
 
 _UNDATED: Final = text(

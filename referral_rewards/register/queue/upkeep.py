@@ -21,7 +21,7 @@ from referral_rewards.register.queue.projection import Due
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "referral": frozenset(
         {
-            *("status", "waiting_since", "late_facts", "answered_version", "closed_at", "reason"),
+            *("status", "waiting_since", "late_facts", "contested", "answered_version", "closed_at", "reason"),
             *("program", "referrer", "order_id", "claim_id", "judged_version"),
         }
     ),

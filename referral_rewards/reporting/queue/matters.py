@@ -125,5 +125,7 @@ _TO_DO: Final = {
     "Whoever appealed is told either way.",
     Waits.FORGOTTEN_PAYMENT: "Say which payout it was, or record that it is not ours. Until then other payouts to its "
     "payee over this rail wait.",
+    Waits.CONTESTED_ORDER: "Ask the source whose order it is, and have it told with its store. Then reopen the "
+    "referral, or leave it closed.",
     Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
 }

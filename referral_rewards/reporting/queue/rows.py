@@ -40,6 +40,7 @@ class EntryRow:
     late_facts: int | None
     referrer: str | None
     order_id: str | None
+    stores: Sequence[str]
     conversion_at: datetime | None
     net_minor: int | None
     currency: str | None
@@ -95,7 +96,8 @@ SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
        its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on,
        cycle.state AS cycle_state, cycle.carried AS cycle_carried, coalesce(its.payee, waiting.beneficiary) AS payee,
        coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, forgotten.*, r.referrer,
-       r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
+       r.order_id, coalesce(r.stores, CAST(ARRAY[] AS text[])) AS stores, r.conversion_at, r.net_minor, r.currency,
+       c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
         FROM (SELECT DISTINCT payout_id FROM payouts_of(r.id)) AS o

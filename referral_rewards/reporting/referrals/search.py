@@ -33,6 +33,7 @@ class ReferralFound(Shape):
     reason: str | None
     deadline: Instant | None
     order: str | None
+    store: str | None
     net_minor: int | None
     currency: str | None
     zone: str | None
@@ -74,7 +75,7 @@ WITH found AS (
     UNION SELECT referral_id FROM referral_key WHERE CAST(:q AS text) <> '' AND key = 'order:' || CAST(:q AS text)
 )
 SELECT r.id AS referral, r.program, r.referrer, r.status, coalesce(r.parked, r.reason) AS reason, r.deadline,
-       r.order_id AS order, r.net_minor, r.currency, p.zone
+       r.order_id AS order, r.stores[1] AS store, r.net_minor, r.currency, p.zone
 FROM found JOIN referral r USING (id) LEFT JOIN LATERAL (
     SELECT terms->>'timezone' AS zone FROM program_version v WHERE v.program = r.program AND v.version = r.version
 ) AS p ON true
