@@ -62,7 +62,8 @@ WITH waiting AS (
                ELSE r.order_id IS NULL AND rf.version > coalesce(r.answered_version, 0) END
       AND NOT EXISTS (
           SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
-          WHERE fk.key = 'order:' || (f.data->>'order'))
+          WHERE fk.key = 'order:' || (f.data->>'order')
+            AND told.marks && ARRAY(SELECT CAST(key AS text) FROM referral_key WHERE referral_id = r.id))
 )
 SELECT r.id, w.exception, w.about, w.since, r.program, r.status, r.reason, r.referrer,
        (SELECT min(substr(k.key, 10)) FROM referral_key k

@@ -22,7 +22,7 @@ from referral_rewards.domain.facts.orders import (
 from referral_rewards.domain.referrals.conversions import as_if_its_own, contested_records, conversions
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.origin import origin
-from referral_rewards.domain.referrals.periods import course
+from referral_rewards.domain.referrals.periods import course, reopened
 from tests.domain.build import acme, at, bought, claimed, fact, sent
 
 TERMS: Final = acme()
@@ -203,6 +203,23 @@ def test_a_contested_record_would_make_the_referral_qualify_if_it_told_of_an_ord
     assert as_if.conversion.record.id == facts[3].id
 
 
+def test_a_reopened_referral_gets_the_contested_order_under_its_own_name() -> None:
+    facts = [
+        sent("2026-08-01", referee=INES),
+        claimed("2026-08-02", referee=INES),
+        record("a", OTTO),
+        record("b", INES, day=12, amount="60.00"),
+        told("back", amount="10.00"),
+    ]
+    now = at("2026-11-30")
+    begun = origin(facts, now)
+    assert begun is not None
+    assert course(facts, TERMS, now, origin=begun).status is ReferralStatus.EXPIRED
+    q = reopened(facts, TERMS, now, origin=begun).conversion
+    assert q is not None
+    assert (q.record.id, q.name, q.net_minor) == (facts[3].id, OrderName("1001"), 5000)
+
+
 _STORES = st.sampled_from([None, "de", "fr", "it"])
 _WHO = st.sampled_from([OTTO, INES, ANNA, {**OTTO, "email": "o@c.example"}, {"email": "o@c.example"}])
 _FACTS = st.lists(
@@ -231,7 +248,7 @@ def test_the_orders_are_the_same_in_whatever_order_their_facts_come(drawn: list[
     for one, other in permutations(found.orders, 2):
         assert not one.stores & other.stores
         assert not any(identity.links(a.identity, b.identity) for a in one.records for b in other.records)
-        assert not set(one.told) & set(other.told)
+        assert not {each.id for each in one.told} & {each.id for each in other.told}
     # What names a store that has the id takes from that order alone
     for each in facts:
         if each.store is not None and each not in records:

@@ -53,7 +53,7 @@ def test_the_walk_knows_every_state(states: type[StrEnum]) -> None:
 
 
 def test_the_walk_knows_every_exception() -> None:
-    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.APPEAL, Waits.REPORTED}
+    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.APPEAL, Waits.REPORTED, Waits.CONTESTED_ORDER}
     assert {row.waits for row in (*ROWS, *LEGS, *RAILS) if row.waits is not None} | of_referrals == set(Waits)
 
 

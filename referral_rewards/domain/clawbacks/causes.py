@@ -73,7 +73,7 @@ def _cause(
 def _doubtful(fact: Fact, order: Order) -> Cause | None:
     """Return the cause of a fact that may be about another store's order of that id; None if it takes nothing."""
     if fact.type in (FactType.CONVERSION_AMENDED, FactType.CONVERSION_REVERSED) or took_an_amount(fact):
-        why = f"{label('fact', fact.type)} of an order {order.id}; it does not say of which store"
+        why = f"{label('fact', fact.type)}: of an order {order.id}, and nobody said of which store"
         return Cause(fact.id, why, unread=True)
     return None
 

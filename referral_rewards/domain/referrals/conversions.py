@@ -88,10 +88,14 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A person's record of an order that is another person's, or of which nobody can tell which order it is of."""
+    """A person's record of an order that is another person's, or of which nobody can tell which order it is of.
+
+    ``told`` says so in words; ``order`` is the order if this record alone told of it.
+    """
 
     record: Fact
     told: str
+    order: Order
 
 
 class Orders:
@@ -137,9 +141,11 @@ class Orders:
         for order in known.orders:
             if not self._is_own(order, identity):
                 told = f"order {order.name}, of which an earlier record names another customer"
-                yield from (Contested(record, told) for record in _of(order.records, identity))
+                for record in _of(order.records, identity):
+                    yield Contested(record, told, replace(order, records=(record,)))
         for record in _of(known.stray, identity):
-            yield Contested(record, f"order {record.order} without its store, and several stores have it")
+            told = f"order {record.order} without its store, and several stores have it"
+            yield Contested(record, told, Order(record.data["order"], frozenset(), (record,), alone=False))
 
     def _is_own(self, order: Order, identity: Set[str]) -> bool:
         return identities.links(order.owner, identity) or any(map(order.is_named, self._linked))
@@ -192,6 +198,16 @@ def contested_records(
 ) -> list[Contested]:
     """Return the records of the person with that identity which are none of their conversions, earliest first."""
     return _known(facts, terms, linked).contested(identity)
+
+
+def in_doubt(
+    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[OrderName] = frozenset()
+) -> list[Conversion]:
+    """Return the conversions that the contested records of a person would be, earliest first.
+
+    Each has the name of the contested order: whoever is rewarded for it, nobody else is.
+    """
+    return [conversion_of(each.order, terms) for each in contested_records(facts, identity, terms, linked)]
 
 
 def as_if_its_own(facts: Iterable[Fact], contested: Iterable[Contested]) -> list[Fact]:

@@ -17,7 +17,7 @@ from referral_rewards.domain.facts.orders import OrderName, name_of
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
-from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions
+from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions, in_doubt
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
@@ -87,7 +87,9 @@ def reopened(
     able = [each for each in own if each.of_kind and each.counts]
     after = [each for each in able if each.occurred_at >= judged.began_at]
     in_time = [each for each in _in_offer(seen, terms, program, now, linked) if each.counts]
-    q = next(iter(in_time or after or able), None)
+    # Nobody else is rewarded for an order of which it takes a person to say whose it is.
+    doubted = [each for each in in_doubt(seen, referee_identity(seen, now), terms, linked) if each.of_kind]
+    q = next(iter(in_time or after or able or [each for each in doubted if each.counts]), None)
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
 
 

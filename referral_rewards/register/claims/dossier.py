@@ -100,7 +100,11 @@ def _whose_rivals(case: Case) -> dict[str, Any]:
 def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Rival, ...]:
     settled = case.row.settled_rivals or {}
     q = case.course.conversion
-    met = [row for row in rows if row.meets_by_referee or (q is not None and q.which.may_be(_order_of(row)))]
+    met = [
+        row
+        for row in rows
+        if row.meets_by_referee or (q is not None and q.which.may_be(_order_of(row.order_id, row.stores)))
+    ]
     return tuple(
         Rival(
             referral=row.id,
@@ -123,8 +127,8 @@ def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Riva
     )
 
 
-def _order_of(row: "_RivalRow | Row[Any]") -> OrderName | None:
-    return None if row.order_id is None else named(row.order_id, row.stores)
+def _order_of(order: str | None, stores: Sequence[str]) -> OrderName | None:
+    return None if order is None else named(order, stores)
 
 
 @dataclass(frozen=True, slots=True)
