@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.facts.phones import Regions, region_problem
 from referral_rewards.domain.referrals.inquiries import REGISTER
 from referral_rewards.domain.web_addresses import HttpUrl
