@@ -76,7 +76,7 @@ class Inquiries:
         source = self._sources.get(name)
         if source is None:
             return Told(unavailable(name, f"The source {name} is not connected."))
-        return await _told(name, source.order(question.order))
+        return await _told(name, source.order(question.order, question.store))
 
     async def _about_customer(self, question: Question) -> Told | None:
         name = question.customers

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, literal_column, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, off, texts
@@ -13,17 +14,22 @@ from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, L
 
 
 class LegRow(SQLModel, table=True):
-    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role, and
-    one per referral and role: an exchange brings no second reward to a side whose first still stands."""
+    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role: an order
+    without a store may be in any. At most one is live per referral and role: an exchange brings no second reward to a
+    side whose first still stands."""
 
     __tablename__ = "leg"
     __table_args__ = (
+        ExcludeConstraint(
+            (literal_column("places_of(program, order_key, role, stores)"), "&&"),
+            where=text(spelled("state NOT IN :freed", freed=FREED)),
+            name="uq_leg_live",
+        ),
         Index(
-            "uq_leg_live",
+            "ix_leg_live",
             "program",
             "order_key",
             "role",
-            unique=True,
             postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),
         ),
         Index(
@@ -61,6 +67,7 @@ class LegRow(SQLModel, table=True):
     program: str
     referrer: str
     order_key: str  # the order, or the referral if a request names no order
+    stores: list[str] = texts()  # those that have the order, first the one that names it; none: nobody told its store
     role: str
     beneficiary: str
     kind: str

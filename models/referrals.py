@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor
+from models.columns import by_code_point, document, instant, minor, texts
 
 
 class ReferralRow(SQLModel, table=True):
@@ -62,6 +62,7 @@ class ReferralRow(SQLModel, table=True):
     wake_at: datetime | None = instant(nullable=True)
     claimed_at: datetime | None = instant(nullable=True)  # its timely claim, if it has one
     order_id: str | None = None
+    stores: list[str] = texts()  # those that have the order, first the one that names it
     conversion_at: datetime | None = instant(nullable=True)
     net_minor: int | None = minor(nullable=True)
     currency: str | None = None

@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests import oracle_of_disputes, oracle_of_orders
+from tests import oracle_of_disputes, oracle_of_orders, oracle_of_stores
 
 Event = Mapping[str, Any]
 Terms = Mapping[str, Any]
@@ -60,7 +60,8 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
         stand = _stand([f for f in facts if at(f) <= t], terms, referral, t)
     if stand is None:
         return None
-    return {name: getattr(stand, name) for name in ("status", "reason", "deadline", "order", "net_minor")}
+    said = {name: getattr(stand, name) for name in ("status", "reason", "deadline", "order", "net_minor")}
+    return {**said, "order": oracle_of_stores.id_of(stand.order)}
 
 
 def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:
@@ -82,6 +83,7 @@ def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> 
 def _undisturbed(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:
     """The verdict at ``t`` if nobody withdraws. A closed stand carries the deadline at which it closed."""
     periods = terms["periods"]
+    known = oracle_of_stores.told_apart(_in_turn(known), _one_customer)
     allowance = length(periods.get("arrival_allowance", "PT1H"))
 
     # R, and the channel
@@ -206,6 +208,14 @@ def _counts(record: Event, left: Decimal | None, is_reversed: bool, terms: Terms
 def at(event: Event) -> datetime:
     """When it occurred, in UTC."""
     return datetime.fromisoformat(event["time"]).astimezone(UTC)
+
+
+def _one_customer(one: Event, other: Event) -> bool:
+    return links(identity(one["data"]["customer"]), identity(other["data"]["customer"]))
+
+
+def _in_turn(known: Sequence[Event]) -> list[Event]:
+    return sorted(known, key=lambda f: (at(f), f["source"], f["id"]))
 
 
 def _of(known: Sequence[Event], kind: str) -> list[Event]:

@@ -93,7 +93,13 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     gross, _, differs = oracle_of_orders.amounts(mine.q, known)
     if gross is not None:
         differs = differs or oracle_of_disputes.taken(known, order, gross, mine.q["data"]["currency"])[1]
-    agree = not differs and all(_agree(mine.q["data"], each) for each in records)
+    strange = [
+        e
+        for e in mine.world.of("conversion.recorded")
+        if oracle.links(oracle.identity(e["data"]["customer"]), mine.referee)
+        and e["data"]["order"] not in {each["data"]["order"] for each in mine.conversions}
+    ]
+    agree = not differs and not strange and all(_agree(mine.q["data"], each) for each in records)
     found.check("evidence_agrees", agree, flag="evidence_conflict")
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
     found.passes("program_active")

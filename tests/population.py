@@ -119,6 +119,8 @@ class _Referral:
         self.phone = f"+1416555{int(name[1:]) % 10000:04d}"
         #: What of the referee the next fact may know; a claim can add to the union what the invitation didn't know.
         self.known: dict[str, str] = {"email": self.email}
+        #: Where the referee's orders are sold; None: nobody tells of stores.
+        self.shops = rng.choice((None, None, ("de", "de", "de", None, "fr"), ("de", "fr")))
 
     def lived(self) -> list[Event]:
         rng = self.rng
@@ -185,6 +187,8 @@ class _Referral:
 
     def _add(self, kind: str, when: datetime, data: dict[str, Any], source: str | None = None) -> None:
         number = len(self.events)
+        if self.shops and "order" in data and (store := self.rng.choice(self.shops)):
+            data = {**data, "store": store}
         self.events.append(
             {
                 "specversion": "1.0",
@@ -218,7 +222,7 @@ class _Referral:
 
     def _convert(self, when: datetime) -> None:
         rng = self.rng
-        if self.orders and rng.random() < 0.1:
+        if self.orders and rng.random() < (0.4 if self.shops else 0.1):
             order = rng.choice(self.orders)
         else:
             order = f"o-{self.name}-{rng.randrange(100)}"

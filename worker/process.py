@@ -84,7 +84,7 @@ async def run(settings: Settings, role: str) -> int:
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     beside: dict[str, Turn] = {"the watch of the namespace": namespace.turn}
-    intake = Intake(settings.pepper_bytes(), settings.phone_regions())
+    intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
     async with AsyncExitStack() as running:
         database = Database.at(settings.database_url, pool_size=10)
         running.push_async_callback(database.close)

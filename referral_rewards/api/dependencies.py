@@ -84,7 +84,7 @@ class Parts:
         outside = asking.client() if settings.webhook_secrets else None
         return cls(
             database=Database.at(settings.database_url, pool_size=10),
-            intake=Intake(settings.pepper_bytes(), settings.phone_regions()),
+            intake=Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores),
             keys=keys,
             signer=signer,
             metrics=Metrics(),

@@ -98,11 +98,16 @@ def link(
     order: Annotated[str, typer.Option("--order", metavar="ORDER", help="The order, by its id.")],
     reason: Reason,
     note: Note,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="STORE", help="The store that gave it its id, where one is known.")
+    ] = None,
     user: As = None,
     digest: Digest = None,
     data: Data = None,
 ) -> int:
-    return _decide_one(data, DecisionKind.LINK, referral, reason, note, user, digest, lambda _: {"order": order})
+    return _decide_one(
+        data, DecisionKind.LINK, referral, reason, note, user, digest, lambda _: {"order": order, "store": store}
+    )
 
 
 def _say_what_it_does(command: Callable[..., int], kind: DecisionKind, said: str) -> None:

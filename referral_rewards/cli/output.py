@@ -8,7 +8,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import typer
 
 from referral_rewards.cli.layout import bold, laid_out, one_line, terminal_width
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.labels import label
 
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
@@ -77,6 +78,11 @@ def write_list(columns: Sequence[Column], records: Iterable[Any], form: Form) ->
         if not writing.take(record):
             break
     writing.end()
+
+
+def order_of(shown: Mapping[str, Any]) -> str:
+    """Return the order of a conversion that the API shows, with its store if one is known."""
+    return str(OrderName(shown["order"], shown["store"]))
 
 
 def tsv_line(cells: Iterable[object]) -> str:

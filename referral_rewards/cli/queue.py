@@ -8,7 +8,7 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, order_of, write_list
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
@@ -162,9 +162,8 @@ def _eligibility(entry: dict[str, Any]) -> str:
 def _conversion(conversion: dict[str, Any] | None) -> str:
     if conversion is None:
         return ""
-    return (
-        f"{conversion['order']} {display(conversion['net_minor'], conversion['currency'])}\n{conversion['occurred_at']}"
-    )
+    net = display(conversion["net_minor"], conversion["currency"])
+    return f"{order_of(conversion)} {net}\n{conversion['occurred_at']}"
 
 
 def _approval(entry: dict[str, Any], now: datetime) -> str:

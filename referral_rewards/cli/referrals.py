@@ -9,7 +9,7 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, order_of, write_list
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.money import display
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
@@ -49,7 +49,7 @@ def list_(
 
 
 def _conversion(bought: Mapping[str, Any] | None) -> str | None:
-    return f"{bought['order']} {display(bought['net_minor'], bought['currency'])}" if bought else None
+    return f"{order_of(bought)} {display(bought['net_minor'], bought['currency'])}" if bought else None
 
 
 def _reward(claim: Mapping[str, Any] | None) -> str | None:

@@ -9,6 +9,7 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import order_of
 from referral_rewards.cli.payout_life import tell_case, tell_life
 from referral_rewards.domain.labels import label, labels
 from referral_rewards.domain.money import display
@@ -94,7 +95,8 @@ def _head(out: "Console", shown: dict[str, Any]) -> None:
         net = display(each["net_minor"], each["currency"])
         listed.add_row(
             "conversion",
-            f"{each['order']} {label('conversion', each['kind'])} {each['occurred_at']}: {gross}, net {net}, {verdict}",
+            f"{order_of(each)} {label('conversion', each['kind'])} {each['occurred_at']}:"
+            f" {gross}, net {net}, {verdict}",
         )
     out.print(listed)
 

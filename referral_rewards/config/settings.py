@@ -145,6 +145,7 @@ _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
     "regions": '{"acme/site": "CA"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
+    "stores": '{"acme/shop-de": "de"}',
     "webhook_secrets": '{"stripe": "whsec_…"}',
     "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',
 }

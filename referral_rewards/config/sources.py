@@ -1,7 +1,8 @@
-"""Settings of sources: the URLs of outside sources by their names in the terms, and the regions of phone numbers."""
+"""Settings of sources: the URLs of those outside by their names in the terms, regions of phone numbers, and stores."""
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.facts.phones import Regions, region_problem
 from referral_rewards.domain.referrals.inquiries import REGISTER
 from referral_rewards.domain.web_addresses import HttpUrl
@@ -18,7 +19,7 @@ class SourceSettings(BaseModel):
 
 
 class SourcesSettings(BaseModel):
-    """The outside sources, of which our own register is none, and where their phone numbers are at home."""
+    """The outside sources, of which our own register is none, the regions of their phone numbers, and their stores."""
 
     sources: dict[str, SourceSettings] = Field(
         default={}, description='Outside sources, by their name in the terms: {"shop": {"url": …, "token": …}}'
@@ -30,6 +31,18 @@ class SourcesSettings(BaseModel):
     regions: dict[str, str] = Field(
         default={}, description='Their regions by the source of the fact: {"acme/site": "GB"}'
     )
+
+    stores: dict[str, str] = Field(
+        default={}, description='The store of each source whose facts name none: {"acme/shop-de": "de"}'
+    )
+
+    @field_validator("stores")
+    @classmethod
+    def _ids(cls, stores: dict[str, str]) -> dict[str, str]:
+        for store in stores.values():
+            if (why := id_problem(store)) is not None:
+                raise ValueError(why)
+        return stores
 
     @field_validator("region")
     @classmethod

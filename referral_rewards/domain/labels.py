@@ -494,6 +494,7 @@ _RULE: Final = {
     "same_referrer": "already theirs",
     "not_enrolled": "not enrolled before the conversion",
     "order_unknown": "order not recorded",
+    "store_missing": "the order's store is missing",
     "order_heard": "order already linked",
     "already_reopened": "already reopened",
     "another_issuer": "another issuer",

@@ -128,7 +128,9 @@ async def example_program(settings: Settings) -> None:
 
 
 async def _take(opened: Database, settings: Settings) -> None:
-    intake = FileIntake(opened, Intake(settings.pepper_bytes(), settings.phone_regions()), tell=_tell_problem)
+    intake = FileIntake(
+        opened, Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores), tell=_tell_problem
+    )
     await intake.take(FactFile.at(_FACTS))
 
 

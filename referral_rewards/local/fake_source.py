@@ -8,15 +8,18 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import PERSON_PART
 from referral_rewards.domain.referrals import inquiries
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer, unavailable
 from referral_rewards.loopback import App, Message, Send, reply
 from referral_rewards.sources.port import Told
+
+_N = TypeVar("_N")
 
 _DOWN = "It is scripted to be down."
 
@@ -42,16 +45,17 @@ class FakeSource:
         """Forget all facts."""
         self._facts.clear()
 
-    def of_order(self, order: str) -> list[Event]:
-        """Return the facts about an order."""
-        return [fact for fact in self._facts.values() if fact.public.get("order") == order]
+    def of_order(self, order: OrderName) -> list[Event]:
+        """Return the facts about an order; without a store those of all stores."""
+        its = [fact for fact in self._facts.values() if fact.public.get("order") == order.id]
+        return [fact for fact in its if order.store is None or fact.public.get("store", order.store) == order.store]
 
     def of_customer(self, customer: str) -> list[Event]:
         """Return the facts about a customer, except orders."""
         return [fact for fact in self._facts.values() if "order" not in fact.public and _customer(fact) == customer]
 
-    async def order(self, order: str) -> Told:
-        return await self._answer("orders", order, self.of_order, inquiries.about_order)
+    async def order(self, order: str, store: str | None = None) -> Told:
+        return await self._answer("orders", OrderName(order, store), self.of_order, inquiries.about_order)
 
     async def customer(self, customer: str) -> Told:
         return await self._answer("customers", customer, self.of_customer, inquiries.about_customer)
@@ -62,11 +66,11 @@ class FakeSource:
     async def _answer(
         self,
         kind: str,
-        name: str,
-        known: Callable[[str], list[Event]],
-        reading: Callable[[str, str, Iterable[Event]], SourceAnswer],
+        name: _N,
+        known: Callable[[_N], list[Event]],
+        reading: Callable[[str, _N, Iterable[Event]], SourceAnswer],
     ) -> Told:
-        self.asked.append((kind, name))
+        self.asked.append((kind, str(name)))
         if self.down:
             return Told(unavailable(self._name, _DOWN))
         await asyncio.sleep(self.slow)
@@ -103,19 +107,19 @@ def _customer(fact: Event) -> str | None:
 def as_app(source: FakeSource, token: str | None = None) -> App:
     """Return the source as an ASGI application. It answers 401 without the ``token``, if one is set, and 503 while
     down."""
-    known = {"orders": source.of_order, "customers": source.of_customer}
 
     async def app(scope: Message, receive: object, send: Send) -> None:
         # Use the raw path: in a decoded one, a slash within an id looks like a separator.
         kind, name = _steps(scope["raw_path"])
-        if kind in known:
-            source.asked.append((kind, name))
+        order = OrderName(name, next(iter(parse_qs(scope["query_string"].decode()).get("store", [])), None))
+        if kind in ("orders", "customers"):
+            source.asked.append((kind, str(order)))
         if token is not None and (b"authorization", f"Bearer {token}".encode()) not in scope["headers"]:
             return await reply(send, 401)
         if source.down:
             return await reply(send, 503)
         await asyncio.sleep(source.slow)
-        facts = known[kind](name) if kind in known else []
+        facts = source.of_order(order) if kind == "orders" else source.of_customer(name) if kind == "customers" else []
         return await reply(send, 200, body_of(facts)) if facts or not kind else await reply(send, 404)
 
     return app

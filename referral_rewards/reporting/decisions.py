@@ -52,13 +52,15 @@ class DecisionShown(Shape):
 
 class ClaimDecision(DecisionShown):
     """A decision on a claim, with what it names: the leg and the amount that it sets (zero leaves the leg out), the
-    referrer to whom it moves the claim, or the order that it links. One on a closed referral has the number of facts
+    referrer to whom it moves the claim, or the order that it links, with its
+    store if it names one. One on a closed referral has the number of facts
     that whoever decided saw in ``facts_known``; a ``deny`` there leaves the referral closed."""
 
     leg: Side | None
     amount_minor: int | None
     referrer: str | None
     order: str | None
+    store: str | None
     facts_known: int | None
 
     @property
@@ -133,6 +135,7 @@ async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing)
         ClaimDecision(
             **_said(row), genuine=row.id in genuine, effects=found[row.id], leg=row.leg,
             amount_minor=row.amount_minor, referrer=row.referrer, order=row.linked,
+            store=row.store,
             facts_known=row.facts_known,
         )
         for row in rows
@@ -165,6 +168,7 @@ class _OnClaim(_Decision):
     amount_minor: int | None
     referrer: str | None
     linked: str | None
+    store: str | None
     facts_known: int | None
 
 
@@ -200,6 +204,7 @@ FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.claim_i
 _ON_REFERRAL: Final = text(f"""
 SELECT {_DECISION}, d.details->>'leg' AS leg, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor,
        d.details->>'referrer' AS referrer, d.details->>'order' AS linked,
+       d.details->>'store' AS store,
        CAST(d.details->>'{KNOWN}' AS integer) AS facts_known
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.referral_id = :referral ORDER BY d.seq
 """)  # noqa: S608 (a constant of ours)

@@ -1,8 +1,9 @@
 """The sources of an installation, by their names in the terms: outside ones over HTTP, and our own register.
 
 An outside source reports facts in the same form in which it would post them to us.
-``GET {url}/orders/{order}`` and ``GET {url}/customers/{customer}`` answer ``{"facts": [CloudEvent, …]}``, or 404 if the
-source knows nothing. ``GET {url}`` answers 2xx or 404. docs/guides/sources.md describes how to build a source.
+``GET {url}/orders/{order}``, with ``?store={store}`` where one is known, and ``GET {url}/customers/{customer}`` answer
+``{"facts": [CloudEvent, …]}``, or 404 if the source knows nothing. ``GET {url}`` answers 2xx or 404.
+docs/guides/sources.md describes how to build a source.
 """
 
 import asyncio
@@ -10,15 +11,23 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from referral_rewards.domain.errors import FactInvalid
 from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals import inquiries
-from referral_rewards.domain.referrals.inquiries import REGISTER, SourceAnswer, register_answer, unavailable
+from referral_rewards.domain.referrals.inquiries import (
+    REGISTER,
+    SourceAnswer,
+    about_customer,
+    about_order,
+    register_answer,
+    unavailable,
+)
 from referral_rewards.sources.port import Endpoint, Source, Told
 
 #: The pauses before the second and the third try, and the time for one try from connecting to the last byte. Together
@@ -27,8 +36,10 @@ _PAUSES: Final = (0.2, 0.5)
 _PATIENCE_SECONDS: Final = 2.0
 #: Far more than any response about one order or one customer.
 _BODY_BYTES_MAX: Final = 1_000_000
-#: Derives the answer from the source's name, the order or customer asked about, and the reported facts.
-_Reading = Callable[[str, str, Iterable[Event]], SourceAnswer]
+
+
+#: What was asked about.
+_N = TypeVar("_N")
 
 
 class _Unusable(Exception):
@@ -58,11 +69,12 @@ class HttpSource:
         self._patience_seconds = patience_seconds
         self._pauses = pauses
 
-    async def order(self, order: str) -> Told:
-        return await self._ask("orders", order, inquiries.about_order)
+    async def order(self, order: str, store: str | None = None) -> Told:
+        asked = f"?store={quote(store, safe='')}" if store is not None else ""
+        return await self._ask(f"orders/{quote(order, safe='')}{asked}", OrderName(order, store), about_order)
 
     async def customer(self, customer: str) -> Told:
-        return await self._ask("customers", customer, inquiries.about_customer)
+        return await self._ask(f"customers/{quote(customer, safe='')}", customer, about_customer)
 
     async def reachable(self) -> str | None:
         try:
@@ -71,9 +83,11 @@ class HttpSource:
             return str(unusable)
         return None
 
-    async def _ask(self, kind: str, name: str, reading: _Reading) -> Told:
+    async def _ask(self, path: str, name: _N, reading: Callable[[str, _N, Iterable[Event]], SourceAnswer]) -> Told:
+        """Ask for what is at ``path``. ``reading`` derives the answer from the source's name, what was asked about, and
+        the reported facts."""
         try:
-            body = await self._get(f"{self._url}/{kind}/{quote(name, safe='')}")
+            body = await self._get(f"{self._url}/{path}")
             facts = _facts(body)
         except _Unusable as unusable:
             return Told(unavailable(self._name, str(unusable)))
@@ -152,8 +166,8 @@ class RegisterSource:
     """The source for programs that have none to ask. Reversals reach us as facts, and the register counts them
     already."""
 
-    async def order(self, order: str) -> Told:
-        return Told(register_answer(order))
+    async def order(self, order: str, store: str | None = None) -> Told:
+        return Told(register_answer(OrderName(order, store)))
 
     async def customer(self, customer: str) -> Told:
         return Told(unavailable(REGISTER, "Our own record is no source of customers."))

@@ -26,8 +26,9 @@ class Told(NamedTuple):
 class Source(Protocol):
     """A billing system, a shop, a CRM. If it does not answer, the answer is *unavailable*; no method raises."""
 
-    async def order(self, order: str) -> Told:
-        """Return every fact that the source has about an order: its conversion, reversals and disputes."""
+    async def order(self, order: str, store: str | None = None) -> Told:
+        """Return every fact that the source has about an order: its conversion, reversals and disputes. ``store`` is
+        the one that gave it its id, if one is known."""
         ...
 
     async def customer(self, customer: str) -> Told:

@@ -59,6 +59,7 @@ ROW: Final = Referral(
     wake_at=None,
     claimed_at=CLAIMED.occurred_at,
     order_id=BOUGHT.order,
+    stores=[],
     conversion_at=BOUGHT.occurred_at,
     net_minor=80_00,
     currency="USD",

@@ -15,6 +15,7 @@ from referral_rewards.domain.clawbacks.causes import causes_of
 from referral_rewards.domain.clawbacks.proposals import conversion_of, earned
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import Order, OrderName, order_named
 from referral_rewards.domain.referrals.disputes import disputes
 from tests.domain.dossiers import FACTS, dossier, terms, told
 
@@ -31,6 +32,12 @@ def closed(outcome: str, time: str = "2026-07-27", **data: Any) -> Fact:
 
 
 Act = Callable[[LegCase], LegCase]
+NAME = OrderName("o1")
+
+
+def about(*known: Fact) -> Order | None:
+    """The order that was paid for, with these facts."""
+    return order_named((*FACTS, *known), NAME)
 
 
 def lived(told_in_turn: Sequence[Sequence[Fact] | Act], leg: PaidLeg = LEG) -> list[LegCase]:
@@ -44,12 +51,11 @@ def lived(told_in_turn: Sequence[Sequence[Fact] | Act], leg: PaidLeg = LEG) -> l
             continue
         known += news
         case = dossier(*known, under=UNDER)
-        paid_for = conversion_of(case, "o1")
-        its = disputes(known, "o1") if paid_for is None else paid_for.disputes
+        order, paid_for = order_named(case.seen, OrderName("o1")), conversion_of(case, OrderName("o1"))
+        its = disputes(known) if paid_for is None else paid_for.disputes
         news_in_turn = sorted(news, key=lambda f: f.precedence)
-        causes = causes_of(news_in_turn, its, order="o1", referrer="dexter", paid_for=paid_for)
-        about_order = [fact for fact in (*FACTS, *known) if fact.order == "o1"]
-        so_far = happened(about_order, causes, its, earned(case, paid_for), order="o1", paid_for=paid_for)
+        causes = causes_of(news_in_turn, its, order=order, referrer="dexter", paid_for=paid_for)
+        so_far = happened(order, causes, its, earned(case, paid_for), paid_for=paid_for)
         cases = cases_of(leg, cases, so_far)
     return cases
 
@@ -183,13 +189,13 @@ def test_what_people_left_to_the_payee_of_another_kind_covers_nothing() -> None:
     leg = PaidLeg(UUID(int=2), Side.REFERRER, 2500, 1, may_be_paid=True)
     moved, lost = UUID(int=21), told("conversion.reversed", "2026-07-28", order="o1", kind="return")
     given_up = LegCase(UUID(int=3), leg.id, moved, CaseState.DISMISSED, "it was asked to be moved", 2500)
-    causes = causes_of([lost], (), order="o1", referrer="dexter", paid_for=None)
-    its = Happened(causes, (), {}, {lost.id}, "o1")
+    causes = causes_of([lost], (), order=about(lost), referrer="dexter", paid_for=None)
+    its = Happened(causes, (), {}, {lost.id}, NAME)
     assert states(cases_of(leg, [given_up], its)) == [("dismissed", 2500), ("open", 2500)]
     # And the other way round: the order's loss was left to the payee, then the reward was asked to be moved.
     given_up = replace(given_up, cause=lost.id)
     again = told("attribution.changed", "2026-07-29", referral="r1", to_referrer="mia")
-    causes = causes_of([again], (), order="o1", referrer="dexter", paid_for=None)
+    causes = causes_of([again], (), order=about(again), referrer="dexter", paid_for=None)
     assert states(cases_of(leg, [given_up], replace(its, causes=causes))) == [("dismissed", 2500), ("open", 2500)]
 
 
@@ -206,14 +212,14 @@ def test_the_same_is_proposed_in_whatever_order_it_is_heard() -> None:
 def test_a_case_that_a_person_began_to_decide_is_not_lowered() -> None:
     (case,) = lived([[closed("lost")]])
     begun = replace(case, taken_minor=100)
-    its = disputes([told("conversion.dispute_opened", "2026-07-20", order="o1", amount="20.00"), closed("lost")], "o1")
-    so_far = Happened((), its, {Side.REFEREE: 600}, {case.cause}, "o1")
+    its = disputes([told("conversion.dispute_opened", "2026-07-20", order="o1", amount="20.00"), closed("lost")])
+    so_far = Happened((), its, {Side.REFEREE: 600}, {case.cause}, NAME)
     assert cases_of(LEG, [begun], so_far) == [begun]
 
 
 def test_a_leg_that_was_never_paid_has_no_case() -> None:
     (case,) = lived([[REFUND]])
-    (after,) = cases_of(replace(LEG, may_be_paid=False), [case], Happened((), (), {}, (), "o1"))
+    (after,) = cases_of(replace(LEG, may_be_paid=False), [case], Happened((), (), {}, (), NAME))
     assert (after.state, after.why) == (CaseState.DISMISSED, f"{case.why}: nothing of it is paid")
 
 
@@ -221,13 +227,13 @@ def test_a_change_of_attribution_proposes_all_of_the_referrers_reward() -> None:
     moved = told("attribution.changed", "2026-07-20", referral="r1", to_referrer="mia")
     assert states(lived([[moved]])) == []
     referrers = PaidLeg(UUID(int=2), Side.REFERRER, 2500, 1, may_be_paid=True)
-    causes = causes_of([moved], (), order="o1", referrer="dexter", paid_for=None)
-    assert states(cases_of(referrers, [], Happened(causes, (), {Side.REFERRER: 2500}, (), "o1"))) == [("open", 2500)]
-    assert causes_of([moved], (), order="o1", referrer="mia", paid_for=None) == ()
+    causes = causes_of([moved], (), order=about(moved), referrer="dexter", paid_for=None)
+    assert states(cases_of(referrers, [], Happened(causes, (), {Side.REFERRER: 2500}, (), NAME))) == [("open", 2500)]
+    assert causes_of([moved], (), order=about(moved), referrer="mia", paid_for=None) == ()
 
 
 def test_what_the_rules_can_not_tell_is_told_once() -> None:
-    unknown = Happened((), disputes([OPENED, closed("lost")], "o1"), None, (), "o1")
+    unknown = Happened((), disputes([OPENED, closed("lost")]), None, (), OrderName("o1"))
     once = cases_of(LEG, [], unknown)
     assert states(once) == [("open", None)]
     assert cases_of(LEG, once, unknown) == once

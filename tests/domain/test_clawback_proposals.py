@@ -8,6 +8,7 @@ from referral_rewards.domain.claims.rewards import Side, reckon
 from referral_rewards.domain.clawbacks.proposals import conversion_of, due_back, earned, proposal
 from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName
 from tests.domain.dossiers import dossier, terms, told
 
 
@@ -50,7 +51,7 @@ def test_what_was_not_earned_after_all_is_due_back(
     under = terms(rewards={"referrer": None, "referee": rule})
     (leg,) = reckon(dossier(under=under)).legs
     its = dossier(*reversals, under=under)
-    left = earned(its, conversion_of(its, "o1"))
+    left = earned(its, conversion_of(its, OrderName("o1")))
     assert left is not None
     assert due_back(left.get(Side.REFEREE, 0), leg.amount_minor) == back_minor
 
@@ -63,7 +64,7 @@ def test_who_got_less_than_was_promised_keeps_it_while_what_is_left_promises_as_
 @pytest.mark.parametrize(("order", "under"), [("o2", terms()), (None, terms()), ("o1", terms(currency="EUR"))])
 def test_what_nobody_recorded_or_in_another_currency_can_not_be_told(order: str | None, under: Any) -> None:
     its = dossier(refund("20.00"), under=under)
-    assert earned(its, conversion_of(its, order)) is None
+    assert earned(its, conversion_of(its, OrderName(order))) is None
 
 
 @pytest.mark.parametrize(

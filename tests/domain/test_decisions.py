@@ -26,6 +26,7 @@ from referral_rewards.domain.errors import (
     RequestInvalid,
     StaleDigest,
 )
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests.domain.dossiers import dossier, terms
@@ -371,7 +372,7 @@ def test_a_move_is_never_recorded_without_knowing_to_whom_it_leads() -> None:
 
 
 DORA: Final = Candidate("dora", True, frozenset({"customer:c-dora"}))
-ORDER: Final = OrderFound("o9", True, False, frozenset({"customer:c-buyer"}))
+ORDER: Final = OrderFound(OrderName("o9"), True, False, frozenset({"customer:c-buyer"}))
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def _texts(model: type[BaseModel], *path: str) -> Iterator[tuple[str, ...]]:
 
 PLACES: Final = [(type_, *path) for type_ in FactType for path in _texts(PAYLOADS[type_])]
 #: Somebody's own words, which stay with the personal data where they could be personal.
-WORDS: Final = frozenset({"by", "reference", "country"})
+WORDS: Final = frozenset({"by", "reference", "country", "coupon"})
 BAD: Final = ("dex\u202eter", "dex\u200bter", "dex\u3164ter", "brie@example.com", "+14165550100", "416-555-0100")
 
 

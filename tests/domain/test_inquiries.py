@@ -3,6 +3,7 @@
 import pytest
 
 from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.inquiries import (
     REGISTER,
@@ -102,7 +103,7 @@ ALL_OF_A_CUSTOMER = told(
 def test_what_a_source_tells_of_an_order(
     facts: list[tuple[str, dict[str, object]]], answer: Answer, sentence: str
 ) -> None:
-    assert about_order("shop", "o1", told(*facts)) == SourceAnswer(answer, sentence, "shop")
+    assert about_order("shop", OrderName("o1"), told(*facts)) == SourceAnswer(answer, sentence, "shop")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def _any(type_: FactType) -> Event:
 
 @pytest.mark.parametrize("type_", FactType)
 def test_only_facts_of_an_order_are_taken_of_one_asked_about_an_order(type_: FactType) -> None:
-    answer = about_order("shop", "o1", [*told((RECORDED, RECORD)), _any(type_)])
+    answer = about_order("shop", OrderName("o1"), [*told((RECORDED, RECORD)), _any(type_)])
     assert (answer.answer is Answer.CONFIRMED) == (type_ in {fact.type for fact in ALL_OF_AN_ORDER})
 
 
@@ -182,11 +183,11 @@ def test_only_issues_and_consents_are_taken_of_one_asked_about_a_customer(type_:
 @pytest.mark.parametrize(
     "answer",
     [
-        about_order("shop", "o1", ALL_OF_AN_ORDER),
-        about_order("shop", "o1", ALL_OF_A_CUSTOMER),
+        about_order("shop", OrderName("o1"), ALL_OF_AN_ORDER),
+        about_order("shop", OrderName("o1"), ALL_OF_A_CUSTOMER),
         about_customer("crm", "c-brie", ALL_OF_A_CUSTOMER),
         about_customer("crm", "c-brie", ALL_OF_AN_ORDER),
-        told_otherwise(about_order("shop", "o1", ALL_OF_AN_ORDER), 2),
+        told_otherwise(about_order("shop", OrderName("o1"), ALL_OF_AN_ORDER), 2),
     ],
     ids=lambda answer: answer.sentence,
 )

@@ -93,7 +93,7 @@ class _History:
                 *[("referral.claimed", {"referral": name, "referee": {"customer": f"c-{name}"}, "consent": True})] * 2,
                 *[("conversion.reversed", {"order": order, "kind": "refund"})] * 3,
                 ("conversion.dispute_opened", {"order": order}),
-                ("conversion.recorded", _purchase(f"{order}-2")),
+                ("conversion.recorded", _purchase(f"{order}-2", name if self._told % 2 else "somebody")),
                 ("consent.withdrawn", {"person": {"customer": f"c-{name}"}, "scope": "contact"}),
             ]
         )
@@ -146,8 +146,8 @@ _SENT = text("UPDATE payout SET first_sent_at = now(), key_used_at = now(), stat
 _PAYING = text("UPDATE referral SET status = 'paying' WHERE id = :referral")
 
 
-def _purchase(order: str) -> dict[str, Any]:
-    who = {"customer": "c-somebody", "email": "somebody@example.com"}
+def _purchase(order: str, by: str) -> dict[str, Any]:
+    who = {"customer": f"c-{by}"}
     return {"order": order, "kind": "purchase", "customer": who, "amount": "80.00", "currency": "USD"}
 
 

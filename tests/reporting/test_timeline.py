@@ -54,7 +54,13 @@ def shown(**changed: Any) -> ReferralShown:
     return ReferralShown.model_validate(given)
 
 
-_BOUGHT: Final = {"order": "o<1>", "occurred_at": "2026-07-10T14:00:00Z", "net_minor": 8000, "currency": "USD"}
+_BOUGHT: Final = {
+    "order": "o<1>",
+    "store": None,
+    "occurred_at": "2026-07-10T14:00:00Z",
+    "net_minor": 8000,
+    "currency": "USD",
+}
 _SENT: Final = {
     **dict.fromkeys(("referral", "cycle", "why", "to_do", "reference", "destination", "settled_at")),
     **dict.fromkeys(("legs", "deductions", "steps"), ()),
@@ -107,7 +113,7 @@ _DECISION: Final = {
     "decided_at": "2026-07-11T10:00:00Z",
     "genuine": True,
     "effects": (),
-    **dict.fromkeys(("leg", "amount_minor", "referrer", "order", "facts_known")),
+    **dict.fromkeys(("leg", "amount_minor", "referrer", "order", "store", "facts_known")),
 }
 
 

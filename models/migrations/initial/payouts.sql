@@ -1,3 +1,18 @@
+-- Two stores may give one order id each; an order whose store nobody told may be in any of them.
+CREATE FUNCTION one_order(stores text[], others text[]) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT stores = '{}' OR others = '{}' OR stores && others $$;
+
+-- Where a reward bars another: at its stores' places in the line of all places of its program, order and role, or, if
+-- its store is not known, at all of them. An id has no space, and "!" is the character after the space.
+CREATE TYPE reward_places AS RANGE (subtype = text, collation = "C", multirange_type_name = places_of_reward);
+CREATE FUNCTION places_of(program text, order_key text, role text, stores text[]) RETURNS places_of_reward
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
+    SELECT CASE WHEN stores = '{}' THEN places_of_reward(reward_places(line || ' ', line || '!'))
+           ELSE (SELECT range_agg(reward_places(line || ' ' || store, line || ' ' || store, '[]'))
+                 FROM unnest(stores) AS store) END
+    FROM (SELECT program || ' ' || order_key || ' ' || role AS line) AS its
+$$;
+
 -- One reward to one beneficiary. At most one is live per program, order and role.
 CREATE TABLE leg (
     id UUID PRIMARY KEY,
@@ -7,6 +22,7 @@ CREATE TABLE leg (
     program VARCHAR NOT NULL,
     referrer VARCHAR NOT NULL,
     order_key VARCHAR NOT NULL,
+    stores TEXT[] NOT NULL DEFAULT '{}',
     role VARCHAR NOT NULL,
     beneficiary VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
@@ -19,9 +35,11 @@ CREATE TABLE leg (
     decisions TEXT[] NOT NULL DEFAULT '{}',
     bound_to VARCHAR,
     former BOOLEAN NOT NULL DEFAULT false,
-    CONSTRAINT ck_leg_amount CHECK (amount_minor > 0)
+    CONSTRAINT ck_leg_amount CHECK (amount_minor > 0),
+    CONSTRAINT uq_leg_live EXCLUDE USING gist (places_of(program, order_key, role, stores) WITH &&)
+        WHERE (state NOT IN ('cancelled', 'clawed_back'))
 );
-CREATE UNIQUE INDEX uq_leg_live ON leg (program, order_key, role) WHERE state NOT IN ('cancelled', 'clawed_back');
+CREATE INDEX ix_leg_live ON leg (program, order_key, role) WHERE state NOT IN ('cancelled', 'clawed_back');
 CREATE UNIQUE INDEX uq_leg_standing ON leg (referral_id, role) WHERE state NOT IN ('cancelled', 'clawed_back');
 CREATE INDEX ix_leg_referral_id ON leg (referral_id);
 CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);

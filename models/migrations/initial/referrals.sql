@@ -27,6 +27,7 @@ CREATE TABLE referral (
     wake_at TIMESTAMPTZ,
     claimed_at TIMESTAMPTZ,
     order_id VARCHAR,
+    stores TEXT[] NOT NULL DEFAULT '{}',
     conversion_at TIMESTAMPTZ,
     net_minor BIGINT,
     currency VARCHAR,

@@ -63,6 +63,7 @@ class Typed:
     amount: str = ""
     referrer: str = ""
     order: str = ""
+    store: str = ""
     seen: int = 0
     came_by: str = ""
 
@@ -104,7 +105,9 @@ class Typed:
     def _named(self, kind: DecisionKind, currency: str | None) -> dict[str, Any]:
         """Return what the decision names; a leg without an amount is left out."""
         takes = FIELDS.get(kind, ())
-        named: dict[str, Any] = {name: getattr(self, name).strip() or None for name in ("leg", "referrer", "order")}
+        named: dict[str, Any] = {
+            name: getattr(self, name).strip() or None for name in ("leg", "referrer", "order", "store")
+        }
         named = {name: value for name, value in named.items() if name in takes}
         if kind is DecisionKind.ADJUST:
             amount = self.amount.strip()
@@ -113,7 +116,7 @@ class Typed:
 
 
 #: The fields of a form that a kind of decision may name, and under which field a problem with one is shown.
-_NAMED: Final = ("leg", "amount", "referrer", "order")
+_NAMED: Final = ("leg", "amount", "referrer", "order", "store")
 _FIELDS: Final = {"amount_minor": "amount"}
 
 

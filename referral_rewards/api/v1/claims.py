@@ -47,6 +47,11 @@ class NewDecision(BaseModel):
         str | None, Field(pattern=fields.TEXT, description="`link`: the id of the order that the referral hears of.")
     ] = None
 
+    store: Annotated[
+        str | None,
+        Field(pattern=fields.TEXT, description="`link`: the store that gave the order its id, where one is known."),
+    ] = None
+
     def asked(self, referral: str) -> Asked:
         """Return the decision as it is asked for."""
         return Asked(
@@ -60,6 +65,7 @@ class NewDecision(BaseModel):
             leave_out=self.leave_out,
             referrer=self.referrer,
             order=self.order,
+            store=self.store,
         )
 
 

@@ -89,15 +89,16 @@ REASONS_BY_KIND: Final[list[Any]] = [
     for kind, codes in REASON_CODES.items()
 ]
 _NOTHING_NAMED: Final[dict[str, Any]] = {
-    **{key: {"type": "null"} for key in ("leg", "amount_minor", "referrer", "order")},
+    **{key: {"type": "null"} for key in ("leg", "amount_minor", "referrer", "order", "store")},
     "leave_out": {"const": False},
 }
 _LEG: Final[dict[str, Any]] = {"leg": {"type": "string", "enum": ["referrer", "referee"]}}
+_ORDER: Final[dict[str, Any]] = {"order": {"type": "string", "pattern": "^[!-~]{1,200}$"}}
 #: What a decision of a kind names: each a form of the fields that it needs.
 _NAMED: Final[dict[str, list[dict[str, Any]]]] = {
     "adjust": [{**_LEG, "amount_minor": {"type": "integer"}}, {**_LEG, "leave_out": {"const": True}}],
     "reassign": [{"referrer": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"}}],
-    "link": [{"order": {"type": "string", "pattern": "^[!-~]{1,200}$"}}],
+    "link": [_ORDER, {**_ORDER, "store": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"}}],
 }
 #: The same with what each kind names.
 FORMS_BY_KIND: Final[list[Any]] = [
@@ -141,6 +142,13 @@ EXAMPLES: Final[tuple[dict[str, Any], ...]] = (
         "reason": "colleague_bought",
         "note": "Anna's purchasing department bought in its own name.",
         "order": "o-4711",
+    },
+    {
+        "kind": "link",
+        "reason": "colleague_bought",
+        "note": "Anna's purchasing department bought in its own name, in the shop of Germany.",
+        "order": "1001",
+        "store": "de",
     },
 )
 EXAMPLE_DIGEST: Final = "8a2fd8c2a6d1ab3f5d7a4dbe1e29b66c0a1b8b0e7d9c48b1f4bb0f5cbb9f0a11"

@@ -135,7 +135,8 @@ def _bearing(rival: Rival) -> list[str | bool | None]:
     began = [at.astimezone(UTC).isoformat() if at else None for at in (rival.claimed_at, rival.began_at)]
     standing = [rival.status in CLOSED, rival.status is ReferralStatus.REWARDED, rival.rewarded, rival.timely_claim]
     doubt = ["only_mailbox"] if rival.only_mailbox else []
-    return [rival.referral, rival.referrer, rival.order, *began, *standing, rival.core_digest, *doubt]
+    order = str(rival.name) if rival.name is not None else None
+    return [rival.referral, rival.referrer, order, *began, *standing, rival.core_digest, *doubt]
 
 
 def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
@@ -174,4 +175,4 @@ def _meets(dossier: Dossier, rival: Rival) -> bool:
 
 
 def _same_order(dossier: Dossier, rival: Rival) -> bool:
-    return dossier.conversion is not None and rival.order == dossier.conversion.order
+    return dossier.conversion is not None and dossier.conversion.which.may_be(rival.name)

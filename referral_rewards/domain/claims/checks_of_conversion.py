@@ -12,7 +12,7 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.facts.restoring import Doubt
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.consent_and_issues import doubts, suspensions
-from referral_rewards.domain.referrals.conversions import Conversion
+from referral_rewards.domain.referrals.conversions import Conversion, contested_records
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.domain.referrals.order_amounts import in_words
@@ -32,7 +32,7 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
     if answer.answer is Answer.CONTRADICTED:
         return failed(f"{answer.source}: {answer.sentence}", q.record, flags=(Flag.EVIDENCE_CONFLICT,))
     if answer.source == REGISTER:
-        return passed(register_answer(q.order).sentence, q.record)
+        return passed(register_answer(q.name).sentence, q.record)
     return passed(f"{answer.source}: {answer.sentence}", q.record)
 
 
@@ -42,16 +42,20 @@ def evidence_agrees(dossier: Dossier) -> Finding:
     if len({_invitation(fact) for fact in invitations}) > 1:
         told = "; ".join(f"{fact.source} says {', '.join(_invitation(fact))}" for fact in invitations)
         return failed(f"The invitations differ: {told}.", *invitations, flags=(Flag.EVIDENCE_CONFLICT,))
+    contested = contested_records(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
+    told_of = tuple(f"{each.record.source} tells of {each.told}" for each in contested)
+    records = tuple(each.record for each in contested)
     if q is None:
-        return could_not_run(NO_CONVERSION)
+        told = f"{'; '.join(told_of)}."
+        return failed(told, *records, flags=(Flag.EVIDENCE_CONFLICT,)) if contested else could_not_run(NO_CONVERSION)
     doubted = _doubts(dossier)
-    versions = _differing_versions(q)
-    if not (doubted or versions or q.conflicts):
-        agreed = f"All records of order {q.order} agree ({len(q.records)} on record){_amended(q)}."
+    conflicts = (*_differing_versions(q), *q.conflicts, *told_of, *(each.sentence for each in doubted))
+    if not conflicts:
+        agreed = f"All records of order {q.name} agree ({len(q.records)} on record){_amended(q)}."
         return passed(agreed, *q.records, *q.amendments)
-    told = "; ".join((*versions, *q.conflicts, *(each.sentence for each in doubted)))
     said = (fact for each in doubted for fact in (each.fact, *each.standing))
-    return failed(f"{told}.", *q.records, *q.told_differently, *said, flags=(Flag.EVIDENCE_CONFLICT,))
+    its = (*q.records, *q.told_differently, *records, *said)
+    return failed(f"{'; '.join(conflicts)}.", *its, flags=(Flag.EVIDENCE_CONFLICT,))
 
 
 def _differing_versions(q: Conversion) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ def _differing_versions(q: Conversion) -> tuple[str, ...]:
     versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
-    return (f"The records of order {q.order} differ: {versions}",)
+    return (f"The records of order {q.name} differ: {versions}",)
 
 
 def _doubts(dossier: Dossier) -> list[Doubt]:
@@ -125,12 +129,12 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if not q.taken_by:
-        return passed(f"Order {q.order} was not reversed.", q.record)
+        return passed(f"Order {q.name} was not reversed.", q.record)
     if not q.net_minor:
-        return failed(f"Order {q.order} was reversed in full.", q.record, *q.taken_by)
+        return failed(f"Order {q.name} was reversed in full.", q.record, *q.taken_by)
     left = f"{money.display(q.net_minor, q.currency)} of {money.display(q.gross_minor, q.currency)}"
     return passed(
-        f"Order {q.order} was reversed in part: {left} remains.", q.record, *q.taken_by, flags=(Flag.PARTIAL_REFUND,)
+        f"Order {q.name} was reversed in part: {left} remains.", q.record, *q.taken_by, flags=(Flag.PARTIAL_REFUND,)
     )
 
 
@@ -143,9 +147,9 @@ def no_open_dispute(dossier: Dossier) -> Finding:
     still_open = [each for each in q.disputes if not each.closings]
     if still_open:
         since = instant(still_open[-1].openings[-1].occurred_at)
-        told = f"A payment dispute about order {q.order} has been open since {since}."
+        told = f"A payment dispute about order {q.name} has been open since {since}."
         return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
-    return passed(f"There is no open payment dispute about order {q.order}.", *said)
+    return passed(f"There is no open payment dispute about order {q.name}.", *said)
 
 
 def currency_matches(dossier: Dossier) -> Finding:
@@ -154,7 +158,7 @@ def currency_matches(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if not rewards.same_currency(dossier):
-        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: percentages are left out."
+        told = f"Order {q.name} is in {q.currency}, the program in {dossier.terms.currency}: percentages are left out."
         return failed(told, q.record, flags=(Flag.CURRENCY_MISMATCH,))
     return passed(f"The reward is in {dossier.terms.currency}." if q.currency else "The conversion has no amount.")
 

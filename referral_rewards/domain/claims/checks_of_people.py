@@ -93,14 +93,14 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
 def _makes_a_customer(dossier: Dossier, conversion: Conversion) -> str | None:
     """Say why whoever has a conversion is no new customer; None if it does not show that."""
     if conversion.new_customer is False:
-        return f"Order {conversion.order} says that the customer is not new."
+        return f"Order {conversion.name} says that the customer is not new."
     if _before_referral(dossier, conversion) and conversion.is_a_purchase:
-        return f"Order {conversion.order} of {instant(conversion.occurred_at)} is older than the referral."
+        return f"Order {conversion.name} of {instant(conversion.occurred_at)} is older than the referral."
     return None
 
 
 def _is_certainly_theirs(dossier: Dossier, conversion: Conversion) -> bool:
-    by_hand = conversion.order in dossier.acts.orders
+    by_hand = any(map(conversion.which.is_named, dossier.acts.orders))
     return by_hand or identity.certainly_one(conversion.record.identity, dossier.referee_identity)
 
 

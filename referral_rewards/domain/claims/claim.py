@@ -29,6 +29,7 @@ from referral_rewards.domain.claims.flags import Raised, flags_of, of_rivals
 from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Promise, Reckoning
 from referral_rewards.domain.facts import ids
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import name_of
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import Reason
 
@@ -230,7 +231,7 @@ def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
     """Return the answers of outside sources by the check they were needed for. The digest covers the facts reported."""
     q = dossier.conversion
     answers = {
-        CheckCode.CONVERSION_CONFIRMED: (dossier.revalidation, f"order {q.order}" if q is not None else None),
+        CheckCode.CONVERSION_CONFIRMED: (dossier.revalidation, f"order {q.name}" if q is not None else None),
         CheckCode.NO_OPEN_ISSUE: (dossier.customer_record, "the referee"),
     }
     return {
@@ -248,7 +249,8 @@ def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
 
 
 def _cited(fact: Fact) -> Evidence:
-    order = f", order {fact.order}" if fact.order else ""
+    name = name_of(fact)
+    order = f", order {name}" if name else ""
     # A source may have put an address into its event id; our own id then stands for it.
     reference = fact.event_id if ids.id_problem(fact.event_id) is None else str(fact.id)
     return Evidence(

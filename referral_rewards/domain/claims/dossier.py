@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 
 from referral_rewards.domain.claims.adjustments import Adjustment
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.identity import links
+from referral_rewards.domain.facts.orders import OrderName, order_named
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
@@ -98,6 +99,13 @@ class Rival:
     settled: bool = False
     #: Whether its approval settled the attribution dispute against this referral.
     won: bool = False
+    #: That of its order, if one is known.
+    store: str | None = None
+
+    @property
+    def name(self) -> OrderName | None:
+        """The name of its order; None while it has no conversion."""
+        return None if self.order is None else OrderName(self.order, self.store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +207,7 @@ class Dossier:
         q = self.conversion
         if q is None or links(q.record.identity, self.referee_identity):
             return None
-        return next((link for link in self.acts.links if link.order == q.order), None)
+        return next((link for link in self.acts.links if q.which.is_named(link.name)), None)
 
     @property
     def conversion(self) -> Conversion | None:
@@ -238,7 +246,8 @@ class Dossier:
     def referee_marks(self) -> frozenset[str]:
         """Every mark of the referee: of the invitation, the claims, and the conversions of the referee or linked."""
         said = self.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED)
-        linked = [fact for fact in self.of(FactType.CONVERSION_RECORDED) if fact.order in self.acts.orders]
+        by_hand = [order for order in map(partial(order_named, self.seen), self.acts.orders) if order is not None]
+        linked = [fact for order in by_hand for fact in order.records]
         return _union(said) | _union(self.of_referee(FactType.CONVERSION_RECORDED)) | _union(linked)
 
 

@@ -70,12 +70,12 @@ def _flags_of_a_link(dossier: Dossier) -> Iterator[Raised]:
     link = dossier.linked_by_hand
     if link is None:
         return
-    yield Raised(flag=Flag.LINKED_BY_HAND, about=f"order {link.order}", sentence=link.told)
+    yield Raised(flag=Flag.LINKED_BY_HAND, about=f"order {link.name}", sentence=link.told)
     if dossier.matched_elsewhere is None:
         told = "Whether the order matches another referral could not be looked up."
         yield Raised(flag=Flag.CHECK_COULD_NOT_RUN, about="link", sentence=told)
     elif dossier.matched_elsewhere:
-        told = f"Order {link.order} matches another referral: {listed(dossier.matched_elsewhere)}."
+        told = f"Order {link.name} matches another referral: {listed(dossier.matched_elsewhere)}."
         yield Raised(flag=Flag.DISPUTED_ATTRIBUTION, about="link", sentence=told)
 
 

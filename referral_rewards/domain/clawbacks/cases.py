@@ -4,7 +4,7 @@ The cases follow from the facts each time the referral is judged, so the order o
 proposed in the end. A case with nothing to recover is dismissed by itself; that moves no money.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from referral_rewards.domain.clawbacks.causes import Cause
 from referral_rewards.domain.clawbacks.proposals import due_back, proposal
 from referral_rewards.domain.clawbacks.states import CaseState, case_id
-from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import Order, OrderName
 from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState
@@ -69,30 +69,29 @@ class Happened:
     disputes: Sequence[Dispute]
     earned: Mapping[Side, int] | None
     about_order: Collection[UUID]
-    order: str | None
+    order: OrderName | None
     currency: str | None = None
     failed: Collection[UUID] = ()
     amended_again: Collection[UUID] = ()
 
 
 def happened(
-    about_order: Iterable[Fact],
+    order: Order | None,
     causes: Sequence[Cause],
     its_disputes: Sequence[Dispute],
     earned: Mapping[Side, int] | None,
     *,
-    order: str | None,
     paid_for: Conversion | None,
 ) -> Happened:
     """Return what the cases of an order's rewards follow from, by all facts about it that are known."""
-    known = sorted(about_order, key=lambda fact: fact.precedence)
+    known = sorted(order.facts if order else (), key=lambda fact: fact.precedence)
     amendments = [fact.id for fact in known if fact.type is FactType.CONVERSION_AMENDED]
     return Happened(
         causes=causes,
         disputes=its_disputes,
         earned=earned,
         about_order=frozenset(fact.id for fact in known),
-        order=order,
+        order=order.name if order else None,
         currency=paid_for.currency if paid_for else None,
         failed=undone(known),
         amended_again=frozenset(amendments[:-1]),

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import Order
 from referral_rewards.domain.facts.payloads import FactType, ReversalKind
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.conversions import Conversion
-from referral_rewards.domain.referrals.disputes import Dispute, DisputeState
+from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, took_an_amount
 from referral_rewards.domain.referrals.order_amounts import names_an_amount, read_minor
 from referral_rewards.domain.referrals.reversals import kind_of
 
@@ -16,7 +18,7 @@ from referral_rewards.domain.referrals.reversals import kind_of
 class Cause:
     """A fact that may open a case. ``whole``: it proposes all of the leg, of the referrer alone. ``told_before``: other
     facts may tell the same loss; then a case that proposes nothing is not opened at all. ``unread``: its amount can't
-    be read in the order's currency, so a person has to say what it took."""
+    be read in the order's currency, or it may be of another store's order, so a person has to say what it took."""
 
     fact: UUID
     why: str
@@ -29,13 +31,14 @@ def causes_of(
     news: Iterable[Fact],
     its_disputes: Sequence[Dispute],
     *,
-    order: str | None,
+    order: Order | None,
     referrer: str | None,
     paid_for: Conversion | None,
 ) -> tuple[Cause, ...]:
     """Return the facts among the news that may open a case by themselves; disputes do by how they stand.
 
-    ``paid_for`` is the order's conversion by all facts that are known; None if it was never recorded.
+    ``order`` is what was paid for, and ``paid_for`` its conversion, by all facts that are known; None if it was never
+    recorded.
     """
     found = (_cause(fact, its_disputes, order, referrer, paid_for) for fact in news)
     return tuple(cause for cause in found if cause is not None)
@@ -44,23 +47,35 @@ def causes_of(
 def _cause(
     fact: Fact,
     its_disputes: Sequence[Dispute],
-    order: str | None,
+    order: Order | None,
     referrer: str | None,
     paid_for: Conversion | None,
 ) -> Cause | None:
     if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != referrer:
         return Cause(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
-    if fact.order is None or fact.order != order:
+    if order is None:
+        return None
+    if fact in order.doubtful:
+        return _doubtful(fact, order)
+    if fact not in order.told:
         return None
     currency = paid_for.currency if paid_for else None
     if fact.type is FactType.CONVERSION_AMENDED:
-        why = f"the amount of order {order} was amended"
+        why = f"the amount of order {order.name} was amended"
         return Cause(fact.id, why, told_before=True, unread=_is_unread(fact, currency))
     if fact.type is not FactType.CONVERSION_REVERSED:
         return None
     told_before = _may_be_told_by(fact, its_disputes) or (paid_for is not None and not _counts_alone(fact, paid_for))
-    why = f"the conversion of order {order} was reversed"
+    why = f"the conversion of order {order.name} was reversed"
     return Cause(fact.id, why, told_before=told_before, unread=_is_unread(fact, currency))
+
+
+def _doubtful(fact: Fact, order: Order) -> Cause | None:
+    """Return the cause of a fact that may be about another store's order of that id; None if it takes nothing."""
+    if fact.type in (FactType.CONVERSION_AMENDED, FactType.CONVERSION_REVERSED) or took_an_amount(fact):
+        why = f"{label('fact', fact.type)}: of an order {order.id}, and nobody said of which store"
+        return Cause(fact.id, why, unread=True)
+    return None
 
 
 def _may_be_told_by(reversal: Fact, its_disputes: Sequence[Dispute]) -> bool:

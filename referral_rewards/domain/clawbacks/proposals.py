@@ -13,13 +13,18 @@ from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.states import CaseState
-from referral_rewards.domain.referrals.conversions import Conversion, conversions
+from referral_rewards.domain.facts.identity import links
+from referral_rewards.domain.facts.orders import OrderName, order_named
+from referral_rewards.domain.referrals import conversions
+from referral_rewards.domain.referrals.conversions import Conversion
 
 
-def conversion_of(dossier: Dossier, order: str | None) -> Conversion | None:
+def conversion_of(dossier: Dossier, order: OrderName | None) -> Conversion | None:
     """Return the conversion of that order; None if it was never recorded for the referee."""
-    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
-    return next((each for each in known if each.order == order), None)
+    its = order_named(dossier.seen, order)
+    if its is None or not (links(its.owner, dossier.referee_identity) or any(map(its.is_named, dossier.acts.orders))):
+        return None
+    return conversions.conversion_of(its, dossier.terms)
 
 
 def earned(dossier: Dossier, paid_for: Conversion | None) -> Mapping[Side, int] | None:

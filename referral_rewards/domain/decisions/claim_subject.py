@@ -10,7 +10,7 @@ from referral_rewards.domain.decisions.adjusting import check_adjustment
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.bulk import check_unflagged
 from referral_rewards.domain.decisions.claim_on_record import ClaimOnRecord, told_by
-from referral_rewards.domain.decisions.complete_acts import TARGETS, complete_acts, target_of
+from referral_rewards.domain.decisions.complete_acts import Target, complete_acts, target, target_of
 from referral_rewards.domain.decisions.decision import KNOWN, Asked, Decision, Kind, Made
 from referral_rewards.domain.decisions.moving import check_candidate, check_order
 from referral_rewards.domain.decisions.particulars import particulars
@@ -170,7 +170,7 @@ class ClaimSubject(ClaimOnRecord):
         if kind is _K.LINK:
             assert basis.order is not None, "the order that is named was not loaded"
             for act in complete_acts(on_it, kind):
-                if act.target == asked.order:
+                if act.target == _target(asked):
                     why = f"it was already linked by {told_by(act.decisions)}; look again"
                     raise DecisionRefused(self.referral, "already_linked", why)
             check_order(self.referral, basis.order)
@@ -194,9 +194,13 @@ def _of_claims(kind: Kind) -> DecisionKind:
 
 def _counts_with(decision: Decision, kind: DecisionKind, asked: Asked | None) -> bool:
     """Return whether an earlier decision is of this kind and, where it leads somewhere, names the same as is asked."""
-    if decision.kind is not kind or kind not in TARGETS:
+    if decision.kind is not kind or target_of(decision) is None:
         return decision.kind is kind
-    return asked is not None and target_of(decision) == getattr(asked, TARGETS[kind])
+    return asked is not None and target_of(decision) == _target(asked)
+
+
+def _target(asked: Asked) -> Target | None:
+    return target(asked.kind, asked.referrer, asked.order, asked.store)
 
 
 def _undone(kind: Kind, later: Sequence[Made]) -> bool:

@@ -4,19 +4,19 @@ Nothing but verified decisions is read. Both acts take operations and the progra
 referrer or order on the same digest.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import MOVE, DecisionKind, satisfied
-from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.decision import Decision, Kind
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.case import acts_of
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.domain.referrals.signed_acts import LinkedOrder, Reassignment, SignedActs
 
-#: What is signed beside each of the acts: the name of the detail that says where it leads.
-TARGETS: Final[Mapping[DecisionKind, str]] = {DecisionKind.REASSIGN: "referrer", DecisionKind.LINK: "order"}
+#: A referrer to whom a claim moves, or an order that a referral hears of.
+Target = str | OrderName
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class CompleteAct:
     """Decisions, oldest first, that together are enough; the last of them completed the act."""
 
     kind: DecisionKind
-    target: str
+    target: Target
     decisions: tuple[Decision, ...]
 
     @property
@@ -36,11 +36,17 @@ class CompleteAct:
         return tuple(dict.fromkeys(decision.user for decision in self.decisions))
 
 
-def target_of(decision: Decision) -> str | None:
+def target_of(decision: Decision) -> Target | None:
     """Return the referrer or the order that a decision signs; None for any other kind of decision."""
-    name = TARGETS.get(decision.kind) if isinstance(decision.kind, DecisionKind) else None
-    found = (decision.details or {}).get(name) if name is not None else None
-    return found if isinstance(found, str) else None
+    said = {name: value for name, value in (decision.details or {}).items() if isinstance(value, str)}
+    return target(decision.kind, said.get("referrer"), said.get("order"), said.get("store"))
+
+
+def target(kind: Kind, referrer: str | None, order: str | None, store: str | None) -> Target | None:
+    """Return where an act of this kind leads that names these; None if it is of a kind that leads nowhere."""
+    if kind is DecisionKind.REASSIGN:
+        return referrer
+    return OrderName(order, store) if kind is DecisionKind.LINK and order is not None else None
 
 
 def complete_acts(made: Iterable[Decision], *kinds: DecisionKind) -> tuple[CompleteAct, ...]:
@@ -48,15 +54,15 @@ def complete_acts(made: Iterable[Decision], *kinds: DecisionKind) -> tuple[Compl
     begun: dict[tuple[object, ...], list[Decision]] = {}
     found: list[CompleteAct] = []
     for decision in sorted(made, key=lambda each: each.seq):
-        target, kind = target_of(decision), decision.kind
-        if target is None or not isinstance(kind, DecisionKind) or (kinds and kind not in kinds):
+        leads_to, kind = target_of(decision), decision.kind
+        if leads_to is None or not isinstance(kind, DecisionKind) or (kinds and kind not in kinds):
             continue
-        its = begun.setdefault((kind, target, decision.claim_id, decision.digest), [])
+        its = begun.setdefault((kind, leads_to, decision.claim_id, decision.digest), [])
         if _enough(its, kind):
             continue
         its.append(decision)
         if _enough(its, kind):
-            found.append(CompleteAct(kind, target, tuple(its)))
+            found.append(CompleteAct(kind, leads_to, tuple(its)))
     return tuple(found)
 
 
@@ -64,7 +70,7 @@ def signed_acts(made: Iterable[Decision]) -> SignedActs:
     """Return what the decisions on a referral come to: the latest reassignment, and each linked order once."""
     acts = complete_acts(made)
     moves = [_reassignment(act) for act in acts if act.kind is DecisionKind.REASSIGN]
-    links: dict[str, LinkedOrder] = {}
+    links: dict[Target, LinkedOrder] = {}
     for act in acts:
         if act.kind is DecisionKind.LINK:
             links.setdefault(act.target, _link(act))
@@ -88,7 +94,7 @@ class Pending:
 
     acts: SignedActs
     decisions: tuple[UUID, ...]
-    orders: frozenset[str]
+    orders: frozenset[OrderName]
 
 
 def holds(row: Referral, made: Sequence[Decision]) -> bool:
@@ -105,7 +111,7 @@ def pending(row: Referral, made: Sequence[Decision]) -> Pending | None:
         return None
     done = {link.id for link in known.links} | ({known.reassigned.id} if known.reassigned is not None else set())
     new = [act for act in complete_acts(made) if act.last.id not in done]
-    orders = frozenset(act.target for act in new if act.kind is DecisionKind.LINK)
+    orders = frozenset(_link(act).name for act in new if act.kind is DecisionKind.LINK)
     return Pending(acts, tuple(each.id for act in new for each in act.decisions), orders)
 
 
@@ -115,9 +121,11 @@ def _enough(its: list[Decision], kind: DecisionKind) -> bool:
 
 def _reassignment(act: CompleteAct) -> Reassignment:
     last = act.last
+    assert isinstance(act.target, str)
     return Reassignment(last.id, act.target, act.users, last.reason, last.decided_at)
 
 
 def _link(act: CompleteAct) -> LinkedOrder:
     last = act.last
-    return LinkedOrder(last.id, act.target, act.users, last.reason, last.decided_at)
+    assert isinstance(act.target, OrderName)
+    return LinkedOrder(last.id, act.target.id, act.users, last.reason, last.decided_at, act.target.store)

@@ -17,6 +17,7 @@ from referral_rewards.domain.claims.approval import (
 )
 from referral_rewards.domain.claims.rewards import Leg, Promise
 from referral_rewards.domain.decisions.decision import Asked
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import Role
 
@@ -150,7 +151,8 @@ def _linked(approver: Approver, prospect: Prospect) -> str:
     own = Signoff(user=approver.user, roles=approver.roles, kind=_K.LINK, digest=prospect.digest)
     if (open_ := lacking(MOVE, [*prospect.signoffs, own], prospect.digest, _K.LINK)) is not None:
         return f"Your signature is recorded. Nothing is linked before the missing signatures are there: {open_}."
-    order = f"order {prospect.asked.order}" if prospect.asked is not None else "the order"
+    asked = prospect.asked
+    order = f"order {OrderName(asked.order, asked.store)}" if asked is not None and asked.order else "the order"
     again = " The referral is reopened for it." if prospect.closed else ""
     return (
         f"The referral hears of {order} and is judged again, flagged as linked by hand.{again} This alone pays nothing."

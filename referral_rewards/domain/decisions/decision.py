@@ -109,7 +109,8 @@ class Asked:
     it is one of many claims decided at once, none of which may be flagged. ``amount_minor``, in minor units of the
     subject's currency, and ``reference`` are given where the act needs one; an amount for a program names its
     ``currency``. ``at`` is from when an act on a program holds; None: from its decision on. ``leg``, with an amount or
-    ``leave_out``, is what an adjustment is about; ``referrer`` whom a reassignment names, ``order`` what is linked.
+    ``leave_out``, is what an adjustment is about; ``referrer`` whom a reassignment names, ``order`` what is linked,
+    with its ``store`` where one is known.
     A redirect has the payee as its subject, names the ``rail``, and may name the destination as its ``reference``.
     """
 
@@ -130,6 +131,7 @@ class Asked:
     leave_out: bool = False
     referrer: str | None = None
     order: str | None = None
+    store: str | None = None
 
 
 def known_at(decision: Decision) -> int | None:

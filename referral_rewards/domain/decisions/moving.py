@@ -6,6 +6,8 @@ from typing import Final
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import DecisionRefused
+from referral_rewards.domain.facts.orders import OrderName
+from referral_rewards.domain.labels import listed
 
 #: A claim with one of these flags can be moved to another referrer.
 MOVABLE: Final = frozenset({Flag.ATTRIBUTION_CHANGED, Flag.DISPUTED_ATTRIBUTION, Flag.UNKNOWN_REFERRER})
@@ -22,15 +24,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class OrderFound:
-    """An order that could be linked; ``known``: it was recorded; ``heard``: the referral hears of it already.
+    """An order that could be linked; ``known``: it was recorded; ``heard``: the referral hears of it already;
+    ``stores`` are those in which there is an order of that id.
 
     ``marks`` are those of whoever bought it.
     """
 
-    order: str
+    order: OrderName
     known: bool
     heard: bool
     marks: frozenset[str]
+    stores: tuple[str, ...] = ()
 
 
 def check_movable(referral: str, claim: RewardClaim | None) -> None:
@@ -61,8 +65,11 @@ def check_order(referral: str, found: OrderFound) -> None:
     """Return if this order may be linked to the referral; else raise.
 
     Raises:
-        DecisionRefused: `order_unknown` or `order_heard`.
+        DecisionRefused: `order_unknown`, `store_missing` or `order_heard`.
     """
+    if found.order.store is None and found.stores:
+        why = f"there is an order {found.order.id} in store {listed(found.stores)}; name the store as well"
+        raise DecisionRefused(referral, "store_missing", why)
     if not found.known:
         why = f"no source has told us of order {found.order}; check its id, or wait until it is recorded"
         raise DecisionRefused(referral, "order_unknown", why)

@@ -13,9 +13,9 @@ from referral_rewards.domain.referrals.lifecycle import Side
 FIELDS: Final[Mapping[DecisionKind, tuple[str, ...]]] = {
     DecisionKind.ADJUST: ("leg", "amount_minor", "leave_out"),
     DecisionKind.REASSIGN: ("referrer",),
-    DecisionKind.LINK: ("order",),
+    DecisionKind.LINK: ("order", "store"),
 }
-_ALL: Final = ("leg", "amount_minor", "leave_out", "referrer", "order", "reference")
+_ALL: Final = ("leg", "amount_minor", "leave_out", "referrer", "order", "store", "reference")
 _ORDER_LENGTH_MAX: Final = 200
 
 
@@ -33,7 +33,7 @@ def particulars(kind: DecisionKind, asked: Asked) -> dict[str, Any] | None:
         raise BadInput(problems)
     if kind is DecisionKind.ADJUST:
         return {"leg": asked.leg, "amount_minor": asked.amount_minor or 0}
-    return {name: getattr(asked, name) for name in takes} or None
+    return {name: value for name in takes if (value := getattr(asked, name)) is not None} or None
 
 
 def _of_an_adjustment(asked: Asked) -> Iterator[Problem]:
@@ -59,6 +59,8 @@ def _of_a_link(asked: Asked) -> Iterator[Problem]:
         yield Problem("order", "name the order by its id")
     elif len(asked.order) > _ORDER_LENGTH_MAX or not asked.order.isprintable():
         yield Problem("order", f"an order's id has 1 to {_ORDER_LENGTH_MAX} printable characters")
+    if asked.store is not None and (why := id_problem(asked.store)):
+        yield Problem("store", why)
 
 
 _PROBLEMS: Final = {

@@ -72,6 +72,13 @@ class Event(NamedTuple):
             return self.content
         return _encode({**self.data, "amount": amount})
 
+    def of_store(self, store: str | None) -> "Event":
+        """Return the fact with the store of its source, if it names an order and no store of its own."""
+        if store is None or self.public.get("order") is None or "store" in self.public:
+            return self
+        public = {**self.public, "store": store}
+        return self._replace(public=public, public_content=json.dumps(public, ensure_ascii=False))
+
     def marks(self, marker: identity.Marker) -> frozenset[str]:
         """Return the marks of the person this fact is about, including a conversion's instrument and device."""
         person = person_of(self.type, self.data)
@@ -107,6 +114,11 @@ class Fact:
     @property
     def order(self) -> str | None:
         return self.data.get("order")
+
+    @property
+    def store(self) -> str | None:
+        """The store that the order is of; None if the fact names none."""
+        return self.data.get("store")
 
     @property
     def identity(self) -> frozenset[str]:

@@ -131,7 +131,7 @@ def _unless_personal(value: str | None) -> str | None:
 
 
 def _unless_no_code(value: object) -> object:
-    return value if isinstance(value, str) and identity.code_problem(value) is None else None
+    return value if isinstance(value, str) and ids.code_problem(value) is None else None
 
 
 Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
@@ -203,8 +203,14 @@ class AboutReferral(Part):
     by: Word = None
 
 
-class Recorded(Part):
+class OfAnOrder(Part):
+    """Names an order: two stores may give one id each."""
+
     order: Id
+    store: Id | None = None
+
+
+class Recorded(OfAnOrder):
     kind: Id
     customer: Person
     amount: Amount | None = None
@@ -216,30 +222,27 @@ class Recorded(Part):
 class Reported(Part):
     referral: Id
     order: Id | None = None
+    store: Id | None = None
     by: Word = None
 
 
-class Amended(Part):
-    order: Id
+class Amended(OfAnOrder):
     amount: Amount
     currency: Currency | None = None
 
 
-class Reversed(Part):
-    order: Id
+class Reversed(OfAnOrder):
     kind: KindOfReversal
     reversal: Id | None = None
     amount: Amount | None = None
     currency: Currency | None = None
 
 
-class ReversalFailed(Part):
-    order: Id
+class ReversalFailed(OfAnOrder):
     reversal: Id | None = None
 
 
-class Disputed(Part):
-    order: Id
+class Disputed(OfAnOrder):
     dispute: Id | None = None
     amount: Amount | None = None
     currency: Currency | None = None
@@ -254,6 +257,7 @@ class Requested(Part):
     referrer: Id
     referee: Person = Person()
     order: Id | None = None
+    store: Id | None = None
     by: Id | None = None
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import order_named
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.judging.case_file import CaseFile
 from referral_rewards.domain.judging.outcome import closed, earliest, judged, still_paid_for
@@ -51,8 +52,10 @@ def news(file: CaseFile) -> tuple[Fact, ...]:
 
 def stops(file: CaseFile) -> tuple[FactType, ...]:
     """Return the kinds of the new facts for which what is unsent stops, in the order in which they are linked."""
-    order = file.row.order_id
-    about_it = [fact for fact in news(file) if fact.order is None or fact.order == order]
+    order = order_named(file.past.facts, file.row.order)
+    # What may be about it stops too: nobody can tell of which store it is.
+    may_be = [] if order is None else [fact.id for fact in (*order.facts, *order.doubtful)]
+    about_it = [fact for fact in news(file) if fact.order is None or fact.id in may_be]
     return tuple(fact.type for fact in about_it if fact.type in _STOPPING or took_an_amount(fact))
 
 

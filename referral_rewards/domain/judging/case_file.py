@@ -15,6 +15,7 @@ from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import Decision, counting
 from referral_rewards.domain.decisions.redirects import in_force
 from referral_rewards.domain.decisions.tellers import tellers
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.payouts.destinations import Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.referrals.case import Case, Past
@@ -51,7 +52,7 @@ class CaseFile:
     legs: tuple[ReservedLeg, ...] = ()
     is_given_up: bool = False
     redirected: tuple[Decision, ...] = ()
-    former: frozenset[str] = frozenset()
+    former: frozenset[OrderName] = frozenset()
     answers: Answers | None = None
     rivals: tuple[Rival, ...] | None = None
     report: tuple[Question, ...] | None = None

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.life import newest as newest_of
@@ -95,10 +96,10 @@ def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> 
     return Case(row, now, version, terms, begun, admitted, course, ahead_at, program, newest_of(versions, now))
 
 
-def exchange_of(case: Case) -> str | None:
+def exchange_of(case: Case) -> OrderName | None:
     """Return the order that would qualify in the place of the one that was paid for; None if none does."""
     other = other_conversion(case)
-    return other.order if other is not None else None
+    return other.name if other is not None else None
 
 
 def other_conversion(case: Case) -> Conversion | None:
@@ -107,7 +108,7 @@ def other_conversion(case: Case) -> Conversion | None:
         case.facts,
         case.terms,
         case.now,
-        order=case.row.order_id,
+        order=case.row.order,
         linked=acts_of(case.row).orders,
         program=case.program,
     )

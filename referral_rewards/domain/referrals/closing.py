@@ -1,11 +1,13 @@
 """Closed referrals: the digest that a decision to reopen one covers, and the facts that arrive late."""
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, order_named
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.case import Case, Past, case_on
 from referral_rewards.domain.referrals.lifecycle import PAID
@@ -26,7 +28,7 @@ def closing_digest(row: Referral, known: int | None = None) -> str:
 
 
 def late_facts(
-    row: Referral, now: datetime, past: Past, upheld_at: int | None = None, former: Set[str] = frozenset()
+    row: Referral, now: datetime, past: Past, upheld_at: int | None = None, former: Set[OrderName] = frozenset()
 ) -> int:
     """Return how many facts that came after a referral had closed matter, so that a person has to look at it.
 
@@ -37,7 +39,8 @@ def late_facts(
     answered = max(row.closed_version, upheld_at or 0)
     admitted = [each.fact for each in past.linked if each.version <= answered]
     late = [each.fact for each in past.linked if each.version > answered and each.fact.type not in _OF_THEIR_OWN_KIND]
-    bearing = [fact for fact in late if _bears_on(fact, row, former)]
+    about_it = _may_be_about(past.facts, {*former, row.order})
+    bearing = [fact for fact in late if _bears_on(fact, row, about_it)]
     before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
@@ -50,11 +53,16 @@ def late_at_closing(case: Case) -> int:
     return len({fact.id for fact in case.course.untimely})
 
 
-def _bears_on(fact: Fact, row: Referral, former: Set[str]) -> bool:
+def _may_be_about(facts: Sequence[Fact], orders: Iterable[OrderName | None]) -> frozenset[UUID]:
+    """Return the ids of the facts about these orders, also of those of which nobody can tell whether they are."""
+    known = [order for order in (order_named(facts, name) for name in orders) if order is not None]
+    return frozenset(fact.id for order in known for fact in (*order.facts, *order.doubtful))
+
+
+def _bears_on(fact: Fact, row: Referral, about_it: Set[UUID]) -> bool:
     if fact.type is FactType.ATTRIBUTION_CHANGED and row.status in PAID:
         return bool(fact.data["to_referrer"] != row.referrer)
-    about_its_order = fact.order == row.order_id or fact.order in former
-    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and about_its_order)
+    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and fact.id in about_it)
 
 
 def _verdict(case: Case | None) -> tuple[Any, ...] | None:

@@ -1,14 +1,22 @@
 """Conversions: what the referee bought or opened, less what was reversed (SPEC §3, §4)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from referral_rewards.domain import money
 from referral_rewards.domain.facts import identity as identities
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
+from referral_rewards.domain.facts.orders import (
+    OF_ORDERS,
+    Order,
+    OrderName,
+    OrdersOfOneId,
+    orders_in,
+    orders_of_one_id,
+)
+from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.disputes import Dispute, disputes, loss
 from referral_rewards.domain.referrals.order_amounts import worth
@@ -23,7 +31,7 @@ class Conversion:
     ``reversals`` are the facts of the reversals that count, ``disputes`` those about it, ``told`` all facts about what
     became of it, and ``conflicts`` sentences about what is told in different ways. ``counts`` says whether the
     remaining amount is enough, ``would_count`` whether the largest that it had was; ``of_kind`` whether the terms
-    reward its kind.
+    reward its kind. ``which`` says in which stores the order is.
     """
 
     order: str
@@ -39,9 +47,15 @@ class Conversion:
     of_kind: bool
     counts: bool
     would_count: bool
-    disputes: tuple[Dispute, ...] = ()
-    conflicts: tuple[str, ...] = ()
-    told: tuple[Fact, ...] = ()
+    disputes: tuple[Dispute, ...]
+    conflicts: tuple[str, ...]
+    told: tuple[Fact, ...]
+    which: Order
+
+    @property
+    def name(self) -> OrderName:
+        """The name of its order."""
+        return self.which.name
 
     @property
     def is_a_purchase(self) -> bool:
@@ -69,61 +83,99 @@ class Conversion:
     @property
     def told_differently(self) -> tuple[Fact, ...]:
         """All facts about what became of it, also those that do not stand. Empty if they agree."""
-        return self.told if self.conflicts else ()
+        return (*self.told, *self.which.doubtful) if self.conflicts else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """A person's record of an order that is another person's, or of which nobody can tell which order it is of.
+
+    ``told`` says so in words; ``order`` is the order if this record alone told of it.
+    """
+
+    record: Fact
+    told: str
+    order: Order
 
 
 class Orders:
     """The orders that are known so far. Facts are added in their order of precedence.
 
-    An order's conversion is cached until another fact about it arrives: a customer of years may have hundreds.
+    What is known of an id is cached until another fact about it arrives: a customer of years may have hundreds.
     """
 
-    def __init__(self, terms: Terms, linked: Set[str] = frozenset()) -> None:
+    def __init__(self, terms: Terms, linked: Set[OrderName] = frozenset()) -> None:
         """``linked`` are the orders that people linked to the referral by hand, whoever bought them."""
         self._terms = terms
         self._linked = linked
-        self._records: defaultdict[str, list[Fact]] = defaultdict(list)
-        self._told: defaultdict[str, list[Fact]] = defaultdict(list)
-        self._owners: dict[str, frozenset[str]] = {}
-        self._worth: dict[str, Conversion] = {}
+        self._facts: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._read: dict[str, OrdersOfOneId] = {}
+        self._worth: defaultdict[str, dict[OrderName, Conversion]] = defaultdict(dict)
 
     def add(self, fact: Fact) -> None:
         """Add a fact about an order; any other fact is ignored."""
-        if fact.type is FactType.CONVERSION_RECORDED:
-            order = fact.data["order"]
-            self._records[order].append(fact)
-            # The earliest record names the owner: a later record can't move an order to another person.
-            self._owners.setdefault(order, fact.identity)
-        elif fact.type in ABOUT_AN_ORDER:
-            order = fact.data["order"]
-            self._told[order].append(fact)
-        else:
+        if fact.type not in OF_ORDERS:
             return
+        order = fact.data["order"]
+        self._facts[order].append(fact)
+        self._read.pop(order, None)
         self._worth.pop(order, None)
 
     def of(self, identity: Set[str]) -> list[Conversion]:
         """Return the conversions of the person with that identity, and those linked by hand, earliest first (ties:
         order id by code point)."""
-        own = [
-            self._conversion(order)
-            for order, owner in self._owners.items()
-            if identities.links(owner, identity) or order in self._linked
-        ]
-        return sorted(own, key=lambda each: (each.occurred_at, each.order))
+        own = [self._conversion(order) for order in self._all() if self._is_own(order, identity)]
+        return sorted(own, key=_earliest_first)
 
     def alike(self, identity: Set[str]) -> list[Conversion]:
         """Return the conversions of whoever shares any mark with that identity, also only a mailbox, earliest first."""
-        own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
-        return sorted(own, key=lambda each: (each.occurred_at, each.order))
+        own = [self._conversion(order) for order in self._all() if order.owner & identity]
+        return sorted(own, key=_earliest_first)
 
-    def _conversion(self, order: str) -> Conversion:
-        if order not in self._worth:
-            self._worth[order] = _conversion(self._records[order], self._told[order], self._terms)
-        return self._worth[order]
+    def contested(self, identity: Set[str]) -> list[Contested]:
+        """Return the records of the person with that identity which are none of their conversions, earliest first."""
+        found = [each for name in self._facts for each in self._contested(self._known(name), identity)]
+        return sorted(found, key=lambda each: each.record.precedence)
+
+    def _contested(self, known: OrdersOfOneId, identity: Set[str]) -> Iterator[Contested]:
+        for order in known.orders:
+            if not self._is_own(order, identity):
+                told = f"order {order.name}, of which an earlier record names another customer"
+                for record in _of(order.records, identity):
+                    yield Contested(record, told, replace(order, records=(record,)))
+        for record in _of(known.stray, identity):
+            told = f"order {record.order} without its store, and several stores have it"
+            yield Contested(record, told, Order(record.data["order"], frozenset(), (record,), alone=False))
+
+    def _is_own(self, order: Order, identity: Set[str]) -> bool:
+        return identities.links(order.owner, identity) or any(map(order.is_named, self._linked))
+
+    def _all(self) -> Iterator[Order]:
+        for name in self._facts:
+            yield from self._known(name).orders
+
+    def _known(self, order: str) -> OrdersOfOneId:
+        if order not in self._read:
+            self._read[order] = orders_of_one_id(self._facts[order])
+        return self._read[order]
+
+    def _conversion(self, order: Order) -> Conversion:
+        known = self._worth[order.id]
+        if order.name not in known:
+            known[order.name] = conversion_of(order, self._terms)
+        return known[order.name]
+
+
+def _earliest_first(its: Conversion) -> tuple[datetime, str, str]:
+    return (its.occurred_at, its.order, its.name.store or "")
+
+
+def _of(records: Iterable[Fact], identity: Set[str]) -> Iterator[Fact]:
+    return (record for record in records if identities.links(record.identity, identity))
 
 
 def conversions(
-    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[str] = frozenset()
+    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[OrderName] = frozenset()
 ) -> list[Conversion]:
     """Return the conversions of the person with that identity, and those linked, in the order of `Orders.of`."""
     return _known(facts, terms, linked).of(identity)
@@ -134,31 +186,56 @@ def alike_conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -
     return _known(facts, terms).alike(identity)
 
 
-def _known(facts: Iterable[Fact], terms: Terms, linked: Set[str] = frozenset()) -> Orders:
+def _known(facts: Iterable[Fact], terms: Terms, linked: Set[OrderName] = frozenset()) -> Orders:
     orders = Orders(terms, linked)
     for fact in sorted(facts, key=lambda each: each.precedence):
         orders.add(fact)
     return orders
 
 
+def contested_records(
+    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[OrderName] = frozenset()
+) -> list[Contested]:
+    """Return the records of the person with that identity which are none of their conversions, earliest first."""
+    return _known(facts, terms, linked).contested(identity)
+
+
+def in_doubt(
+    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[OrderName] = frozenset()
+) -> list[Conversion]:
+    """Return the conversions that the contested records of a person would be, earliest first.
+
+    Each has the name of the contested order: whoever is rewarded for it, nobody else is.
+    """
+    return [conversion_of(each.order, terms) for each in contested_records(facts, identity, terms, linked)]
+
+
+def as_if_its_own(facts: Iterable[Fact], contested: Iterable[Contested]) -> list[Fact]:
+    """Return the facts as they would be if each contested record told of an order of its own."""
+    records = {each.record.id for each in contested}
+    return [_apart(fact) if fact.id in records else fact for fact in facts]
+
+
+def _apart(record: Fact) -> Fact:
+    return replace(record, data={**record.data, "order": f"{record.data['order']} by {record.id}"})
+
+
 def first_conversion(facts: Iterable[Fact], terms: Terms) -> Conversion | None:
     """Return the conversion of the order that was recorded first among the facts, whoever made it; None if none was."""
-    known = sorted(facts, key=lambda each: each.precedence)
-    order = next((each.order for each in known if each.type is FactType.CONVERSION_RECORDED), None)
-    if order is None:
-        return None
-    its = [each for each in known if each.order == order]
-    records = [each for each in its if each.type is FactType.CONVERSION_RECORDED]
-    return _conversion(records, [each for each in its if each.type in ABOUT_AN_ORDER], terms)
+    known = [order for found in orders_in(facts) for order in found.orders]
+    first = min(known, key=lambda order: order.records[0].precedence, default=None)
+    return None if first is None else conversion_of(first, terms)
 
 
-def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversion:
-    record = records[0]
+def conversion_of(order: Order, terms: Terms) -> Conversion:
+    """Return what an order is worth, by all that is known of it."""
+    record, told = order.records[0], order.told
     amendments = [fact for fact in told if fact.type is FactType.CONVERSION_AMENDED]
     its_worth = worth(record, amendments)
     back = reversals(told, its_worth)
-    its = disputes(told, record.data["order"], back.counted)
-    net_minor, conflicts = None, (*back.conflicts, *(sentence for each in its for sentence in each.conflicts))
+    its = disputes(told, back.counted)
+    disputed = (sentence for each in its for sentence in each.conflicts)
+    net_minor, conflicts = None, (*order.conflicts, *back.conflicts, *disputed)
     if its_worth is None:
         conflicts += tuple(f"{fact.source} amends an order that has no amount" for fact in amendments)
     else:
@@ -168,7 +245,7 @@ def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversi
     currency = record.data.get("currency")
     taken_whole = bool(back.counted) or any(each.takes is not None for each in its)
     return Conversion(
-        order=record.data["order"],
+        order=order.id,
         kind=record.data["kind"],
         occurred_at=record.occurred_at,
         gross_minor=its_worth.gross_minor if its_worth else None,
@@ -176,7 +253,7 @@ def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversi
         currency=currency,
         new_customer=record.data.get("new_customer"),
         record=record,
-        records=tuple(records),
+        records=order.records,
         reversals=tuple(fact for each in back.counted for fact in each.facts),
         of_kind=record.data["kind"] in terms.qualifying.kinds,
         # Without an amount there is nothing to subtract from: whatever was taken is all of it.
@@ -184,7 +261,8 @@ def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversi
         would_count=its_worth is None or _enough(its_worth.largest_minor, currency, terms),
         disputes=its,
         conflicts=conflicts,
-        told=tuple(told),
+        told=told,
+        which=order,
     )
 
 

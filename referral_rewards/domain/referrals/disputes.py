@@ -123,10 +123,8 @@ def took_an_amount(fact: Fact) -> bool:
     return fact.type is FactType.DISPUTE_CLOSED and TAKES[_outcome(fact)] is not None
 
 
-def disputes(
-    facts: Iterable[Fact], order: str | None, reversed_: Sequence[Reversal] | None = None
-) -> tuple[Dispute, ...]:
-    """Return the disputes of the order, oldest first, whatever order their facts arrived in.
+def disputes(about_it: Iterable[Fact], reversed_: Sequence[Reversal] | None = None) -> tuple[Dispute, ...]:
+    """Return the disputes of one order, oldest first, whatever order the facts ``about_it`` arrived in.
 
     ``reversed_`` are the order's reversals that count; None if they have to be read from the facts.
 
@@ -134,7 +132,7 @@ def disputes(
     opening, the earliest open one without an id. A closing that finds none open repeats the one that ended last; before
     any it is a dispute of its own. A chargeback that was reversed and not closed ends the earliest open one.
     """
-    about_it = [fact for fact in facts if fact.order is not None and fact.order == order]
+    about_it = list(about_it)
     told = sorted((fact for fact in about_it if fact.type in _OF_DISPUTES), key=_openings_first)
     found = _paired(told)
     lost = sum(each.takes is ReversalKind.CHARGEBACK_LOST for each in found)

@@ -11,9 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.case import Case
+from referral_rewards.domain.referrals.conversions import as_if_its_own, contested_records
 from referral_rewards.domain.referrals.lifecycle import CLOSED, WITHOUT_CONVERSION, Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import referee_identity
 
@@ -54,11 +56,39 @@ def _reported(case: Case) -> list[Fact]:
         return []
     seen = _seen(case)
     own = periods.conversions(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
-    orders = {each.order for each in own}
-    return [fact for fact in reports if fact.order not in orders]
+    return [fact for fact in reports if not any(_may_mean(fact, each.name) for each in own)]
+
+
+def _may_mean(report: Fact, order: OrderName) -> bool:
+    """Return whether a report may be of an order: it names the same number, and no other store."""
+    return (report.order == order.id and None in (report.store, order.store)) or order == (report.order, report.store)
 
 
 def _preventing(case: Case) -> list[Fact]:
+    """Return the records, each of which would make the referral qualify if it were read in another way."""
+    found = {record.id: record for record in (*_other_versions(case), *_contested(case))}
+    return list(found.values())
+
+
+def _contested(case: Case) -> list[Fact]:
+    """Return the record that would qualify if each record of the referee that is none of their conversions told of an
+    order of its own."""
+    seen = _seen(case)
+    contested = contested_records(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
+    if not contested:
+        return []
+    q = periods.course(
+        as_if_its_own(case.facts, contested),
+        case.terms,
+        case.now,
+        origin=case.origin,
+        linked=case.acts.orders,
+        program=case.program,
+    ).conversion
+    return [each.record for each in contested if q is not None and each.record.id == q.record.id]
+
+
+def _other_versions(case: Case) -> list[Fact]:
     """Return the later records of an order with any one of which, in the place of the others, it would qualify."""
     records: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in _seen(case):

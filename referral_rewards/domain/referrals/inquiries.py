@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.facts.rights import Rights, Teller
 
@@ -56,13 +57,21 @@ class SourceAnswer:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What has to be asked before a claim can be judged. ``order`` and ``customer`` are None if there is nothing to
-    ask about; ``customers`` is None if the terms name no source of customers."""
+    ask about; ``customers`` is None if the terms name no source of customers. ``store`` gave the order its id, if one
+    is known.
+    """
 
     referral: str
     conversions: str
     order: str | None
     customers: str | None = None
     customer: str | None = None
+    store: str | None = None
+
+    @property
+    def name(self) -> OrderName | None:
+        """The name of the order."""
+        return None if self.order is None else OrderName(self.order, self.store)
 
     @property
     def asks_outside(self) -> bool:
@@ -99,13 +108,13 @@ def unavailable(source: str, why: str) -> SourceAnswer:
     return SourceAnswer(Answer.UNAVAILABLE, why, source)
 
 
-def about_order(source: str, order: str, told: Iterable[Event]) -> SourceAnswer:
+def about_order(source: str, order: OrderName, told: Iterable[Event]) -> SourceAnswer:
     """Return the answer of a source that reported these facts about an order.
 
     The source knows the conversion or it does not. A return, refund or dispute is a fact of its own.
     """
     told = list(told)
-    if strange := [each for each in told if each.type not in _OF_AN_ORDER or each.public.get("order") != order]:
+    if strange := [each for each in told if not _is_about(each, order)]:
         return unavailable(source, f"It was asked about order {order} and told of something else ({strange[0].type}).")
     record = next((each for each in told if each.type is FactType.CONVERSION_RECORDED), None)
     if record is None:
@@ -115,6 +124,12 @@ def about_order(source: str, order: str, told: Iterable[Event]) -> SourceAnswer:
     taken_back = sum(each.type is FactType.CONVERSION_REVERSED for each in told)
     since = f"; it tells of {taken_back} reversal{'s' if taken_back > 1 else ''}" if taken_back else ""
     return SourceAnswer(Answer.CONFIRMED, f"It knows order {order}{worth}{since}.", source)
+
+
+def _is_about(told: Event, order: OrderName) -> bool:
+    """Whether a source tells of the order that it was asked about. It need not name the store."""
+    named = OrderName(str(told.public.get("order")), told.public.get("store", order.store))
+    return told.type in _OF_AN_ORDER and named == order
 
 
 def about_customer(source: str, customer: str, told: Iterable[Event]) -> SourceAnswer:
@@ -141,7 +156,7 @@ def told_otherwise(answer: SourceAnswer, conflicts: int) -> SourceAnswer:
     return replace(answer, answer=Answer.CONTRADICTED, sentence=why)
 
 
-def register_answer(order: str) -> SourceAnswer:
+def register_answer(order: OrderName | str) -> SourceAnswer:
     """Return the answer for reading our own record again."""
     told = f"Only our own record of order {order} was read again; no outside source was asked."
     return SourceAnswer(Answer.CONFIRMED, told, REGISTER)

@@ -13,10 +13,11 @@ from typing import Final
 
 from referral_rewards.domain import calendar
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, name_of
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
-from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions
+from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions, in_doubt
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
@@ -42,7 +43,7 @@ def course(
     now: datetime,
     *,
     origin: Origin,
-    linked: Set[str] = frozenset(),
+    linked: Set[OrderName] = frozenset(),
     program: Life = RUNNING,
 ) -> Course:
     """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it,
@@ -69,7 +70,7 @@ def reopened(
     now: datetime,
     *,
     origin: Origin,
-    linked: Set[str] = frozenset(),
+    linked: Set[OrderName] = frozenset(),
     program: Life = RUNNING,
 ) -> Course:
     """Return the course of a referral that a person reopened, with late facts admitted.
@@ -86,7 +87,9 @@ def reopened(
     able = [each for each in own if each.of_kind and each.counts]
     after = [each for each in able if each.occurred_at >= judged.began_at]
     in_time = [each for each in _in_offer(seen, terms, program, now, linked) if each.counts]
-    q = next(iter(in_time or after or able), None)
+    # Nobody else is rewarded for an order of which it takes a person to say whose it is.
+    doubted = [each for each in in_doubt(seen, referee_identity(seen, now), terms, linked) if each.of_kind]
+    q = next(iter(in_time or after or able or [each for each in doubted if each.counts]), None)
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
 
 
@@ -95,27 +98,29 @@ def replacement(
     terms: Terms,
     now: datetime,
     *,
-    order: str | None,
-    linked: Set[str] = frozenset(),
+    order: OrderName | None,
+    linked: Set[OrderName] = frozenset(),
     program: Life = RUNNING,
 ) -> Conversion | None:
     """Return the conversion that would qualify in the place of the order that was paid for; None while that one counts,
     or if there is no other within the offer."""
     seen = [fact for fact in facts if fact.occurred_at <= now]
     in_offer = _in_offer(seen, terms, program, now, linked)
-    if any(each.counts and each.order == order for each in in_offer):
+    if any(each.counts and each.which.is_named(order) for each in in_offer):
         return None
     return next((each for each in in_offer if each.counts), None)
 
 
-def _in_offer(seen: Iterable[Fact], terms: Terms, program: Life, now: datetime, linked: Set[str]) -> list[Conversion]:
+def _in_offer(
+    seen: Iterable[Fact], terms: Terms, program: Life, now: datetime, linked: Set[OrderName]
+) -> list[Conversion]:
     orders, known = Orders(terms, linked), sorted(seen, key=lambda fact: fact.precedence)
     for fact in known:
         orders.add(fact)
     return of_the_offer(known, orders, terms, program, now)
 
 
-def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime, linked: Set[str]) -> Course:
+def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime, linked: Set[OrderName]) -> Course:
     """Replay the referral up to ``now``.
 
     A deadline takes effect once the arrival allowance is over, with the facts that had occurred by the deadline.
@@ -190,14 +195,14 @@ def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
     return tuple(fact for fact in claims if shut_at is not None and fact.occurred_at >= shut_at)
 
 
-def _requested(seen: Sequence[Fact], terms: Terms, program: Life, origin: Origin, linked: Set[str]) -> Course:
+def _requested(seen: Sequence[Fact], terms: Terms, program: Life, origin: Origin, linked: Set[OrderName]) -> Course:
     """Return the course of a request for a reward without a referral: no periods; a person reviews its order."""
-    named = next((fact.order for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
+    named = next((name_of(fact) for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
     own = conversions(seen, referee_identity(seen, origin.began_at), terms, linked)
     stood = Course(
         status=ReferralStatus.IN_REVIEW,
         began_at=origin.began_at,
-        conversion=next((each for each in own if each.order == named or each.order in linked), None),
+        conversion=next((each for each in own if _is_asked_for(each, named, linked)), None),
     )
     if program.has_ended(origin.began_at):
         return stood.closed(ReferralStatus.DENIED, Reason.PROGRAM_NOT_ACTIVE, origin.began_at)
@@ -205,3 +210,11 @@ def _requested(seen: Sequence[Fact], terms: Terms, program: Life, origin: Origin
     if withdrawal is None:
         return stood
     return stood.closed(ReferralStatus.WITHDRAWN, None, max(withdrawal, origin.began_at))
+
+
+def _is_asked_for(own: Conversion, named: OrderName | None, linked: Set[OrderName]) -> bool:
+    """Whether a conversion of the referee is the one that the request names, or was linked by hand. A request that
+    names no store means the referee's own order, whoever else has one of that id."""
+    if any(map(own.which.is_named, linked)):
+        return True
+    return own.which.may_be(named)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, named
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
 
@@ -40,6 +41,7 @@ class Referral:
     wake_at: datetime | None
     claimed_at: datetime | None
     order_id: str | None
+    stores: Sequence[str]
     conversion_at: datetime | None
     net_minor: int | None
     currency: str | None
@@ -56,6 +58,11 @@ class Referral:
     waiting_since: datetime | None
     referrer_link: int
     referee_link: int
+
+    @property
+    def order(self) -> OrderName | None:
+        """The name of the order that its reward is for; None while there is none."""
+        return None if self.order_id is None else named(self.order_id, self.stores)
 
 
 @dataclass(frozen=True, slots=True)

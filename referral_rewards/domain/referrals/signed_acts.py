@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.labels import label, listed
 
 
@@ -30,12 +31,18 @@ class LinkedOrder:
     users: tuple[str, ...]
     reason: str
     at: datetime
+    store: str | None = None
+
+    @property
+    def name(self) -> OrderName:
+        """The name of the order."""
+        return OrderName(self.order, self.store)
 
     @property
     def told(self) -> str:
         """Who linked it and why, in a sentence."""
         why = label("decision_reason", self.reason)
-        return f"Order {self.order} was linked by hand by {listed(self.users)} ({why})."
+        return f"Order {self.name} was linked by hand by {listed(self.users)} ({why})."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,9 @@ class SignedActs:
     links: tuple[LinkedOrder, ...] = ()
 
     @property
-    def orders(self) -> frozenset[str]:
+    def orders(self) -> frozenset[OrderName]:
         """The orders that were linked by hand."""
-        return frozenset(link.order for link in self.links)
+        return frozenset(link.name for link in self.links)
 
 
 NO_ACTS = SignedActs()

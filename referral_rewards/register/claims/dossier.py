@@ -16,6 +16,7 @@ from referral_rewards.domain.claims.dossier import Dossier, Rival, Usage
 from referral_rewards.domain.claims.rewards import approved_destinations
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, named
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.referrals.case import Case
@@ -98,12 +99,19 @@ def _whose_rivals(case: Case) -> dict[str, Any]:
 
 def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Rival, ...]:
     settled = case.row.settled_rivals or {}
+    q = case.course.conversion
+    met = [
+        row
+        for row in rows
+        if row.meets_by_referee or (q is not None and q.which.may_be(_order_of(row.order_id, row.stores)))
+    ]
     return tuple(
         Rival(
             referral=row.id,
             referrer=row.referrer,
             program=row.program,
             order=row.order_id,
+            store=row.stores[0] if row.stores else None,
             status=ReferralStatus(row.status),
             timely_claim=row.claimed_at is not None,
             rewarded=row.rewarded,
@@ -115,8 +123,12 @@ def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Riva
             settled=row.id in settled,
             won=row.won,
         )
-        for row in rows
+        for row in met
     )
+
+
+def _order_of(order: str | None, stores: Sequence[str]) -> OrderName | None:
+    return None if order is None else named(order, stores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +137,12 @@ class _RivalRow:
     referrer: str | None
     program: str
     order_id: str | None
+    stores: tuple[str, ...]
     status: str
     claimed_at: datetime | None
     began_at: datetime | None
     core_digest: str | None
+    meets_by_referee: bool
     same_referee: bool
     only_mailbox: bool
     rewarded: bool
@@ -261,8 +275,9 @@ WITH same_referee AS (
 ), candidates AS (
     SELECT id FROM same_referee UNION SELECT id FROM referral WHERE order_id = :order
 )
-SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, r.began_at, c.core_digest,
+SELECT r.id, r.referrer, r.program, r.order_id, r.stores, r.status, r.claimed_at, r.began_at, c.core_digest,
        EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
+       r.program = :program AND EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS meets_by_referee,
        coalesce((SELECT s.only_mailbox FROM same_referee s WHERE s.id = r.id), false) AS only_mailbox,
        EXISTS (
            SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN :freed

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.moving import Candidate, OrderFound
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.origin import referee_identity
@@ -29,11 +30,12 @@ async def candidate(connection: AsyncConnection, case: Case, referrer: str) -> C
     return Candidate(referrer, found.enrolled, frozenset({f"customer:{referrer}", *found.marks}))
 
 
-async def order(connection: AsyncConnection, case: Case, name: str) -> OrderFound:
+async def order(connection: AsyncConnection, case: Case, name: OrderName) -> OrderFound:
     """Return an order that could be linked, as the register knows it; there may be none."""
-    found = (await connection.execute(_ORDER, {"key": f"order:{name}"})).one()
+    found = (await connection.execute(_ORDER, {"key": f"order:{name.id}", "store": name.store})).one()
     own = conversions(case.facts, referee_identity(case.facts, case.now), case.terms, case.acts.orders)
-    return OrderFound(name, found.known, any(each.order == name for each in own), frozenset(found.marks))
+    heard = any(each.which.is_named(name) for each in own)
+    return OrderFound(name, found.known, heard, frozenset(found.marks), tuple(found.stores))
 
 
 _CANDIDATE: Final = text(f"""
@@ -48,11 +50,15 @@ SELECT ARRAY({marks.OF_REFERRER}) AS marks, EXISTS (
 
 _ORDER: Final = text("""
 WITH recorded AS (
-    SELECT f.marks
+    SELECT f.marks, f.store
     FROM (SELECT fact_id FROM fact_key WHERE key = :key OFFSET 0) AS fk
     CROSS JOIN LATERAL (
-        SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0
+        SELECT marks, data->>'store' AS store FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0
     ) AS f
+), its AS (
+    SELECT marks FROM recorded
+    WHERE store IS NULL OR CAST(:store AS text) IS NULL OR store = CAST(:store AS text)
 )
-SELECT EXISTS (SELECT 1 FROM recorded) AS known, ARRAY(SELECT DISTINCT unnest(marks) FROM recorded) AS marks
+SELECT EXISTS (SELECT 1 FROM its) AS known, ARRAY(SELECT DISTINCT unnest(marks) FROM its) AS marks,
+       ARRAY(SELECT DISTINCT store FROM recorded WHERE store IS NOT NULL ORDER BY store) AS stores
 """)

@@ -89,6 +89,7 @@ async def ground(connection: AsyncConnection, case: Case, claim: RewardClaim, ta
         "referral": case.row.id,
         "program": claim.program,
         "order": _order_key(case),
+        "stores": _stores(case),
         "roles": [leg.role for leg in claim.legs],
         "payees": payees_,
     }
@@ -123,6 +124,7 @@ async def save(
         "digest": claim.digest,
         "referrer": case.origin.referrer or "",
         "order_key": _order_key(case),
+        "stores": _stores(case),
         "decisions": [str(each) for each in approvals],
         "legs": dump([{**asdict(leg), "id": str(leg.id)} for leg in reservation.legs]),
     }
@@ -132,12 +134,16 @@ async def save(
 
 
 def order_key(row: Referral) -> str:
-    """Return the key under which a reward for the referral's order is unique in its program."""
+    """Return the key under which a reward for the referral's order is unique in its program, beside its stores."""
     return row.order_id or f"referral:{row.id}"
 
 
 def _order_key(case: Case) -> str:
     return case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
+
+
+def _stores(case: Case) -> list[str]:
+    return list(case.course.conversion.which.in_stores) if case.course.conversion else []
 
 
 async def plan_due(connection: AsyncConnection, case: Case) -> None:
@@ -248,7 +254,8 @@ _GROUND: Final = text(
         f"""
 SELECT (SELECT count(*) FROM leg WHERE referral_id = :referral) AS legs_ever,
        EXISTS (SELECT 1 FROM leg WHERE program = :program AND order_key = :order
-               AND role = ANY(CAST(:roles AS text[])) AND state NOT IN :freed) AS is_rewarded,
+               AND one_order(stores, CAST(:stores AS text[])) AND role = ANY(CAST(:roles AS text[]))
+               AND state NOT IN :freed) AS is_rewarded,
        (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM ({payees.FORMS}) AS t) AS forms,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(o.payee, o.currency, o.id, o.open_minor)), '[]')
         FROM ({deductions.OPEN_OFFSETS}) AS o) AS offsets
@@ -259,9 +266,10 @@ SELECT (SELECT count(*) FROM leg WHERE referral_id = :referral) AS legs_ever,
 
 _SAVE: Final = text(f"""
 WITH legs AS (
-    INSERT INTO leg (id, referral_id, claim_id, digest, program, referrer, order_key, role, beneficiary, kind,
+    INSERT INTO leg (id, referral_id, claim_id, digest, program, referrer, order_key, stores, role, beneficiary, kind,
                      amount_minor, currency, rail, destination, state, approved_at, decisions, bound_to)
-    SELECT l.id, :referral, :claim_id, :digest, :program, :referrer, :order_key, l.role, l.beneficiary, l.kind,
+    SELECT l.id, :referral, :claim_id, :digest, :program, :referrer, :order_key, CAST(:stores AS text[]), l.role,
+           l.beneficiary, l.kind,
            l.amount_minor, l.currency, l.rail, l.destination, l.state, CAST(:at AS timestamptz),
            CAST(:decisions AS text[]), l.bound_to
     FROM jsonb_to_recordset(CAST(:legs AS jsonb)) AS l(

@@ -21,7 +21,7 @@ async def carry_out(connection: AsyncConnection, case: Case, found: Pending) -> 
     Raises:
         LockTaken: if a fact is being recorded that the referral would hear of: it must not be missed.
     """
-    hears = [f"order:{order}" for order in sorted(found.orders)]
+    hears = [f"order:{order}" for order in sorted({each.id for each in found.orders})]
     moved = found.acts.reassigned
     if moved is not None and moved != case.acts.reassigned:
         hears += [f"referrer:{case.origin.program}/{moved.referrer}", f"payee:{moved.referrer}"]

@@ -19,6 +19,7 @@ from referral_rewards.domain.decisions.decision import Asked, Decision, known_at
 from referral_rewards.domain.decisions.tellers import tellers as tellers_of
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
@@ -108,14 +109,21 @@ async def _matter(
         known=row.facts_version if row.closed_at is not None else None,
         unanswered=found.unanswered,
         rewarded_by=found.rewarded_by,
-        exchange=None if case is None or row.status != ReferralStatus.CLAWED_BACK else exchange_of(case),
+        exchange=_exchange(case, row),
     )
     return Matter(subject, case)
 
 
+def _exchange(case: Case | None, row: Referral) -> str | None:
+    """Return the order for which a referral that was taken back can be reopened; None if there is none."""
+    order = exchange_of(case) if case is not None and row.status == ReferralStatus.CLAWED_BACK else None
+    return None if order is None else str(order)
+
+
 async def _found(connection: AsyncConnection, row: Referral) -> _Found:
-    asked = {"referral": row.id, "claim": row.claim_id, "program": row.program, "order": reservations.order_key(row)}
-    found = (await connection.execute(_CLAIM, asked)).one()
+    asked = {"referral": row.id, "claim": row.claim_id, "program": row.program}
+    order = {"order": reservations.order_key(row), "stores": list(row.stores)}
+    found = (await connection.execute(_CLAIM, {**asked, **order})).one()
     legs = reservations.standing_legs(found.legs)
     return _Found(
         claim=RewardClaim.model_validate(found.body) if row.claim_id is not None else None,
@@ -135,7 +143,8 @@ async def _basis(
 ) -> Basis:
     digest, requirement = _signed(case, claim)
     proposed = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
-    referrer, order = (proposed, None) if asked is None else (asked.referrer, asked.order)
+    referrer = proposed if asked is None else asked.referrer
+    order = OrderName(asked.order, asked.store) if asked is not None and asked.order else None
     return Basis(
         digest=digest,
         requirement=requirement,
@@ -175,7 +184,7 @@ _CLAIM: Final = statement(
     f"""
 SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body,
        (SELECT min(referral_id) FROM leg WHERE program = :program AND order_key = :order AND referral_id <> :referral
-        AND state <> ALL(:freed)
+        AND one_order(stores, CAST(:stores AS text[])) AND state <> ALL(:freed)
         AND role IN (SELECT leg->>'role' FROM reward_claim c CROSS JOIN jsonb_array_elements(c.body->'legs') AS leg
                      WHERE c.id = :claim)) AS rewarded_by,
        (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,

@@ -163,6 +163,7 @@ WHERE leg.id = its.id AND (
         SELECT 1 FROM leg o
         WHERE NOT o.state = ANY(:freed)
           AND ((o.program, o.order_key, o.role) = (leg.program, leg.order_key, leg.role)
+                  AND one_order(o.stores, leg.stores)
                OR (o.referral_id, o.role) = (leg.referral_id, leg.role))
     )
 )

@@ -20,6 +20,7 @@ from referral_rewards.domain.clawbacks.causes import causes_of
 from referral_rewards.domain.clawbacks.proposals import conversion_of, earned
 from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName, named, order_named
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, FREED, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.case import Case, other_conversion
@@ -43,6 +44,7 @@ class _SentLeg:
     state: LegState
     former: bool
     order_key: str
+    stores: tuple[str, ...]
     referrer: str
     claim_version: int | None
     approved_rewards: int | None
@@ -67,7 +69,7 @@ class _PaidFor:
     """An order, the facts that came after the claim that was paid for it, and what that claim says. ``referrer`` is
     whose reward it was; ``approved_rewards`` selected its tier."""
 
-    order: str | None
+    order: OrderName | None
     referrer: str | None
     approved_rewards: int
     news: Sequence[Fact]
@@ -93,7 +95,7 @@ async def keep(
     found = (await connection.execute(_LOAD, {"referral": row.id})).one()
     legs = _LEGS_READ.validate_python(found.legs)
     before = _CASES_READ.validate_python(found.cases)
-    present = _PaidFor(row.order_id, row.referrer, approved_rewards, news)
+    present = _PaidFor(row.order, row.referrer, approved_rewards, news)
     after = _cases(case, present, [leg for leg in legs if not leg.former], before)
     # A former leg that was taken back whole is over, but for a case that still waits.
     for leg in legs:
@@ -114,7 +116,7 @@ def _waits(leg: _SentLeg, cases: Sequence[LegCase]) -> bool:
 def _former(case: Case, leg: _SentLeg, linked: Sequence[LinkedFact]) -> _PaidFor:
     """Return what a former leg was paid for. All facts since its claim are its news: a fact opens its case once, and
     the referral's own claim has become another since."""
-    order = None if leg.order_key == f"referral:{case.row.id}" else leg.order_key
+    order = None if leg.order_key == f"referral:{case.row.id}" else named(leg.order_key, leg.stores)
     since = leg.claim_version if leg.claim_version is not None else case.row.facts_version
     news = [each.fact for each in linked if each.version > since and each.fact.occurred_at <= case.now]
     in_turn = sorted(news, key=lambda fact: fact.precedence)
@@ -127,14 +129,13 @@ def _cases(case: Case, paid: _PaidFor, legs: Sequence[_SentLeg], before: Sequenc
     if not legs:
         return known
     dossier = _dossier(case, paid.approved_rewards)
+    order = order_named(dossier.seen, paid.order)
     paid_for = conversion_of(dossier, paid.order)
-    its_disputes = disputes(dossier.seen, paid.order) if paid_for is None else paid_for.disputes
-    causes = causes_of(paid.news, its_disputes, order=paid.order, referrer=paid.referrer, paid_for=paid_for)
+    its_disputes = disputes(order.told if order else ()) if paid_for is None else paid_for.disputes
+    causes = causes_of(paid.news, its_disputes, order=order, referrer=paid.referrer, paid_for=paid_for)
     if not (causes or its_disputes or any(each.state in UNDECIDED for each in known)):
         return known
-    about_order = [fact for fact in case.facts if fact.order == paid.order]
-    its_earned = earned(dossier, paid_for)
-    so_far = happened(about_order, causes, its_disputes, its_earned, order=paid.order, paid_for=paid_for)
+    so_far = happened(order, causes, its_disputes, earned(dossier, paid_for), paid_for=paid_for)
     after: list[LegCase] = []
     for leg in legs:
         after += cases_of(leg.paid(), [each for each in known if each.leg == leg.id], so_far)
@@ -170,7 +171,7 @@ async def _name_exchange(connection: AsyncConnection, case: Case) -> None:
     other = other_conversion(case)
     named = {
         "referral": case.row.id,
-        "order": other.order if other else None,
+        "order": str(other.name) if other else None,
         "minor": other.net_minor if other else None,
         "currency": other.currency if other else None,
     }
@@ -202,7 +203,8 @@ WITH its AS (
                 WHERE p.returns = c.id AND p.state = :settled AND NOT p.dropped), 0) AS taken_minor
     FROM clawback_case c WHERE c.referral_id = :referral
 ), sent AS (
-    SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, l.former, l.order_key, l.referrer,
+    SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, l.former, l.order_key, l.stores,
+           l.referrer,
            r.facts_version AS claim_version, r.approved_rewards, p.state AS payout_state, p.first_sent_at
     FROM leg l LEFT JOIN reward_claim r ON r.id = l.claim_id
     LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
@@ -219,8 +221,8 @@ SELECT (SELECT coalesce(jsonb_agg(to_jsonb(its) - 'opened_at' ORDER BY opened_at
 #: The orders that were paid for before the referral was reopened for another, if a reward for them stands or has a case
 #: that waits.
 FORMER: Final = spelled(
-    """ARRAY(
-    SELECT DISTINCT l.order_key FROM leg l
+    """(
+    SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(l.order_key, l.stores[1])), '[]') FROM leg l
     WHERE l.referral_id = :referral AND l.former AND (NOT l.state IN :freed OR EXISTS (
         SELECT 1 FROM clawback_case c WHERE c.leg_id = l.id AND c.state IN :undecided
     ))

@@ -89,7 +89,7 @@ SELECT c.id AS case, l.id AS leg, l.referral_id AS referral, l.program, l.benefi
             AS bigint) AS returning_minor,
        l.state = ANY(:freed) AND (l.former OR EXISTS (
            SELECT 1 FROM leg o WHERE o.id <> l.id AND NOT o.state = ANY(:freed)
-             AND ((o.program, o.order_key, o.role) = (l.program, l.order_key, l.role)
+             AND ((o.program, o.order_key, o.role) = (l.program, l.order_key, l.role) AND one_order(o.stores, l.stores)
                   OR (o.referral_id, o.role) = (l.referral_id, l.role)))) AS replaced
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id
 LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id

@@ -58,11 +58,11 @@ NOTHING: Final = Recorded((), (), ())
 
 
 class Intake:
-    """Records facts with the installation's pepper and regions, in the caller's transaction."""
+    """Records facts with the installation's pepper, regions and stores, in the caller's transaction."""
 
-    def __init__(self, pepper: bytes, regions: Regions | None = None) -> None:
+    def __init__(self, pepper: bytes, regions: Regions | None = None, stores: Mapping[str, str] | None = None) -> None:
         self._pepper = pepper
-        self._preparer = Preparer(pepper, regions)
+        self._preparer = Preparer(pepper, regions, stores)
         self.marker = self._preparer.marker
 
     def key_for(self, purpose: str) -> bytes:

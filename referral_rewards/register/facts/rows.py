@@ -54,15 +54,17 @@ class Prepared:
 
 
 class Preparer:
-    """Prepares facts for storing, with the installation's pepper and the regions of its phone numbers."""
+    """Prepares facts for storing, with the installation's pepper, the regions of its phone numbers, and the stores of
+    its sources."""
 
-    def __init__(self, pepper: bytes, regions: Regions | None = None) -> None:
+    def __init__(self, pepper: bytes, regions: Regions | None = None, stores: Mapping[str, str] | None = None) -> None:
         self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
+        self._stores = stores or {}
         self.marker = Marker(pepper, regions)
 
     def prepare(self, events: Sequence[Event]) -> Prepared:
         """Return these facts with all that is stored of them; safe to call from any thread."""
-        unique, conflicts = _distinct(events)
+        unique, conflicts = _distinct([event.of_store(self._stores.get(event.source)) for event in events])
         marker, salts = self.marker.for_batch(), os.urandom(_SALT_BYTES * len(unique))
         rows = tuple(
             self._row(event, marker, salts[_SALT_BYTES * place : _SALT_BYTES * (place + 1)])

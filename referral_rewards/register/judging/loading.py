@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.decisions.adjusting import adjustments_of
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.judging.approving import Approval
 from referral_rewards.domain.judging.case_file import Assembled, CaseFile
 from referral_rewards.domain.judging.verdict import LookUp
@@ -62,7 +63,7 @@ async def load(
         barred=frozenset(found.barred),
         legs=reservations.standing_legs(found.legs),
         is_given_up=found.is_given_up,
-        former=frozenset(found.former),
+        former=frozenset(OrderName(*each) for each in found.former),
         redirected=decisions.verified(found.redirected, keys)[0],
         answers=answers,
     )

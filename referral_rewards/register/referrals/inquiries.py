@@ -9,7 +9,9 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Inquiry
-from referral_rewards.domain.facts.identity import of_kinds
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.identity import links, of_kinds
+from referral_rewards.domain.facts.orders import OrderName, name_of
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, Answers, Question, SourceAnswer
@@ -19,7 +21,7 @@ from referral_rewards.domain.referrals.origin import referee_identity
 def question_of(case: Case) -> Question:
     """Return the question to ask before the claim of this case is judged: about its order and its referee."""
     q, sources = case.course.conversion, case.terms.sources
-    return _question(case, q.order if q is not None else None, sources.customers)
+    return _question(case, q.name if q is not None else None, sources.customers)
 
 
 async def open_report(connection: AsyncConnection, case: Case) -> Question | None:
@@ -28,22 +30,28 @@ async def open_report(connection: AsyncConnection, case: Case) -> Question | Non
     The report itself never counts (SPEC §3). A program whose conversions only our register holds has no source to ask.
     """
     source = case.terms.sources.conversions
-    reported = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_REPORTED and fact.order}
-    told = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_RECORDED}
+    referee = referee_identity(case.facts, case.now)
+    reported = {name for fact in case.facts if fact.type is FactType.CONVERSION_REPORTED and (name := name_of(fact))}
+    # A record of the referee is of the reported order, whichever store it names: one customer's are one order.
+    told = {fact.order for fact in case.facts if _is_recorded(fact, referee)}
     if source == REGISTER:
         return None
-    for order in sorted(reported - told):
-        if not (await connection.execute(_ANSWERED, {"referral": case.row.id, "subject": order})).scalar_one():
+    for order in sorted({name for name in reported if name.id not in told}, key=str):
+        if not (await connection.execute(_ANSWERED, {"referral": case.row.id, "subject": str(order)})).scalar_one():
             return _question(case, order, None)
     return None
+
+
+def _is_recorded(fact: Fact, referee: frozenset[str]) -> bool:
+    return fact.type is FactType.CONVERSION_RECORDED and links(fact.identity, referee)
 
 
 def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
     """Return the answers of outside sources, each with its subject. An answer from our own register is left out."""
     question = answers.question
-    said = ((question.order, answers.conversion), (question.customer, answers.customer))
+    said = ((question.name, answers.conversion), (question.customer, answers.customer))
     return [
-        (about, answer)
+        (str(about), answer)
         for about, answer in said
         if about is not None and answer is not None and answer.source != REGISTER
     ]
@@ -69,12 +77,13 @@ async def note(
         )
 
 
-def _question(case: Case, order: str | None, customers: str | None) -> Question:
+def _question(case: Case, order: OrderName | None, customers: str | None) -> Question:
     known = sorted(of_kinds(referee_identity(case.facts, case.now), ("customer",)))
     return Question(
         referral=case.row.id,
         conversions=case.terms.sources.conversions,
-        order=order,
+        order=order.id if order is not None else None,
+        store=order.store if order is not None else None,
         customers=customers,
         customer=known[0].removeprefix("customer:") if customers and known else None,
     )

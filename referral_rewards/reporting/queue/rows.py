@@ -42,6 +42,7 @@ class EntryRow:
     late_facts: int | None
     referrer: str | None
     order_id: str | None
+    stores: Sequence[str]
     conversion_at: datetime | None
     net_minor: int | None
     currency: str | None
@@ -119,7 +120,8 @@ SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
            AS programs,
        CASE WHEN q.exception = :parked THEN (
            SELECT min(effective_from) FROM program_version WHERE program = q.subject) END AS terms_from,
-       r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
+       r.order_id, coalesce(r.stores, CAST(ARRAY[] AS text[])) AS stores, r.conversion_at, r.net_minor, r.currency,
+       c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
         FROM (SELECT DISTINCT payout_id FROM payouts_of(r.id)) AS o

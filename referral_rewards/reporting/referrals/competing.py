@@ -24,6 +24,7 @@ class RivalShown(Shape):
     referrer: str | None
     claimed_at: Instant | None
     order: str | None
+    store: str | None
     same_order: bool
     same_referee: bool
     status: ReferralStatus
@@ -34,7 +35,7 @@ class RivalShown(Shape):
 async def competing(connection: AsyncConnection, case: Case) -> tuple[RivalShown, ...]:
     """Return the rivals of a referral: first those with a reward, then those with a claim."""
     found = await dossier.rivals(connection, case)
-    order = case.course.conversion.order if case.course.conversion else None
+    q = case.course.conversion
     claims = await _claims(connection, [rival.referral for rival in found])
     ordered = sorted(found, key=lambda each: (not each.rewarded, each.referral not in claims, each.referral))
     return tuple(
@@ -44,7 +45,8 @@ async def competing(connection: AsyncConnection, case: Case) -> tuple[RivalShown
             referrer=rival.referrer,
             claimed_at=rival.claimed_at,
             order=rival.order,
-            same_order=order is not None and rival.order == order,
+            store=rival.store,
+            same_order=q is not None and q.which.may_be(rival.name),
             same_referee=rival.same_referee,
             status=rival.status,
             rewarded=rival.rewarded,

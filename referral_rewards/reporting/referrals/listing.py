@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
 from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.facts.orders import named
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind, Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -24,6 +25,8 @@ class Converted(Protocol):
     @property
     def order_id(self) -> str | None: ...
     @property
+    def stores(self) -> Sequence[str]: ...
+    @property
     def conversion_at(self) -> datetime | None: ...
     @property
     def net_minor(self) -> int | None: ...
@@ -32,9 +35,11 @@ class Converted(Protocol):
 
 
 class Conversion(Shape):
-    """The conversion that counts for a referral; ``net_minor`` is None if it has no amount."""
+    """The conversion that counts for a referral. ``store`` gave it its order id, None if nobody told which did;
+    ``net_minor`` is None if it has no amount."""
 
     order: GivenId
+    store: GivenId | None
     occurred_at: Instant
     net_minor: int | None
     currency: str | None
@@ -45,7 +50,13 @@ class Conversion(Shape):
         if row.order_id is None:
             return None
         assert row.conversion_at is not None  # both are written at once
-        return cls(order=row.order_id, occurred_at=row.conversion_at, net_minor=row.net_minor, currency=row.currency)
+        return cls(
+            order=row.order_id,
+            store=named(row.order_id, row.stores).store,
+            occurred_at=row.conversion_at,
+            net_minor=row.net_minor,
+            currency=row.currency,
+        )
 
 
 class LegInBrief(Shape):
@@ -142,6 +153,7 @@ class _Listed:
     parked: str | None
     deadline: datetime | None
     order_id: str | None
+    stores: Sequence[str]
     conversion_at: datetime | None
     net_minor: int | None
     currency: str | None

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.programs.life import Life as ProgramLife
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals import periods
@@ -31,6 +32,7 @@ class ConversionSeen(Shape):
     deadline for a claim after it, null for a kind that the terms don't reward."""
 
     order: str
+    store: str | None
     kind: str
     occurred_at: Instant
     grace_ends: Instant | None
@@ -85,7 +87,7 @@ class Life:
     facts: Sequence[Fact]
     judged_at: datetime
     program: ProgramLife
-    linked: frozenset[str] = frozenset()
+    linked: frozenset[OrderName] = frozenset()
 
 
 async def life(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Life | None:
@@ -156,6 +158,7 @@ def _conversions(life: Life) -> tuple[ConversionSeen, ...]:
     return tuple(
         ConversionSeen(
             order=each.order,
+            store=each.name.store,
             kind=each.kind,
             occurred_at=each.occurred_at,
             grace_ends=terms.end(each.occurred_at, terms.periods.grace) if each.of_kind else None,

@@ -34,6 +34,7 @@ class ReferralFound(Shape):
     reason: str | None
     deadline: Instant | None
     order: str | None
+    store: str | None
     net_minor: int | None
     currency: str | None
     zone: str | None
@@ -77,7 +78,7 @@ WITH found AS (
 )
 SELECT r.id AS referral, r.program, r.referrer, r.status,
        coalesce(r.parked, r.reason, CASE WHEN r.status IS NULL THEN :not_started END) AS reason,
-       r.deadline, r.order_id AS order, r.net_minor, r.currency, p.zone
+       r.deadline, r.order_id AS order, r.stores[1] AS store, r.net_minor, r.currency, p.zone
 FROM found JOIN referral r USING (id) LEFT JOIN LATERAL (
     SELECT terms->>'timezone' AS zone FROM program_version v WHERE v.program = r.program AND v.version = r.version
 ) AS p ON true

@@ -117,7 +117,8 @@ def _marks(shown: ReferralShown, periods: Periods) -> Iterator[Mark]:
 
 def _order(data: Mapping[str, Any]) -> str:
     amount = f", {data['amount']} {data.get('currency') or ''}".rstrip() if data.get("amount") else ""
-    return f"{data.get('order') or 'without a number'}{amount}"
+    store = f" of store {data['store']}" if data.get("store") else ""
+    return f"{data.get('order') or 'without a number'}{store}{amount}"
 
 
 _DECIDED: Final = {"approve": True, "release": True, "deny": False, "hold": False}

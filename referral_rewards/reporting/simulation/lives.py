@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.course import Course
@@ -26,7 +27,7 @@ class Life:
     began_at: datetime
     referrer: str | None
     claimed_at: datetime | None
-    order: str | None
+    order: OrderName | None
     converted_at: datetime | None
 
     @property
@@ -68,6 +69,6 @@ def _life(stood: Course, until: datetime, begun: Origin) -> Life:
         began_at=begun.began_at,
         referrer=begun.referrer,
         claimed_at=stood.claimed_at,
-        order=q.order if q else None,
+        order=q.name if q else None,
         converted_at=q.occurred_at if q else None,
     )

@@ -34,7 +34,7 @@ class Run:
         self._claiming: defaultdict[str, list[str]] = defaultdict(list)
         for referral, each in lives.items():
             if each.order is not None:
-                self._claiming[each.order].append(referral)
+                self._claiming[each.order.id].append(referral)
 
     def decide(self, referral: str, claim: RewardClaim, verdict: Verdict, terms: Terms) -> None:
         """Record a verdict at the time of its claim; an approved reward counts against every limit."""
@@ -75,10 +75,10 @@ class Run:
         ``same_referee`` says of each referral of the same referee whether only a mailbox makes it so.
         Referrals of other programs are not replayed; they are as in the register.
         """
-        order = gathered.conversion.order if gathered.conversion else None
-        met = (same_referee.keys() | set(self._claiming.get(order, ()) if order else ())) & self.lives.keys() - {
-            gathered.referral
-        }
+        q = gathered.conversion
+        of_id = self._claiming.get(q.order, ()) if q else ()
+        same_order = {each for each in of_id if q and q.which.may_be(self.lives[each].order)}
+        met = (same_referee.keys() | same_order) & self.lives.keys() - {gathered.referral}
         own = [
             replace(
                 self._rival(each, gathered.now),
@@ -98,7 +98,8 @@ class Run:
             referral=referral,
             referrer=life.referrer,
             program=self.program,
-            order=life.order if bought else None,
+            order=life.order.id if life.order and bought else None,
+            store=life.order.store if life.order and bought else None,
             status=_status(life, verdict, moment),
             timely_claim=claimed_at is not None,
             rewarded=verdict is not None and verdict.costs,
