@@ -10,7 +10,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.payout_life import tell_case, tell_life
-from referral_rewards.domain.labels import label, labels
+from referral_rewards.domain.labels import effect_in_words, label, labels
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _cited(evidence: dict[str, Any]) -> str:
 def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
     left = decision["kind"] == "deny" and decision["facts_known"] is not None
     kind = label("decided", "leave_closed" if left else decision["kind"])
-    effects = ", ".join(f"{label('effect', each['effect'])}: {each['why']}" for each in decision["effects"])
+    effects = ", ".join(effect_in_words(each["effect"], each["why"]) for each in decision["effects"])
     return (
         kind if decision["genuine"] else f"{kind} (FORGED: no signature that we believe)",
         decision["user"],
