@@ -38,6 +38,7 @@ def show(
     _table(
         out, "decisions", shown["decisions"], _decision, "decision", "by", "roles", "reason", "note", "when", "effect"
     )
+    _table(out, "rewards", shown["legs"], _reward, "for the", "payee", "amount", "state")
     for payout in shown["payouts"]:
         tell_life(out, payout)
     _table(
@@ -70,6 +71,12 @@ def show(
         *("at", "status", "reason", "facts"),
     )
     _table(out, "told", shown["communication"], _notice, "planned", "what", "to", "channel", "state", "why")
+
+
+def _reward(leg: dict[str, Any]) -> tuple[str, ...]:
+    """Return a reward that an approval reserved, and what it waits for if no payout pays it yet."""
+    amount = display(leg["amount_minor"], leg["currency"])
+    return label("side", leg["role"]), leg["beneficiary"], amount, label("leg_state", leg["state"])
 
 
 def _head(out: "Console", shown: dict[str, Any]) -> None:
