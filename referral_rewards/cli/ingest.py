@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final, NamedTuple
@@ -20,6 +21,7 @@ from referral_rewards.cli.problems import BAD_INPUT, DONE, FOUND_PROBLEMS, INTER
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.errors import BadInput, Problem, uncapitalized
 from referral_rewards.domain.facts.file_forms import HEAD_BYTES, FileForm, form_of
+from referral_rewards.domain.labels import counted, label, listed
 
 #: What each form of a file is sent as.
 MEDIA_TYPES: Final = {
@@ -99,7 +101,9 @@ def _check(facts: _Facts) -> int:
     """Looks at every line as the API would by itself, and tells what it would say."""
     # Here, as it loads every type of fact.
     from referral_rewards.domain.facts.file_check import READERS, told_apart
+    from referral_rewards.domain.facts.intake_warnings import WarningsOfFile
 
+    warnings = WarningsOfFile()
     with facts.path.open("rb") as opened:
         counts = Counter[bool]()
         for line in READERS[facts.form](opened):
@@ -107,12 +111,25 @@ def _check(facts: _Facts) -> int:
             counts[bool(taken)] += 1
             for problem in (problem for each in refused for problem in each.problems):
                 _tell_problem(facts, line.number, problem)
+            for warning in (warning for _, event in taken for warning in event.warnings):
+                warnings.add(line.number, warning)
+    for group in warnings:
+        _tell_warning(facts, asdict(group))
     say(f"{counts[True]} can be taken in, {counts[False]} can't; nothing was stored")
     return FOUND_PROBLEMS if counts[False] else DONE
 
 
 def _tell_problem(facts: _Facts, number: int, problem: Problem) -> None:
     tell(f"{facts.form.counted} {number}: {problem}")
+
+
+def _tell_warning(facts: _Facts, group: dict[str, Any]) -> None:
+    """Tells equal warnings in one line: of what kind, which lines come first with them, and how many there are."""
+    lines, more = group["lines"], group["count"] - len(group["lines"])
+    numbers = listed([str(each) for each in lines] + ([f"{more:,} more"] if more else []))
+    counted_by = facts.form.counted + ("s" if group["count"] > 1 else "")
+    said = Problem(group["where"], group["what"])
+    tell(f"warning ({label('intake_warning', group['kind'])}), {counted_by} {numbers}: {said}")
 
 
 def _send(facts: _Facts, wait: bool, strict: bool, user: str | None, data: Path | None) -> int:
@@ -126,6 +143,8 @@ def _send(facts: _Facts, wait: bool, strict: bool, user: str | None, data: Path 
             return BAD_INPUT
         for each in taken["problems"]:
             _tell_problem(facts, each["line"], Problem(each["where"], each["what"]))
+        for group in taken["warnings"]:
+            _tell_warning(facts, group)
         _say_counts(taken)
         if wait:
             try:
@@ -187,6 +206,8 @@ def _say_counts(taken: dict[str, Any]) -> None:
     counts += [f"{taken['refused']} refused", f"{taken['conflicts']} in conflict"]
     for why, count in taken["parked"].items():
         counts.append(f"{count} {'referral' if count == 1 else 'referrals'} parked ({why})")
+    if warned := sum(group["count"] for group in taken["warnings"]):
+        counts.append(counted(warned, "warning"))
     say(", ".join(counts))
 
 

@@ -629,6 +629,13 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "not_taken": "not accepted by this regime",
             "unreadable": "unreadable",
         },
+        "intake_warning": {
+            "unknown_program": "unknown program",
+            "unreadable_phone": "phone number",
+            "unknown_field": "unknown field",
+            "unknown_word": "unknown word",
+            "amount_without_effect": "amount without effect",
+        },
         "kind": {"cash": "cash", "credit": "account credit", "discount": "discount", "gift_card": "gift card"},
         "leg_state": _LEG_STATE,
         "look": {

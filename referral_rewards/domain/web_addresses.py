@@ -15,7 +15,7 @@ HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 #: LinkedIn, Reddit. A referrer who buys clicks does not recommend anything to a friend.
 PAID_CLICKS: Final = frozenset({"gclid", "gad_source", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "rdclid"})
 #: The fields of a claim that say where the referee came from.
-_PATH_FIELDS: Final = frozenset({"referring_url", "landing_url", "referrer_url"})
+PATH_FIELDS: Final = frozenset({"referring_url", "landing_url", "referrer_url"})
 
 
 def registrable(host: str) -> str:
@@ -40,7 +40,7 @@ def paid_clicks(data: Mapping[str, Any]) -> frozenset[str]:
 
 def sites(data: Mapping[str, Any]) -> frozenset[str]:
     """Return the registered domains of the addresses by which the referee came."""
-    hosts = (_host(value) for name, value in _values(data) if name in _PATH_FIELDS)
+    hosts = (_host(value) for name, value in _values(data) if name in PATH_FIELDS)
     return frozenset(site for host in hosts if host and (site := registrable(host)))
 
 

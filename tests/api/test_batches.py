@@ -48,6 +48,42 @@ async def test_good_lines_land_and_bad_ones_are_told_by_number(desk: Desk) -> No
         "parked": {},
     }
     assert [(each["line"], each["where"]) for each in found["problems"]] == [(2, ""), (4, "time"), (5, "")]
+    assert [(each["first"], each["last"], each["outcome"]) for each in found["lines"]] == [
+        *((1, 1, "recorded"), (2, 2, "refused"), (3, 3, "recorded"), (4, 4, "refused"), (5, 5, "conflict"))
+    ]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_what_became_of_each_line_is_told_across_batches(
+    desk: Desk, strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("referral_rewards.register.facts.file_intake.BATCH_LINES", 2)
+    known, new = life_of("r1"), [each for name in ("r2", "r3") for each in life_of(name)]
+    await send(desk, lines(*known))
+    found = (await send(desk, lines(*known, *new, new[0]), strict=strict)).json()
+    assert [(each["first"], each["last"], each["outcome"]) for each in found["lines"]] == [
+        *((1, 3, "repeated"), (4, 9, "recorded"), (10, 10, "repeated"))
+    ]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_warnings_of_a_file_are_told_by_kind_with_their_first_lines(
+    desk: Desk, strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("referral_rewards.register.facts.file_intake.BATCH_LINES", 3)
+    told = [life_of(f"r{number}")[0] for number in range(8)]
+    for sent in told[1:]:
+        sent["data"]["referee"]["phone"] = "416 555 0173"
+    told[5]["data"]["program"] = "acme-freinds"
+    found = (await send(desk, lines(*told), strict=strict)).json()
+    groups = [(each["kind"], each["where"], each["count"], each["lines"]) for each in found["warnings"]]
+    assert groups == [
+        ("unknown_program", "data.program", 1, [6]),
+        ("unreadable_phone", "data.referee.phone", 7, [2, 3, 4, 5, 6]),
+    ]
+    assert [(each["first"], each["last"], each["outcome"]) for each in found["lines"]] == [
+        *((1, 5, "recorded"), (6, 6, "parked"), (7, 8, "recorded"))
+    ]
 
 
 async def test_a_batch_is_settled_once_nothing_moves_by_itself(desk: Desk) -> None:

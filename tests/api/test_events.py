@@ -24,7 +24,8 @@ def _without(name: str) -> dict[str, Any]:
 
 async def test_what_is_acknowledged_is_stored_with_its_wake_up(desk: Desk) -> None:
     answer = await desk.tell(life_of("r1")[0])
-    assert (answer.status_code, answer.json()) == (202, {"recorded": 1, "repeated": 0, "conflicts": 0, "problems": []})
+    told = {"recorded": 1, "repeated": 0, "conflicts": 0, "problems": [], "warnings": []}
+    assert (answer.status_code, answer.json()) == (202, {**told, "facts": [{"index": 0, "outcome": "recorded"}]})
     async with desk.database.transaction() as connection:
         woken = (await connection.execute(text("SELECT kind, target, batch_id FROM outbox"))).all()
     assert [tuple(each) for each in woken] == [("fact", "r1", None)]
@@ -133,7 +134,87 @@ async def test_of_an_array_the_good_ones_land(desk: Desk) -> None:
     body = answer.json()
     assert (body["recorded"], body["repeated"], body["conflicts"]) == (3, 1, 1)
     assert [(each["index"], each["where"]) for each in body["problems"]] == [(1, "time"), (3, "")]
+    became = ["recorded", "refused", "recorded", "conflict", "recorded", "repeated"]
+    assert body["facts"] == [{"index": index, "outcome": outcome} for index, outcome in enumerate(became)]
     assert await _facts(desk) == 3
+
+
+async def test_what_contradicts_the_register_is_in_conflict_however_often_it_comes(desk: Desk) -> None:
+    sent = life_of("r1")[0]
+    await desk.tell(sent)
+    other = {**sent, "data": {**sent["data"], "channel": "social"}}
+    body = (await desk.tell([other, other])).json()
+    assert (body["conflicts"], body["repeated"]) == (2, 0)
+    assert [each["index"] for each in body["problems"]] == [0, 1]
+
+
+async def test_an_answer_is_as_the_documentation_shows_it(desk: Desk) -> None:
+    document = (await desk.api.get("/openapi.json")).json()
+    (shown,) = document["components"]["schemas"]["Acknowledged"]["examples"]
+    sent, claimed, _ = life_of("r1")
+    await desk.tell(claimed)
+    of_nobodys_program = {**sent, "id": "p", "data": {**sent["data"], "referral": "r2", "program": "acme-freinds"}}
+    misspelt = {**sent, "data": {**sent["data"], "referee": {"customer": "c-r1", "emial": "r1@example.com"}}}
+    closed = event("d", "conversion.dispute_closed", days_ago(1), {"order": "o", "outcome": "refundd"})
+    assert (await desk.tell([of_nobodys_program, misspelt, claimed, closed])).json() == shown
+
+
+WITHOUT_A_COUNTRY = {"customer": "c-r1", "phone": "(416) 555-0173"}
+
+
+@pytest.mark.parametrize("mode", ["single", "array", "binary"])
+async def test_a_phone_without_a_country_is_warned_of_in_every_mode(desk: Desk, mode: str) -> None:
+    sent = life_of("r1")[0]
+    sent["data"] |= {"referee": WITHOUT_A_COUNTRY}
+    for outcome in ("recorded", "repeated"):
+        if mode == "binary":
+            attributes = {f"ce-{name}": sent[name] for name in ("specversion", "id", "source", "type", "time")}
+            headers = {**desk.bearer("site"), **attributes, "Content-Type": "application/json"}
+            answer = await desk.api.post("/v1/events", headers=headers, content=json.dumps(sent["data"]))
+        else:
+            answer = await desk.tell([sent] if mode == "array" else sent)
+        assert answer.json()["facts"] == [{"index": 0, "outcome": outcome}]
+        (warning,) = answer.json()["warnings"]
+        assert (warning["index"], warning["kind"], warning["where"]) == (0, "unreadable_phone", "data.referee.phone")
+        assert "REFERRALS_REGION" in warning["what"]
+        assert "0173" not in warning["what"].replace("+14165550173", "")
+
+
+async def test_a_fact_of_an_unpublished_program_is_parked_until_it_is(desk: Desk) -> None:
+    sent = life_of("r1")[0]
+    sent["data"] |= {"program": "other"}
+    answer = (await desk.tell(sent)).json()
+    assert (answer["recorded"], answer["facts"]) == (1, [{"index": 0, "outcome": "parked"}])
+    assert [(each["kind"], each["where"]) for each in answer["warnings"]] == [("unknown_program", "data.program")]
+    assert (await desk.tell(sent)).json()["warnings"] == answer["warnings"]
+    await desk.publish_another()
+    again = (await desk.tell(sent)).json()
+    assert (again["facts"], again["warnings"]) == ([{"index": 0, "outcome": "repeated"}], [])
+
+
+async def test_what_arrived_before_changes_no_warning(desk: Desk) -> None:
+    sent, claimed, bought = life_of("r1")
+    bought["data"]["customer"] |= {"phone": "416 555 0173"}
+    alone = (await desk.tell(bought)).json()["warnings"]
+    await desk.tell([sent, claimed])
+    assert (await desk.tell(bought)).json()["warnings"] == alone != []
+
+
+@pytest.mark.parametrize("code", ["mira c01", "MIRA-C01", "nobody has it", "mira\u00a0c01"])
+async def test_a_code_is_taken_as_it_is_typed(desk: Desk, code: str) -> None:
+    claim = {"program": "acme-friends", "referrer_code": code, "channel": "link", "referee": {"customer": "c-r1"}}
+    answer = await desk.tell(event("x", "referral.claimed", days_ago(1), claim))
+    assert (answer.status_code, answer.json()["warnings"]) == (202, [])
+
+
+async def test_an_unknown_kind_of_reversal_is_recorded_and_an_unknown_outcome_is_not(desk: Desk) -> None:
+    reversal = event("x", "conversion.reversed", days_ago(1), {"order": "o", "kind": "Goodwill"})
+    answer = (await desk.tell(reversal)).json()
+    assert [(each["kind"], each["where"]) for each in answer["warnings"]] == [("unknown_word", "data.kind")]
+    closing = event("y", "conversion.dispute_closed", days_ago(1), {"order": "o", "outcome": "settled"})
+    refused = await desk.tell(closing)
+    assert (refused.status_code, refused.json()["problems"][0]["where"]) == (422, "data.outcome")
+    assert all(each in refused.text for each in ("won", "inquiry_closed", "lost", "refunded", "prevented"))
 
 
 async def test_an_array_of_bad_ones_is_refused_as_a_whole(desk: Desk) -> None:

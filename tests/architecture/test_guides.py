@@ -14,6 +14,8 @@ from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.findings import CheckCode, Flag
 from referral_rewards.domain.claims.fraud import SIGNALS
+from referral_rewards.domain.facts.intake_warnings import WarningKind
+from referral_rewards.domain.facts.outcomes import Outcome
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 
@@ -103,11 +105,13 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     [
         ("guides/fraud.md", SIGNALS),
         ("guides/facts.md", FactType),
+        ("guides/facts.md", WarningKind),
+        ("guides/facts.md", Outcome),
         ("guides/rails.md", CATALOGUE),
         ("specification.md", CheckCode),
         ("specification.md", Flag),
     ],
-    ids=["signals", "facts", "rails", "checks", "flags"],
+    ids=["signals", "facts", "warnings", "outcomes", "rails", "checks", "flags"],
 )
 def test_a_page_names_everything_of_its_kind(page: str, names: list[str]) -> None:
     told = set(re.findall(r"`([\w.]+)`", (DOCS / page).read_text()))

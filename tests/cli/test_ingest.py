@@ -51,6 +51,7 @@ def test_a_file_is_taken_in_and_a_second_time_changes_nothing(shell: Shell) -> N
 
 def test_rows_say_the_same_as_lines(shell: Shell) -> None:
     """A fact is a repeat only if its whole payload is the same, so that types and nesting came out right."""
+    shell.publish()
     events = [enrolment(), *life_of("r1")]
     rated = {**events[1], "id": "r1-4", "type": "satisfaction.rated", "data": {"referral": "r1", "score": 5}}
     shell("ingest", shell.file("facts.jsonl", lines(*events, rated)))
@@ -66,7 +67,7 @@ def test_bad_lines_are_told_by_number_and_the_good_ones_land(shell: Shell) -> No
     ran = shell("ingest", shell.file("facts.jsonl", content + b"\n" + lines(claimed).encode()))
     assert (ran.code, ran.out) == (
         1,
-        "2 recorded, 0 repeated, 6 refused, 0 in conflict, 1 referral parked (no_terms_in_force)\n",
+        "2 recorded, 0 repeated, 6 refused, 0 in conflict, 1 referral parked (no_terms_in_force), 1 warning\n",
     )
     assert ran.problems == [
         "line 3: is not JSON: expecting property name enclosed in double quotes",
@@ -75,7 +76,40 @@ def test_bad_lines_are_told_by_number_and_the_good_ones_land(shell: Shell) -> No
         "line 6: time: is more than five minutes ahead of our clock",
         "line 7: is not UTF-8",
         "line 8: is longer than 1,000,000 bytes",
+        "warning (unknown program), line 1: data.program: 'acme-friends' is not published; the fact waits until it is",
     ]
+
+
+def test_warnings_are_told_by_kind_with_their_first_lines_and_their_number(shell: Shell) -> None:
+    shell.publish()
+    told = [life_of(f"r{number}")[0] for number in range(8)]
+    for sent in told[1:]:
+        sent["data"]["referee"]["phone"] = "416 555 0173"
+    told[0]["data"]["refferal"] = "r0"
+    for sent in told[:2]:
+        sent["data"]["program"] = "acme-freinds"
+    ran = shell("ingest", shell.file("facts.jsonl", lines(*told)))
+    assert (ran.code, ran.out) == (
+        0,
+        "8 recorded, 0 repeated, 0 refused, 0 in conflict, 2 referrals parked (no_terms_in_force), 10 warnings\n",
+    )
+    assert ran.problems == [
+        "warning (unknown program), lines 1 and 2: data.program: 'acme-freinds' is not published; the fact waits until"
+        " it is; did you mean 'acme-friends'?",
+        "warning (phone number), lines 2, 3, 4, 5, 6 and 2 more: data.referee.phone: names no country, and no region is"
+        " set for its source: it matches no order; write it as +14165550173, or set REFERRALS_REGION or"
+        " REFERRALS_REGIONS",
+        "warning (unknown field), line 1: data.refferal: is no field of referral.sent and changes nothing; did you mean"
+        " 'referral'?",
+    ]
+
+
+def test_a_dry_run_warns_of_what_a_fact_shows_by_itself(shell: Shell) -> None:
+    sent = life_of("r1")[0]
+    sent["data"]["refferal"] = "r1"
+    ran = shell("ingest", "--dry-run", shell.file("facts.json", json.dumps([sent])))
+    assert (ran.code, ran.out) == (0, "1 can be taken in, 0 can't; nothing was stored\n")
+    assert [each.partition(":")[0] for each in ran.problems] == ["warning (unknown field), event 1"]
 
 
 def test_bad_rows_are_told_by_the_line_they_begin_on(shell: Shell) -> None:
@@ -160,10 +194,11 @@ def test_a_file_that_is_not_there_is_told(shell: Shell) -> None:
 
 
 def test_a_conflict_is_told_and_stores_nothing_of_it(shell: Shell) -> None:
+    shell.publish()
     sent, claimed, _ = life_of("r1")
     other = {**sent, "data": {**sent["data"], "channel": "social"}}
     ran = shell("ingest", shell.file("facts.jsonl", lines(sent, other, claimed)))
-    assert (ran.code, ran.out.partition(", 1 ref")[0]) == (1, "2 recorded, 0 repeated, 0 refused, 1 in conflict")
+    assert (ran.code, ran.out) == (1, "2 recorded, 0 repeated, 0 refused, 1 in conflict\n")
     assert ran.problems == ["line 2: fact (test, r1-1) was recorded before with another payload; send it with a new id"]
     assert shell.ask("SELECT data->>'channel' FROM fact WHERE event_id = 'r1-1'") == [("email",)]
 

@@ -259,7 +259,10 @@ def test_claim_holds_nothing_personal() -> None:
     person = {"email": "brie@example.com", "phone": "+16475550100", "name": "Brie Cheese", "ip": "203.0.113.9",
               "address": "1 Elm Street", "customer": "c-brie"}  # fmt: skip
     secret = ("brie@", "dexter@", "+1647", "Cheese", "203.0.113", "Elm")
-    invited = fact("referral.sent", "2026-06-01", {**SENT.data, "referee": person}, event_id="to brie@example.com")
+    invitation = fact("referral.sent", "2026-06-01", {**SENT.data, "referee": person})
+    invited = replace(
+        invitation, event_id="to brie@example.com"
+    )  # intake refuses such an id, a claim does not rely on it
     issue = told("customer.issue_opened", "2026-07-20", customer=person, issue="case-5")
     method = told("payee.method_set", "2026-07-20", payee="dexter", rail="stripe_transfer", reference="dexter@x.com")
     under = terms(

@@ -122,6 +122,23 @@ def test_signal_of_a_shared_mark_fires_if_all_its_kinds_are_shared(
     assert asked(signal, dossier(record, referrer_marks=shared)).fired is expected
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("203.0.113.88", "::ffff:203.0.113.88", True),
+        ("2001:db8::9", "2001:0DB8:0:0:A:B:C:D", True),  # of one household
+        ("2001:db8::9", "2001:db8:0:1::9", False),
+        ("203.0.113.88", "203.0.113.89", False),
+    ],
+)
+@pytest.mark.parametrize("place", ["of the claim", "of the referee"])
+def test_addresses_of_one_household_are_one(ours: str, theirs: str, expected: bool, place: str) -> None:
+    enrolled = told("referrer.enrolled", "2026-01-01", referrer="dexter", program="acme-friends", ip=ours)
+    seen = {"referee": {**BRIE, "ip": theirs}} if place == "of the referee" else {"referee": {}, "ip": theirs}
+    claim = told("referral.claimed", "2026-06-20", referral="r1", **seen)
+    assert asked("shared_ip", dossier(claim, referrer_marks=enrolled.marks)).fired is expected
+
+
 def test_referrer_who_shows_an_address_nobody_else_has_is_not_suspected() -> None:
     assert asked("shared_ip", dossier(referrer_marks=ENROLLED.marks | {"ip:unseen"})).fired is False
 

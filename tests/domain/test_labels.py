@@ -19,6 +19,7 @@ from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions import money_acts
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
+from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
 from referral_rewards.domain.labels import VOCABULARIES, effect_in_words, label, labels, listed
 from referral_rewards.domain.notices.contact import NoticeState, Template
@@ -59,6 +60,7 @@ CODES: dict[str, Collection[str]] = {
     "fact": FactType,
     "flag": FLAGS,
     "form_standing": FormStanding,
+    "intake_warning": WarningKind,
     "payee_status": PayeeStatus,
     "tax_grounds": Grounds,
     "kind": RewardKind,

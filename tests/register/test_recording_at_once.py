@@ -59,7 +59,8 @@ async def test_a_fact_recorded_meanwhile_is_a_repeat_or_a_conflict(
         while not (await connection.execute(_WAITING)).scalar_one():
             await asyncio.sleep(0)
 
-    assert await coming == Recorded(new=0, repeated=repeated, conflicts=conflicts)
+    found = await coming
+    assert (found.new, found.repeated, found.conflicts) == (0, repeated, conflicts)
 
 
 _WAITING = text(

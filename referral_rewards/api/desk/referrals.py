@@ -13,7 +13,7 @@ from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts import ids
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.notices import status_links
@@ -103,4 +103,4 @@ _VOCABULARIES: Final = {"channel": "channel", "rail": "rail", "kind": "reversal"
 
 def _reference(fact: FactShown) -> str:
     """A fact's id at its source; our own for one in which the source seems to have put an address."""
-    return fact.event_id if identity.id_problem(fact.event_id) is None else str(fact.fact)
+    return fact.event_id if ids.id_problem(fact.event_id) is None else str(fact.fact)

@@ -34,7 +34,7 @@ from referral_rewards.api.desk.session.visiting import (
     zone_of,
 )
 from referral_rewards.domain.errors import TooManyAttempts
-from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit
 from referral_rewards.register.audit import NOBODY

@@ -2,23 +2,26 @@
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import IO, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Teller
+from referral_rewards.api.kept import LinesKept, ProblemsKept
 from referral_rewards.api.openapi import refusals
-from referral_rewards.domain.errors import BadInput, NotFound, Problem, RequestInvalid
+from referral_rewards.domain.errors import BadInput, NotFound, RequestInvalid
+from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.json_array import json_array
+from referral_rewards.domain.facts.outcomes import Outcome
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.file_intake import FileIntake, Tally
@@ -30,11 +33,30 @@ from referral_rewards.reporting.referrals import settling
 router = APIRouter(prefix="/v1/batches", tags=["facts"])
 _log = structlog.get_logger("api")
 
-#: How many bytes of problems are held in memory; further ones go to a file until the response is sent.
-_PROBLEMS_IN_MEMORY_BYTES: Final = 1_000_000
-_PROBLEMS_AT_ONCE: Final = 200
 _POLL_SECONDS: Final = 0.2
 _WAIT_SECONDS_MAX: Final = 30
+
+
+_TAKEN: Final[dict[str, Any]] = {
+    "batch": "0193a3c4-5b6d-7e8f-9a0b-1c2d3e4f5a6b",
+    "recorded": 3,
+    "repeated": 0,
+    "refused": 1,
+    "conflicts": 0,
+    "parked": {},
+    "warnings": [
+        {
+            "kind": "unreadable_phone",
+            "where": "data.referee.phone",
+            "what": "names no country, and no region is set for its source: it matches no order; write it as "
+            "+14165550173, or set REFERRALS_REGION or REFERRALS_REGIONS",
+            "count": 2,
+            "lines": [1, 2],
+        }
+    ],
+    "problems": [{"line": 4, "where": "data.score", "what": "must be 1 to 5"}],
+    "lines": [{"first": 1, "last": 3, "outcome": "recorded"}, {"first": 4, "last": 4, "outcome": "refused"}],
+}
 
 
 class LineProblem(BaseModel):
@@ -45,9 +67,31 @@ class LineProblem(BaseModel):
     what: str
 
 
+class LinesWarning(BaseModel):
+    """What lines of the file say in vain. They are recorded all the same, and have less effect than their sender may
+    think. ``lines`` are the numbers of the first of them."""
+
+    kind: WarningKind
+    where: str
+    what: str
+    count: int
+    lines: list[int]
+
+
+class LinesOutcome(BaseModel):
+    """What became of the lines from ``first`` to ``last``; of empty ones nothing did."""
+
+    first: int
+    last: int
+    outcome: Outcome
+
+
 class BatchTaken(BaseModel):
     """The outcome of a file's lines. ``parked`` counts its referrals that wait for another fact, by what is missing;
-    ``problems`` lists every line that is not valid, or contradicts an earlier fact."""
+    ``warnings`` has equal ones together, of each kind at most ten different ones; ``problems`` lists every line that is
+    not valid, or contradicts an earlier fact; ``lines`` says what became of each."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_TAKEN]})
 
     batch: UUID
     recorded: int
@@ -55,7 +99,9 @@ class BatchTaken(BaseModel):
     refused: int
     conflicts: int
     parked: dict[str, int]
+    warnings: list[LinesWarning]
     problems: list[LineProblem]
+    lines: list[LinesOutcome]
 
 
 class BatchStanding(BaseModel):
@@ -110,12 +156,14 @@ async def record_batch(
     are not valid; with `strict` one bad line gives 422 and nothing of the file is stored. All facts of a file count as
     received together: with `sha256` the referrals that it affects are woken once the whole file is here, even after
     several attempts.
+
+    `warnings` tell what lines say in vain, as `POST /v1/events` does for each event; equal ones are counted together.
     """
     reader = READERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if reader is None:
         raise RequestInvalid(f"is none of {', '.join(READERS)}", "content-type")
-    problems = _Problems()
-    intake = FileIntake(parts.database, parts.intake, tell=problems.add, guard=_still_allowed(user))
+    problems, lines = ProblemsKept(), LinesKept()
+    intake = FileIntake(parts.database, parts.intake, tell=problems.add, became=lines.add, guard=_still_allowed(user))
     try:
         if strict:
             aside = FactsAside(reader)
@@ -138,9 +186,12 @@ async def record_batch(
             parked = await settling.parked(connection, tally.batch)
     except BaseException:
         problems.close()
+        lines.close()
         raise
     _count(parts, user, tally)
-    return StreamingResponse(_answer(tally, parked, problems), HTTPStatus.ACCEPTED, media_type="application/json")
+    return StreamingResponse(
+        _answer(tally, parked, problems, lines), HTTPStatus.ACCEPTED, media_type="application/json"
+    )
 
 
 @router.get("/{batch}", summary="Whether a batch is settled")
@@ -193,54 +244,24 @@ def _still_allowed(user: User) -> Any:
     return ask
 
 
-class _Problems:
-    """The problems of a file's lines, in any number; beyond a limit they are kept in a file."""
-
-    def __init__(self) -> None:
-        self._kept: IO[str] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 (`close` closes it)
-            max_size=_PROBLEMS_IN_MEMORY_BYTES, mode="w+", encoding="utf-8", errors="backslashreplace"
-        )
-
-    def add(self, line: int, problem: Problem) -> None:
-        self._kept.write(json.dumps({"line": line, **problem._asdict()}) + "\n")
-
-    def lines(self) -> Any:
-        """Yield each problem as JSON, in the order in which they were found."""
-        self._kept.seek(0)
-        for line in self._kept:
-            yield line.rstrip("\n")
-
-    def as_input(self, counted: str) -> list[Problem]:
-        """As problems of an input, which name the line, or what else is counted."""
-        found = []
-        for each in map(json.loads, self.lines()):
-            place = ": ".join(filter(None, (f"{counted} {each['line']}", each["where"])))
-            found.append(Problem(place, each["what"]))
-        return found
-
-    def close(self) -> None:
-        self._kept.close()
-
-
-async def _answer(tally: Tally, parked: dict[str, int], problems: _Problems) -> AsyncIterator[str]:
+async def _answer(tally: Tally, parked: dict[str, int], problems: ProblemsKept, lines: LinesKept) -> AsyncIterator[str]:
     """Yield the JSON of a `BatchTaken` in pieces."""
     said = {
         "batch": str(tally.batch),
         **{name: getattr(tally, name) for name in ("recorded", "repeated", "refused", "conflicts")},
         "parked": parked,
+        "warnings": [asdict(group) for group in tally.warnings],
     }
     try:
-        yield json.dumps(said)[:-1] + ', "problems": ['
-        held: list[str] = []
-        between: Literal["", ","] = ""
-        for line in problems.lines():
-            held.append(line)
-            if len(held) == _PROBLEMS_AT_ONCE:
-                yield between + ",".join(held)
-                held, between = [], ","
-        yield (between if held else "") + ",".join(held) + "]}"
+        yield json.dumps(said)[:-1]
+        for name, kept in (("problems", problems), ("lines", lines)):
+            yield f', "{name}": '
+            for piece in kept.listed():
+                yield piece
+        yield "}"
     finally:
         problems.close()
+        lines.close()
 
 
 def _count(parts: Parts, user: User, tally: Tally) -> None:

@@ -12,7 +12,7 @@ from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.domain.facts.identity import id_problem, tells_of_a_person
+from referral_rewards.domain.facts.ids import id_problem, tells_of_a_person
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.register.claims import blocklist
 from referral_rewards.reporting.shape import Instant

@@ -16,7 +16,9 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
 from referral_rewards.domain.facts.cloud_events import BINARY, of_headers
 from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
+from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.jsonl import decoded
+from referral_rewards.domain.facts.outcomes import Outcome
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Prepared, Recorded
 
@@ -24,6 +26,40 @@ router = APIRouter(prefix="/v1", tags=["facts"])
 _log = structlog.get_logger("api")
 
 EVENTS_MAX: Final = 1000
+
+
+_ACKNOWLEDGED: Final[dict[str, Any]] = {
+    "recorded": 2,
+    "repeated": 1,
+    "conflicts": 0,
+    "problems": [
+        {
+            "index": 3,
+            "where": "data.outcome",
+            "what": "must be 'won', 'inquiry_closed', 'lost', 'refunded' or 'prevented'; did you mean 'refunded'?",
+        }
+    ],
+    "facts": [
+        {"index": 0, "outcome": "parked"},
+        {"index": 1, "outcome": "recorded"},
+        {"index": 2, "outcome": "repeated"},
+        {"index": 3, "outcome": "refused"},
+    ],
+    "warnings": [
+        {
+            "index": 0,
+            "kind": "unknown_program",
+            "where": "data.program",
+            "what": "'acme-freinds' is not published; the fact waits until it is; did you mean 'acme-friends'?",
+        },
+        {
+            "index": 1,
+            "kind": "unknown_field",
+            "where": "data.referee.emial",
+            "what": "is no field of a person and changes nothing; did you mean 'email'?",
+        },
+    ],
+}
 
 
 class EventProblem(BaseModel):
@@ -34,19 +70,39 @@ class EventProblem(BaseModel):
     what: str
 
 
-class Acknowledged(BaseModel):
-    """The outcome of the events. Those recorded or repeated are stored; the others changed nothing."""
+class EventOutcome(BaseModel):
+    """What became of one event. ``parked``: recorded, and it waits until its program is published."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"recorded": 2, "repeated": 0, "conflicts": 0, "problems": []}]}
-    )
+    index: int
+    outcome: Outcome
+
+
+class EventWarning(BaseModel):
+    """What an event says in vain. It is recorded all the same, and has less effect than its sender may think."""
+
+    index: int
+    kind: WarningKind
+    where: str
+    what: str
+
+
+class Acknowledged(BaseModel):
+    """The outcome of the events. Those recorded, parked or repeated are stored; the others changed nothing.
+
+    ``recorded`` counts the parked ones too. ``facts`` has one entry for each event, in their order.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACKNOWLEDGED]})
 
     recorded: int
     repeated: int
     conflicts: int
     problems: list[EventProblem]
+    facts: list[EventOutcome]
+    warnings: list[EventWarning]
 
 
+_NAME: Final = "1 to 500 characters that can be seen, and nobody's email address or phone number."
 _CLOUD_EVENT: Final = {
     "type": "object",
     "description": "A CloudEvent 1.0. (source, id) is its identity; time, with an offset, is when it happened.",
@@ -54,7 +110,9 @@ _CLOUD_EVENT: Final = {
     "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
     "properties": {
         "specversion": {"const": "1.0"},
-        **{name: {"type": "string"} for name in ("id", "source", "type")},
+        "id": {"type": "string", "description": _NAME},
+        "source": {"type": "string", "description": f"The system that tells of it. {_NAME}"},
+        "type": {"type": "string"},
         "time": {"type": "string", "format": "date-time"},
         "data": {"type": "object"},
         "data_base64": {"type": "string", "description": "The same as JSON in base64, in place of `data`."},
@@ -120,6 +178,10 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
     A single event that is not valid gives 422; one that contradicts an earlier event with its (source, id) gives 409.
     Of an array the valid ones are stored, and the others are listed with their index under `problems`; 422 only if none
     is valid. An array is one batch: its facts count as received together, with none to follow.
+
+    `warnings` tell what an event says in vain: an unpublished program (`unknown_program`), a phone number that can't be
+    read (`unreadable_phone`), a field that its type does not have (`unknown_field`), a kind of reversal or a scope that
+    we do not know (`unknown_word`), an amount that takes nothing by itself (`amount_without_effect`).
     """
     body = await request.body()
     document = _decoded(body)
@@ -136,18 +198,29 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
         raise BadInput([_placed(each, batch is not None) for each in problems])
     prepared = parts.intake.prepare([event for _, event in good])  # before the transaction, which holds locks
     recorded = await parts.database.write(_store, parts, prepared, batch, now)
-    places = {id(event): index for index, event in good}
-    for event in recorded.conflicts:
-        if batch is None:
-            raise FactConflict(event.source, event.event_id)
-        told = str(FactConflict(event.source, event.event_id))
-        problems.append(EventProblem(index=places[id(event)], where="", what=told))
     _count(parts, user.name, recorded, refused=len(documents) - len(good))
+    if batch is None and recorded.conflicts:
+        raise FactConflict(recorded.conflicts[0].source, recorded.conflicts[0].event_id)
+    return _acknowledged(recorded, [index for index, _ in good], problems, len(documents))
+
+
+def _acknowledged(
+    recorded: Recorded, places: Sequence[int], refused: Sequence[EventProblem], told: int
+) -> Acknowledged:
+    """Return the answer to all that was told; ``places`` says where in it the recorded events stood."""
+    became = dict.fromkeys(range(told), Outcome.REFUSED) | dict(zip(places, recorded.outcomes, strict=True))
+    conflicts = [
+        EventProblem(index=place, where="", what=str(FactConflict(event.source, event.event_id)))
+        for place, event in zip(places, recorded.events, strict=True)
+        if became[place] is Outcome.CONFLICT
+    ]
     return Acknowledged(
         recorded=recorded.new,
         repeated=recorded.repeated,
-        conflicts=len(recorded.conflicts),
-        problems=sorted(problems, key=lambda each: each.index),
+        conflicts=len(conflicts),
+        problems=sorted([*refused, *conflicts], key=lambda each: each.index),
+        facts=[EventOutcome(index=index, outcome=outcome) for index, outcome in became.items()],
+        warnings=[EventWarning(index=places[place], **each._asdict()) for place, each in recorded.warnings],
     )
 
 
@@ -200,4 +273,4 @@ def _count(parts: Parts, user: str, recorded: Recorded, *, refused: int) -> None
     counts = {"recorded": recorded.new, "repeated": recorded.repeated, "conflicting": len(recorded.conflicts)}
     for outcome, count in {**counts, "refused": refused}.items():
         parts.metrics.facts.labels(outcome).inc(count)
-    _log.info("facts_recorded", by=user, refused=refused, **counts)
+    _log.info("facts_recorded", by=user, refused=refused, warnings=len(recorded.warnings), **counts)

@@ -27,7 +27,7 @@ from referral_rewards.domain.claims.findings import (
 )
 from referral_rewards.domain.claims.flags import Raised, flags_of, of_rivals
 from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Promise, Reckoning
-from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts import ids
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import Reason
@@ -250,7 +250,7 @@ def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
 def _cited(fact: Fact) -> Evidence:
     order = f", order {fact.order}" if fact.order else ""
     # A source may have put an address into its event id; our own id then stands for it.
-    reference = fact.event_id if identity.id_problem(fact.event_id) is None else str(fact.id)
+    reference = fact.event_id if ids.id_problem(fact.event_id) is None else str(fact.id)
     return Evidence(
         id=str(fact.id),
         what=f"{label('fact', fact.type)}{order}",

@@ -6,7 +6,7 @@ from typing import Any, Final
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.errors import BadInput, Problem, none_of
-from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.referrals.lifecycle import Side
 
 #: The fields that each kind of decision takes; a kind that is not named takes none.

@@ -12,10 +12,12 @@ from typing import Any, Final, cast
 
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import Problem, none_of
-from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.intake_warnings import FactWarning, WarningKind
 from referral_rewards.domain.facts.payloads import (
     Amended,
     Claimed,
+    Consent,
+    ConsentScope,
     DisputeClosed,
     Disputed,
     Part,
@@ -28,25 +30,8 @@ from referral_rewards.domain.facts.payloads import (
 #: A fact dated before this is refused: nothing that a program rewards is so old. The calendar begins with the year 1
 #: and has no local time for its first hours in some zones, so a period from there could not be calculated.
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-#: A source and an id share one index entry, which Postgres limits to 2704 bytes.
-_NAME_BYTES_MAX: Final = 1000
-#: What most ids and sources look like; such a one breaks no rule of an attribute.
-_SIMPLE_NAME: Final = re.compile(r"[A-Za-z0-9_./:-]{1,500}")
 _KINDS_OF_REVERSALS: Final = frozenset(ReversalKind)
-
-
-def attribute_problem(name: str, value: Any) -> Problem | None:
-    """Return what is wrong with the ``id`` or the ``source`` of a fact, or None."""
-    if not isinstance(value, str) or not value or len(value) > 500:
-        return Problem(name, "must be a text of 1 to 500 characters")
-    if not _SIMPLE_NAME.fullmatch(value):
-        if not value.isprintable():
-            return Problem(name, "holds a character that can't be printed")
-        if len(value.encode()) > _NAME_BYTES_MAX:
-            return Problem(name, f"must be a text of at most {_NAME_BYTES_MAX} bytes in UTF-8")
-    if name == "source" and (why := identity.source_problem(value)) is not None:
-        return Problem(name, why)
-    return None
+_SCOPES: Final = frozenset(ConsentScope)
 
 
 def instant(value: Any, problems: list[Problem]) -> datetime | None:
@@ -92,10 +77,10 @@ def rule_problems(payload: Part) -> Iterator[Problem]:
     return iter(()) if rules is None else rules(payload)
 
 
-def warnings_of(payload: Part) -> tuple[Problem, ...]:
-    """Return what is recorded as it came, but may not mean what its sender thinks."""
+def doubts_of(payload: Part) -> Iterator[FactWarning]:
+    """Yield what is recorded as it came, but may not mean what its sender thinks."""
     doubts = _DOUBTS.get(type(payload))
-    return () if doubts is None else tuple(doubts(payload))
+    return iter(()) if doubts is None else doubts(payload)
 
 
 def _of_claim(payload: Part) -> Iterator[Problem]:
@@ -123,19 +108,25 @@ def _of_rating(payload: Part) -> Iterator[Problem]:
         yield Problem("data.score", "must be 1 to 5")
 
 
-def _of_reversal(payload: Part) -> Iterator[Problem]:
+def _of_reversal(payload: Part) -> Iterator[FactWarning]:
     kind = cast(Reversed, payload).kind
     if kind not in _KINDS_OF_REVERSALS:
-        yield Problem("data.kind", f"{none_of(kind, ReversalKind)}; it counts as a reversal all the same")
+        what = f"{none_of(kind, ReversalKind)}; it counts as a reversal all the same"
+        yield FactWarning(WarningKind.UNKNOWN_WORD, "data.kind", what)
     yield from _of_amount(payload)
 
 
-def _of_amount(payload: Part) -> Iterator[Problem]:
+def _of_consent(payload: Part) -> Iterator[FactWarning]:
+    scope = cast(Consent, payload).scope
+    if scope not in _SCOPES:
+        yield FactWarning(WarningKind.UNKNOWN_WORD, "data.scope", f"{none_of(scope, ConsentScope)}; it changes nothing")
+
+
+def _of_amount(payload: Part) -> Iterator[FactWarning]:
     told = cast(Amended | Reversed | Disputed, payload)
     if _too_fine(told.amount, told.currency):
-        yield Problem(
-            "data.amount", f"{told.amount} has more decimals than {told.currency} has: it takes nothing by itself"
-        )
+        what = f"{told.amount} has more decimals than {told.currency} has: it takes nothing by itself"
+        yield FactWarning(WarningKind.AMOUNT_WITHOUT_EFFECT, "data.amount", what)
 
 
 def _too_fine(amount: str | None, currency: str | None) -> bool:
@@ -147,9 +138,10 @@ _RULES: Final[Mapping[type[Part], Callable[[Part], Iterator[Problem]]]] = {
     Recorded: _of_conversion,
     Rated: _of_rating,
 }
-_DOUBTS: Final[Mapping[type[Part], Callable[[Part], Iterator[Problem]]]] = {
+_DOUBTS: Final[Mapping[type[Part], Callable[[Part], Iterator[FactWarning]]]] = {
     Amended: _of_amount,
     Reversed: _of_reversal,
     Disputed: _of_amount,
     DisputeClosed: _of_amount,
+    Consent: _of_consent,
 }

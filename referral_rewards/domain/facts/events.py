@@ -18,9 +18,12 @@ from pydantic_core import from_json
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import FactInvalid, Problem, none_of
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.facts.checks import attribute_problem, instant, rule_problems, warnings_of
+from referral_rewards.domain.facts.checks import doubts_of, instant, rule_problems
 from referral_rewards.domain.facts.cloud_events import data_of
-from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, FactType, Part
+from referral_rewards.domain.facts.fields import unknown_fields
+from referral_rewards.domain.facts.ids import event_id_problem, source_problem
+from referral_rewards.domain.facts.intake_warnings import FactWarning
+from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, FactType, Part, person_of
 from referral_rewards.domain.validation import problems_of
 
 #: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
@@ -28,6 +31,10 @@ CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
 #: The namespace for fact ids derived from (source, id); the same in every installation.
 _FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
 _NAMESPACE_HASH: Final = hashlib.sha1(_FACT_NAMESPACE.bytes, usedforsecurity=False)
+#: Facts that may say beside the person what they were seen with.
+_SEEN_BESIDE: Final = frozenset({FactType.CONVERSION_RECORDED, FactType.REFERRAL_CLAIMED})
+#: What identifies a fact, and what each of them may be.
+_NAMES: Final = (("id", event_id_problem), ("source", source_problem))
 #: The type that decoded JSON has comes first: asking an abstract class takes longer.
 _OBJECT: Final = (dict, Mapping)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -49,7 +56,7 @@ class Event(NamedTuple):
     content: str  # ``data`` in canonical JSON
     public: dict[str, Any]
     public_content: str  # ``public`` in JSON, as it is stored
-    warnings: tuple[Problem, ...] = ()  # what is taken as it is and has less effect than its sender may think
+    warnings: tuple[FactWarning, ...] = ()  # those that need nothing but the fact itself
 
     @property
     def fact_id(self) -> UUID:
@@ -66,12 +73,10 @@ class Event(NamedTuple):
 
     def marks(self, marker: identity.Marker) -> frozenset[str]:
         """Return the marks of the person this fact is about, including a conversion's instrument and device."""
-        part = PERSON_PART.get(self.type)
-        if part is None:
+        person = person_of(self.type, self.data)
+        if self.type not in PERSON_PART:
             return frozenset()
-        person = self.data if part == "" else self.data.get(part)
-        person = person if isinstance(person, _OBJECT) else None
-        if self.type is FactType.CONVERSION_RECORDED:
+        if self.type in _SEEN_BESIDE:
             beside = {key: self.data.get(key) for key in ("payment_fingerprint", "ip", "device", "user_agent")}
             return marker.marks(person, beside, source=self.source) | marker.aliases(person)
         return marker.marks(person, source=self.source) | marker.aliases(person)
@@ -123,9 +128,9 @@ def parse_event(document: Any) -> Event:
     problems: list[Problem] = []
     if document.get("specversion") != "1.0":
         problems.append(Problem("specversion", 'must be "1.0"'))
-    for name in ("id", "source"):
-        if (wrong := attribute_problem(name, document.get(name))) is not None:
-            problems.append(wrong)
+    for name, problem_of in _NAMES:
+        if (wrong := problem_of(document.get(name))) is not None:
+            problems.append(Problem(name, wrong))
     occurred_at = instant(document.get("time"), problems)
     data = data_of(document, problems)
     if not isinstance(data, _OBJECT):
@@ -148,7 +153,7 @@ def parse_event(document: Any) -> Event:
         content=content,
         public=from_json(public_content),
         public_content=public_content,
-        warnings=warnings_of(payload),
+        warnings=(*doubts_of(payload), *unknown_fields(fact_type, data)),
     )
 
 

@@ -25,16 +25,8 @@ CERTAIN_KINDS: Final = ("customer", "phone", ALIAS)
 #: If referrer and referee share one of these, it is a self-referral (SPEC §5).
 SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "local_phone", "fingerprint", "device")
 
+_WITH_PORT: Final = re.compile(r"\[(?P<six>[^\[\]]+)\](?::\d+)?|(?P<four>\d+(?:\.\d+){3}):\d+")
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
-_LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
-_LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
-_PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
-#: What most ids look like. Beginning with a letter and without "@", such a one can be none of what is refused.
-_SIMPLE_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,199}")
-#: As the names of their letters begin; in one id, а and a pass for one another.
-_ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
-#: URL builders drop these path segments, even when escaped: nothing with such a name could be requested.
-_STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
 
 def normal_email(email: str) -> str:
@@ -49,7 +41,7 @@ def normal_email(email: str) -> str:
 
 def normal_alias(email: str) -> str:
     """Return the normal form of an email address with its ``+tag``. Empty if it is not an address."""
-    local, _, domain = _plain(email).strip().lower().rpartition("@")
+    local, _, domain = plain(email).strip().lower().rpartition("@")
     if not local or "." not in domain:
         return ""  # a placeholder such as "n/a" is not an address: it must not link strangers
     domain = _as_the_network_writes(domain.rstrip("."))
@@ -69,82 +61,38 @@ def normal_phone(phone: str, region: str | None = None) -> str:
 
     Empty if it is not a number: a placeholder must not link strangers.
     """
-    text = _plain(phone).strip()
+    text = plain(phone).strip()
     return phones.in_e164(text, region) or phones.local_digits(text)
 
 
 def normal_ip(address: str) -> str:
-    """Return the one form of a network address: IPv4 as such also where IPv6 wraps it, IPv6 in its short form.
+    """Return the one form of a network address: IPv4 as such also where IPv6 wraps it, of IPv6 the network of 64 bits.
 
-    What is no address stays as it is: equal words are still a weak sign.
+    Such a network is what one household has, as it has one IPv4 address: behind it a device changes its address every
+    day. What is no address stays as it is: equal words are still a weak sign.
     """
     text = address.strip()
     try:
-        parsed = ipaddress.ip_address(text)
+        parsed = ipaddress.ip_address(_bare(text))
     except ValueError:
         return text
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(mapped or parsed)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+def _bare(address: str) -> str:
+    """Return an address without the brackets, the port and the zone that servers write about it."""
+    if found := _WITH_PORT.fullmatch(address):
+        address = found["six"] or found["four"]
+    return address.partition("%")[0]
 
 
 def folded_code(code: str) -> str:
     """Return a referrer's code as people mean it when they type it: without case, spaces and hyphens. Empty if nothing
     else is in it."""
-    plain = _plain(code).casefold()
-    return "".join(each for each in plain if not each.isspace() and unicodedata.category(each) != "Pd")
-
-
-def code_problem(value: str) -> str | None:
-    """Return why ``value`` can't be a referrer's code, or None. Unlike an id it may have spaces: people type it."""
-    plain = _plain(value)
-    if not folded_code(value) or not plain.isprintable() or len(value) > 200:
-        return "a code is 1 to 200 letters and digits; spaces and hyphens between them do not count"
-    return _personal(plain)
-
-
-def id_problem(value: str) -> str | None:
-    """Return why ``value`` can't be an id, or None. Workflow ids and histories contain ids: nothing personal."""
-    if _SIMPLE_ID.fullmatch(value):
-        return None
-    if not _PUBLIC_ID.fullmatch(value):
-        return "an id is 1 to 200 characters without spaces"
-    if value in _STEPS_OF_A_PATH:
-        return "an id is more than dots"
-    if not value.isprintable():
-        return "holds a character that nobody sees; send the id without it"
-    if unicodedata.normalize("NFKC", value) != value:
-        return "holds a character that reads like another one; send the id in its plain form"
-    if len(_alphabets(value)) > 1:
-        return "mixes letters of alphabets that look alike; send the id in one alphabet"
-    return _personal(value)
-
-
-def _personal(value: str) -> str | None:
-    if _LOOKS_LIKE_EMAIL.search(value):
-        return "looks like an email address; ids stand in histories, send an opaque id"
-    if _LOOKS_LIKE_PHONE.fullmatch(value):
-        return "looks like a phone number; ids stand in histories, send an opaque id"
-    return None
-
-
-def source_problem(value: str) -> str | None:
-    """Return why ``value`` can't be the name of a source, or None. Keys and lists contain it: nothing personal."""
-    if "@" not in value and value[:1].isalpha():
-        return None
-    if _LOOKS_LIKE_EMAIL.search(value):
-        return (
-            "looks like an email address; name the system that tells of the fact, such as shop or //shop.example/orders"
-        )
-    if _LOOKS_LIKE_PHONE.fullmatch(value):
-        return (
-            "looks like a phone number; name the system that tells of the fact, such as shop or //shop.example/orders"
-        )
-    return None
-
-
-def tells_of_a_person(words: str) -> bool:
-    """Whether free text contains what looks like an email address or a phone number."""
-    return bool(_LOOKS_LIKE_EMAIL.search(words) or _LOOKS_LIKE_PHONE.search(words))
+    folded = plain(code).casefold()
+    return "".join(each for each in folded if not each.isspace() and unicodedata.category(each) != "Pd")
 
 
 class Marker:
@@ -182,6 +130,10 @@ class Marker:
                 if field in _FIELDS and isinstance(value, str) and (mark := self._read(field, value, region)):
                     found.add(mark)
         return frozenset(found)
+
+    def region_of(self, source: str) -> str | None:
+        """Return the region in which this source's phone numbers are at home, None if nobody said."""
+        return self._regions.of(source)
 
     def aliases(self, person: Mapping[str, Any] | None) -> frozenset[str]:
         """Return the mark of a person's address with its ``+tag``, if they have one."""
@@ -228,20 +180,12 @@ def _prefixes(kinds: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{kind}:" for kind in kinds)
 
 
-def _plain(text: str) -> str:
-    """Give text that reads the same one encoding: composed, of the usual width, without invisible characters."""
+def plain(text: str) -> str:
+    """Return text that reads the same one encoding: composed, of the usual width, without invisible characters."""
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFKC", text)
     return "".join(each for each in composed if unicodedata.category(each) != "Cf")
-
-
-def _alphabets(text: str) -> frozenset[str]:
-    """Return which of the alphabets that share the shapes of their letters a text is written in."""
-    if text.isascii():
-        return frozenset()
-    names = {unicodedata.name(each, "").partition(" ")[0] for each in text if each.isalpha()}
-    return _ALIKE & names
 
 
 def _as_the_network_writes(domain: str) -> str:
@@ -254,7 +198,7 @@ def _as_the_network_writes(domain: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(_plain(text).casefold().split())
+    return " ".join(plain(text).casefold().split())
 
 
 def _surname(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from referral_rewards.domain import calendar, money
-from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts import ids
 
 
 class FactType(StrEnum):
@@ -80,14 +80,21 @@ class DisputeOutcome(StrEnum):
     PREVENTED = "prevented"
 
 
+class ConsentScope(StrEnum):
+    """What a consent allows."""
+
+    CONTACT = "contact"
+    PUBLIC_ADVOCACY = "public_advocacy"
+
+
 def _opaque(value: str) -> str:
-    if problem := identity.id_problem(value):
+    if problem := ids.id_problem(value):
         raise ValueError(problem)
     return value
 
 
 def _typed_by_people(value: str) -> str:
-    if problem := identity.code_problem(value):
+    if problem := ids.code_problem(value):
         raise ValueError(problem)
     return value
 
@@ -100,7 +107,7 @@ def _amount(value: str) -> str:
 
 
 def _form_name(value: str) -> str:
-    if not value.isprintable() or not any(map(str.isalnum, value)) or identity.tells_of_a_person(value):
+    if ids.holds_unseen(value) or not any(map(str.isalnum, value)) or ids.tells_of_a_person(value):
         raise ValueError("is the name of a form, such as W-9")
     return value
 
@@ -120,7 +127,7 @@ def _without_case(value: Any) -> Any:
 
 
 def _unless_personal(value: str | None) -> str | None:
-    return value if value is not None and identity.id_problem(value) is None else None
+    return value if value is not None and ids.id_problem(value) is None else None
 
 
 Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
@@ -137,6 +144,8 @@ Word = Annotated[str | None, AfterValidator(_unless_personal)]
 Outcome = Annotated[DisputeOutcome, BeforeValidator(_without_case)]
 #: One of `ReversalKind`, or another word: what was taken back counts, whatever it is called.
 KindOfReversal = Annotated[Id, BeforeValidator(_without_case)]
+#: One of `ConsentScope`, or another word, which allows nothing.
+Scope = Annotated[Id, BeforeValidator(_without_case)]
 
 
 class Part(BaseModel):
@@ -254,12 +263,12 @@ class Issue(Part):
 
 class Consent(Part):
     person: Person
-    scope: str
+    scope: Scope
 
 
 class Method(Part):
     payee: Id
-    rail: str
+    rail: Id
     reference: Word = None
 
 
@@ -315,3 +324,10 @@ PERSON_PART: Final[Mapping[FactType, str]] = {
     FactType.CONSENT_GRANTED: "person",
     FactType.CONSENT_WITHDRAWN: "person",
 }
+
+
+def person_of(fact_type: FactType, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the part of ``data`` that describes the person a fact is about; None if it is about none, or not said."""
+    part = PERSON_PART.get(fact_type)
+    person = data if part == "" else None if part is None else data.get(part)
+    return person if isinstance(person, dict | Mapping) else None

@@ -39,9 +39,22 @@ def in_e164(text: str, region: str | None) -> str | None:
         number = phonenumbers.parse(international, region)
     except phonenumbers.NumberParseException:
         return None
-    if region is not None and not international.startswith("+") and not phonenumbers.is_possible_number(number):
+    if not international.startswith("+") and not _is_whole(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _is_whole(number: phonenumbers.PhoneNumber) -> bool:
+    """Whether a number has the length of one with its area code: without it, it is another one in each town."""
+    return phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+
+
+def is_given_out(text: str) -> bool:
+    """Whether a number in international form, with + or 00 in front, is one that its country gives out."""
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse("+" + text.removeprefix("00").removeprefix("+"), None))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def local_digits(text: str) -> str:

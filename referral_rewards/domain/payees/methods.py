@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts import ids
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 
@@ -69,4 +69,4 @@ def of(payee: str | None, facts: Iterable[Fact]) -> Methods:
 def destination(method: Fact) -> str:
     """Return the provider's reference, or the fact's id if it looks personal: claims hold no personal data."""
     reference = method.data.get("reference")
-    return reference if reference and identity.id_problem(reference) is None else f"method:{method.id}"
+    return reference if reference and ids.id_problem(reference) is None else f"method:{method.id}"

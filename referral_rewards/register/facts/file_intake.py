@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID, uuid4
@@ -18,9 +18,11 @@ from referral_rewards.domain.errors import FactConflict, Problem
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.file_check import told_apart
+from referral_rewards.domain.facts.intake_warnings import WarningsOfFile
 from referral_rewards.domain.facts.jsonl import Line
+from referral_rewards.domain.facts.outcomes import LineRun, Outcome, line_runs
 from referral_rewards.register import outbox
-from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
+from referral_rewards.register.facts.intake import NOTHING, Intake, Prepared, Recorded
 from referral_rewards.register.locks import Lock
 
 BATCH_LINES: Final = 500
@@ -38,10 +40,14 @@ class Tally:
     repeated: int = 0
     refused: int = 0
     conflicts: int = 0
+    warnings: WarningsOfFile = field(default_factory=WarningsOfFile)
 
 
 Tell = Callable[[int, Problem], None]
 """Called for each problem, with the number of its line."""
+
+Became = Callable[[LineRun], None]
+"""Called for each run of lines of which one thing became, in the order of the lines."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes of the file that are done."""
@@ -73,7 +79,7 @@ class _Batch:
 
 
 class FileIntake:
-    """Records files of facts and passes problems to ``tell`` as they are found."""
+    """Records files of facts. Passes problems to ``tell`` and outcomes to ``became`` as they are found."""
 
     def __init__(
         self,
@@ -81,12 +87,14 @@ class FileIntake:
         intake: Intake,
         *,
         tell: Tell,
+        became: Became = lambda run: None,
         progress: Progress = lambda done: None,
         guard: Guard | None = None,
     ) -> None:
         self._database = database
         self._intake = intake
         self._tell = tell
+        self._became = became
         self._progress = progress
         self._guard = guard
 
@@ -97,8 +105,10 @@ class FileIntake:
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
                 _refuse(read, tally, self._tell)
-                if read.taken:
-                    _count(await self._database.write(self._store, read, batch), read, tally, self._tell)
+                recorded = await self._database.write(self._store, read, batch) if read.taken else NOTHING
+                _count(recorded, read, tally, self._tell)
+                for run in _runs(recorded, read):
+                    self._became(run)
                 self._progress(read.bytes_done)
         await self._database.write(finish, batch, datetime.now(UTC))
         return tally
@@ -115,19 +125,22 @@ class FileIntake:
         if looked.refused:
             return looked
         try:
-            return await self._database.write(self._take_in_one, file)
+            tally, runs = await self._database.write(self._take_in_one, file)
         except _Conflicting as found:
             for number, problem in found.problems:
                 self._tell(number, problem)
             return found.tally
+        for run in runs:
+            self._became(run)
+        return tally
 
-    async def _take_in_one(self, connection: AsyncConnection, file: Facts) -> Tally:
+    async def _take_in_one(self, connection: AsyncConnection, file: Facts) -> tuple[Tally, list[LineRun]]:
         # All locks at once and in order: taken batch by batch they could deadlock with another writer.
         await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
         now = datetime.now(UTC)
         batch = await open_batch(connection, file.name, now)
         # Told at the end: if the transaction is repeated, they are found again.
-        tally, problems = Tally(batch), list[tuple[int, Problem]]()
+        tally, problems, runs = Tally(batch), list[tuple[int, Problem]](), list[LineRun]()
 
         def tell(number: int, problem: Problem) -> None:
             problems.append((number, problem))
@@ -138,11 +151,12 @@ class FileIntake:
                 await self._ask(connection)
                 recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
                 _count(recorded, read, tally, tell)
+                runs += _runs(recorded, read)
                 self._progress(read.bytes_done)
         if tally.conflicts or tally.refused:
             raise _Conflicting(tally, problems)
         await finish(connection, batch, now)
-        return tally
+        return tally, runs
 
     async def _ahead(self, file: Facts) -> AsyncGenerator[_Batch]:
         """Yield the file's batches; the next one is read and prepared while the current one is stored."""
@@ -185,9 +199,18 @@ def _count(recorded: Recorded, read: _Batch, tally: Tally, tell: Tell) -> None:
     tally.recorded += recorded.new
     tally.repeated += recorded.repeated
     tally.conflicts += len(recorded.conflicts)
-    numbers = {id(event): number for number, event in read.taken}
-    for event in recorded.conflicts:
-        tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
+    numbers = [number for number, _ in read.taken]
+    for number, event, outcome in zip(numbers, recorded.events, recorded.outcomes, strict=True):
+        if outcome is Outcome.CONFLICT:
+            tell(number, Problem("", str(FactConflict(event.source, event.event_id))))
+    for place, warning in recorded.warnings:
+        tally.warnings.add(numbers[place], warning)
+
+
+def _runs(recorded: Recorded, read: _Batch) -> Iterator[LineRun]:
+    """Return what became of each line that was read."""
+    taken = zip((number for number, _ in read.taken), recorded.outcomes, strict=True)
+    return line_runs((*taken, *((line.number, Outcome.REFUSED) for line in read.refused)))
 
 
 class _HandOver:

@@ -4,33 +4,55 @@ Everything works on lists, so that a file of a hundred thousand lines costs a fe
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.intake_warnings import FactWarning, unknown_programs
+from referral_rewards.domain.facts.outcomes import Outcome, outcomes
 from referral_rewards.domain.facts.phones import Regions
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
-from referral_rewards.register.facts.rows import Prepared, Preparer, StoredFact, filed
+from referral_rewards.register.facts.rows import Prepared, Preparer, filed
 from referral_rewards.register.locks import Lock, array
 from referral_rewards.register.payees import method_notices, tax_holds
 
-__all__ = ["Intake", "Prepared", "Recorded"]
+__all__ = ["NOTHING", "Intake", "Prepared", "Recorded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The result for a list of facts: how many are new or repeated, and which conflict."""
+    """What became of a list of facts: the outcome of each, and the warnings of those that are on record, by place."""
 
-    new: int
-    repeated: int
-    conflicts: tuple[Event, ...]
+    events: tuple[Event, ...]
+    outcomes: tuple[Outcome, ...]
+    warnings: tuple[tuple[int, FactWarning], ...]
+
+    @property
+    def new(self) -> int:
+        """How many were stored now."""
+        return self.outcomes.count(Outcome.RECORDED) + self.outcomes.count(Outcome.PARKED)
+
+    @property
+    def repeated(self) -> int:
+        """How many were on record before."""
+        return self.outcomes.count(Outcome.REPEATED)
+
+    @property
+    def conflicts(self) -> tuple[Event, ...]:
+        """Those that contradict what is on record, or an earlier one of the list."""
+        each = zip(self.events, self.outcomes, strict=True)
+        return tuple([event for event, outcome in each if outcome is Outcome.CONFLICT])
+
+
+#: What became of no facts.
+NOTHING: Final = Recorded((), (), ())
 
 
 class Intake:
@@ -64,28 +86,60 @@ class Intake:
         """
         told = events if isinstance(events, Prepared) else self.prepare(events)
         await connection.execute(_TAKE_LOCKS, {"programs": Lock.PROGRAMS, "space": Lock.FACTS, "locks": told.locks})
-        known = await _store(connection, told, received_at, batch)
-        fresh = [row for row in told.rows if row.event.id not in known] if known else told.rows
+        stored = await _store(connection, told, received_at, batch)
+        fresh = [row for row in told.rows if row.event.id not in stored.macs] if stored.macs else told.rows
         if fresh:
-            await _link(connection, filed(fresh) if known else told.filed, batch, received_at)
-        conflicts = (*told.conflicts, *(_conflicting(told.rows, known) if known else ()))
-        return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts)
+            await _link(connection, filed(fresh) if stored.macs else told.filed, batch, received_at)
+        return _recorded(told, stored, {row.event.id for row in fresh})
 
 
-async def _store(
-    connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None
-) -> dict[str, str]:
-    """Store the new facts, and return the content's keyed hash of each that was recorded before."""
+class _Stored(NamedTuple):
+    """The keyed hash of the content of each fact that was recorded before, and the programs that nobody published."""
+
+    macs: Mapping[str, str]
+    unpublished: Mapping[str, FactWarning]
+
+
+async def _store(connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None) -> _Stored:
+    """Store the new facts, and return what is on record about the others and about the programs that all name."""
     asked = {**told.columns, "received_at": received_at, "batch": batch}
-    macs: dict[str, str | None] = {
-        str(row.id): row.content_mac for row in await connection.execute(_INSERT_FACTS, asked)
-    }
+    rows = (await connection.execute(_INSERT_FACTS, asked)).all()
+    macs: dict[str, str | None] = {str(row.id): row.content_mac for row in rows if row.program is None}
+    named = [row for row in rows if row.program is not None]
     # Another transaction recorded it after this statement began. Its row is visible to the next one.
     if unseen := [each for each, mac in macs.items() if mac is None]:
         macs |= {
             str(row.id): row.content_mac for row in await connection.execute(_CONTENT_MACS, {"ids": array(unseen)})
         }
-    return {each: mac for each, mac in macs.items() if mac is not None}
+    return _Stored(
+        {each: mac for each, mac in macs.items() if mac is not None},
+        unknown_programs([row.program for row in named], named[0].published if named else ()),
+    )
+
+
+def _recorded(told: Prepared, stored: _Stored, fresh: Set[str]) -> Recorded:
+    became = outcomes(told.events, fresh, told.conflicts | _refuted(told, stored.macs), stored.unpublished.keys())
+    warned = {row.event.id: row.warnings for row in told.rows if row.warnings}
+    found = [
+        (place, warning)
+        for place, (event, outcome) in enumerate(zip(told.events, became, strict=True))
+        if outcome is not Outcome.CONFLICT
+        for warning in (*_of_program(event, stored.unpublished), *warned.get(event.id, ()))
+    ]
+    return Recorded(told.events, became, tuple(found))
+
+
+def _of_program(event: Event, unpublished: Mapping[str, FactWarning]) -> tuple[FactWarning, ...]:
+    warning = unpublished.get(event.public.get("program", "")) if unpublished else None
+    return () if warning is None else (warning,)
+
+
+def _refuted(told: Prepared, macs: Mapping[str, str]) -> frozenset[int]:
+    """Return the places of those events that say something else than what was recorded before under their id."""
+    if not macs:
+        return frozenset()
+    other = {row.event.id for row in told.rows if macs.get(row.event.id, row.content_mac) != row.content_mac}
+    return frozenset([place for place, event in enumerate(told.events) if event.id in other])
 
 
 async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None, at: datetime) -> None:
@@ -94,11 +148,6 @@ async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None, a
         await tax_holds.wake(connection, filed.payees_with_form, batch)
     if filed.methods:
         await method_notices.plan(connection, filed.methods, at)
-
-
-def _conflicting(rows: Sequence[StoredFact], known: Mapping[str, str]) -> list[Event]:
-    """Return those facts that were recorded before with a different payload."""
-    return [row.event for row in rows if known.get(row.event.id, row.content_mac) != row.content_mac]
 
 
 # Without statistics the planner overestimates a batch's cost and would JIT-compile each statement. The programs come
@@ -135,7 +184,13 @@ WITH incoming AS MATERIALIZED (
 ), known AS MATERIALIZED (
     SELECT id FROM incoming EXCEPT SELECT id FROM inserted
 )
-SELECT id, (SELECT content_mac FROM fact WHERE fact.id = known.id) AS content_mac FROM known
+SELECT id, (SELECT content_mac FROM fact WHERE fact.id = known.id) AS content_mac, NULL AS program,
+       NULL AS published
+FROM known
+UNION ALL
+SELECT NULL, NULL, named.program, ARRAY(SELECT DISTINCT program FROM program_version)
+FROM unnest(CAST(:programs AS text[])) AS named(program)
+WHERE NOT EXISTS (SELECT 1 FROM program_version v WHERE v.program = named.program)
 """)
 
 _CONTENT_MACS: Final = text("SELECT id, content_mac FROM fact WHERE id = ANY(CAST(:ids AS uuid[]))")

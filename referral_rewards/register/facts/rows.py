@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.intake_warnings import FactWarning
 from referral_rewards.domain.facts.keys import Filing
 from referral_rewards.domain.facts.phones import Regions
+from referral_rewards.domain.facts.unread_phones import unread_phone
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.locks import array
 
@@ -32,19 +34,23 @@ class StoredFact(NamedTuple):
     commitment: str
     digest: str
     content_mac: str
+    warnings: tuple[FactWarning, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Facts with all that is stored of them. ``columns`` and ``locks`` are array parameters; ``size`` counts repeats
-    and conflicts too."""
+    """Facts with all that is stored of them. ``columns`` and ``locks`` are array parameters.
 
-    size: int
+    ``events`` are all that were told, in their order; of equal ones ``rows`` has the first. ``conflicts`` are the
+    places of those that contradict an earlier one.
+    """
+
+    events: tuple[Event, ...]
     rows: tuple[StoredFact, ...]
     columns: Mapping[str, str]
     filed: Filed
     locks: str
-    conflicts: tuple[Event, ...]
+    conflicts: frozenset[int]
 
 
 class Preparer:
@@ -64,12 +70,12 @@ class Preparer:
         )
         every_key = set().union(*(row.filing.keys | row.filing.listens for row in rows))
         return Prepared(
-            size=len(events),
+            events=tuple(events),
             rows=rows,
             columns=_columns(rows),
             filed=filed(rows),
             locks=array(map(str, keys.locks(every_key))),
-            conflicts=tuple(conflicts),
+            conflicts=frozenset(conflicts),
         )
 
     def _row(self, event: Event, marker: Marker, salt: bytes) -> StoredFact:
@@ -81,10 +87,13 @@ class Preparer:
         keyed = self._keyed.copy()
         keyed.update((head + event.said).encode())
         marks = event.marks(marker)
-        filing = keys.file(event, marks)
-        return StoredFact(
-            event, filing, moment, " ".join(sorted(marks)), salt.hex(), commitment, digest, keyed.hexdigest()
-        )
+        filing, told = keys.file(event, marks), " ".join(sorted(marks))
+        warnings = self._warnings(event, marks)
+        return StoredFact(event, filing, moment, told, salt.hex(), commitment, digest, keyed.hexdigest(), warnings)
+
+    def _warnings(self, event: Event, marks: frozenset[str]) -> tuple[FactWarning, ...]:
+        phone = unread_phone(event.type, event.data, marks, self.marker.region_of(event.source))
+        return event.warnings if phone is None else (*event.warnings, phone)
 
 
 def filed(rows: Sequence[StoredFact]) -> Filed:
@@ -92,14 +101,14 @@ def filed(rows: Sequence[StoredFact]) -> Filed:
     return Filed.of([(row.event, row.filing) for row in rows])
 
 
-def _distinct(events: Sequence[Event]) -> tuple[dict[str, Event], list[Event]]:
-    """Return the first event for each fact id, and the events that contradict an earlier one."""
+def _distinct(events: Sequence[Event]) -> tuple[dict[str, Event], list[int]]:
+    """Return the first event for each fact id, and the places of the events that contradict an earlier one."""
     unique: dict[str, Event] = {}
     conflicts = []
-    for event in events:
+    for place, event in enumerate(events):
         first = unique.setdefault(event.id, event)
         if first is not event and not _same(first, event):
-            conflicts.append(event)
+            conflicts.append(place)
     return unique, conflicts
 
 
@@ -126,6 +135,7 @@ def _columns(rows: Sequence[StoredFact]) -> dict[str, str]:
         "macs": array([row.content_mac for row in rows]),
         "salts": array([row.salt for row in rows]),
         "commitments": array([row.commitment for row in rows]),
+        "programs": array(sorted({event.public["program"] for event in events if "program" in event.public})),
         "keys": array([key for key, _ in by_key]),
         "key_facts": array([fact for _, fact in by_key]),
     }

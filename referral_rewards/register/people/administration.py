@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
-from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit, constraints, typed_rows

@@ -7,7 +7,6 @@ are ten, and whoever breaks off has failed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
 
@@ -15,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import TooManyAttempts
-from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.identity import Marker, normal_ip
 from referral_rewards.register.locks import Lock, lock
 
 WINDOW: Final = timedelta(minutes=15)
@@ -39,7 +38,7 @@ async def begin(connection: AsyncConnection, marker: Marker, *, name: str, addre
     """
     limits = {
         "name": (marker.mark("sign_in_name", name), PER_NAME_MAX),
-        "address": (marker.mark("sign_in_address", _network(address)), PER_ADDRESS_MAX),
+        "address": (marker.mark("sign_in_address", normal_ip(address)), PER_ADDRESS_MAX),
     }
     last, waits = [], []
     for key in sorted(key for key, _ in limits.values()):
@@ -66,17 +65,6 @@ async def succeeded(connection: AsyncConnection, attempt: Attempt) -> None:
 async def forget_old(connection: AsyncConnection, at: datetime) -> None:
     """Deletes what no longer counts."""
     await connection.execute(_FORGET, {"since": at - WINDOW})
-
-
-def _network(address: str) -> str:
-    """The address, or the network that one household or host has to itself, as it is with IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(int(parsed) >> 64)
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 _FAILED: Final = text("SELECT at FROM sign_in_failure WHERE key = :key AND at > :since ORDER BY at DESC LIMIT :most")

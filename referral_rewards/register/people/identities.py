@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import SignInFlow
 from referral_rewards.domain.errors import NotSignedIn
-from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.register import audit
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.people import administration as people
