@@ -83,6 +83,9 @@ def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, user: As 
     least = f", at least {display(minimum, found['currency'])} to a payee" if minimum is not None else ""
     out.print(f"{found['cycle']}: {found['program']}, due on {found['due_on']}{least}; {found['state']}")
     _summary(out, found["summary"])
+    for each in found["below_minimum"]:
+        why = label("decision_reason", each["reason"])
+        out.print(f"{each['payee']} is paid below the minimum, by {each['user']} (decision {each['seq']}): {why}")
     stand = table("state", "rail", "payouts", "amount", title="payouts", title_justify="left")
     for each in found["payouts"]:
         amount = display(each["amount_minor"], each["currency"])

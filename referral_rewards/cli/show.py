@@ -11,7 +11,7 @@ from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, 
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import order_of
 from referral_rewards.cli.payout_life import tell_case, tell_life
-from referral_rewards.domain.labels import label, labels
+from referral_rewards.domain.labels import effect_in_words, label, labels
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def show(
     _table(
         out, "decisions", shown["decisions"], _decision, "decision", "by", "roles", "reason", "note", "when", "effect"
     )
+    _table(out, "rewards", shown["legs"], _reward, "for the", "payee", "amount", "state")
     for payout in shown["payouts"]:
         tell_life(out, payout)
     _table(
@@ -71,6 +72,12 @@ def show(
         *("at", "status", "reason", "facts"),
     )
     _table(out, "told", shown["communication"], _notice, "planned", "what", "to", "channel", "state", "why")
+
+
+def _reward(leg: dict[str, Any]) -> tuple[str, ...]:
+    """Return a reward that an approval reserved, and what it waits for if no payout pays it yet."""
+    amount = display(leg["amount_minor"], leg["currency"])
+    return label("side", leg["role"]), leg["beneficiary"], amount, label("leg_state", leg["state"])
 
 
 def _head(out: "Console", shown: dict[str, Any]) -> None:
@@ -189,7 +196,7 @@ def _cited(evidence: dict[str, Any]) -> str:
 def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
     left = decision["kind"] == "deny" and decision["facts_known"] is not None
     kind = label("decided", "leave_closed" if left else decision["kind"])
-    effects = ", ".join(f"{label('effect', each['effect'])}: {each['why']}" for each in decision["effects"])
+    effects = ", ".join(effect_in_words(each["effect"], each["why"]) for each in decision["effects"])
     return (
         kind if decision["genuine"] else f"{kind} (FORGED: no signature that we believe)",
         decision["user"],

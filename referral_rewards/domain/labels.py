@@ -21,6 +21,12 @@ def label(vocabulary: str, code: str | None) -> str:
     return VOCABULARIES[vocabulary].get(code) or code.replace("_", " ").replace(".", " ")
 
 
+def effect_in_words(effect: str, why: str) -> str:
+    """Return what became of a decision, and why if that says more: ``void: the claim changed``, ``carried out``."""
+    became = label("effect", effect)
+    return became if why == became else f"{became}: {why}"
+
+
 def labels(vocabulary: str, codes: Iterable[str]) -> list[str]:
     """What several codes of one kind are called, in their order."""
     return [label(vocabulary, each) for each in codes]

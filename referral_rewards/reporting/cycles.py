@@ -17,7 +17,7 @@ from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.register import programs, typed_rows
-from referral_rewards.register.cycles import gathering
+from referral_rewards.register.cycles import exemptions, gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.register.decisions.signing import KeyRing
@@ -93,10 +93,21 @@ class CycleInList(Shape):
     done_at: Instant | None
 
 
+class PaidBelowMinimum(Shape):
+    """A payee whom the cycle pays less than its minimum, and the signed decision that says so."""
+
+    payee: str
+    seq: int
+    user: str
+    reason: str
+    decided_at: Instant
+
+
 class CycleShown(CycleInList, Actable):
-    """A cycle with the states of its payouts, its decisions, and its current digest."""
+    """A cycle with the states of its payouts, whom it pays below its minimum, its decisions, and its current digest."""
 
     payouts: tuple[RailOutcome, ...]
+    below_minimum: tuple[PaidBelowMinimum, ...]
 
 
 class CycleRow(Shape):
@@ -184,7 +195,11 @@ async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Cyc
         raise NotFound("payout cycle", str(number))
     stand = [RailOutcome.model_validate(each) for each in await connection.execute(_STAND, {"cycle": number})]
     to_decide = await decisions.actable(connection, SubjectKind.CYCLE, number, keys)
-    return CycleShown(**{**_brief(row), **dict(to_decide), "payouts": stand})
+    below = [
+        PaidBelowMinimum(payee=payee, seq=its.seq, user=its.user, reason=its.reason, decided_at=its.decided_at)
+        for payee, its in await exemptions.below(connection, number, row.minimum_minor, keys)
+    ]
+    return CycleShown(**{**_brief(row), **dict(to_decide), "payouts": stand, "below_minimum": below})
 
 
 async def rows(connection: AsyncConnection, number: UUID, *, after: UUID | None = None, limit: int) -> list[CycleRow]:

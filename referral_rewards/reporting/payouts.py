@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.decisions.money_acts import SubjectKind
-from referral_rewards.domain.decisions.redirect_advice import besides
+from referral_rewards.domain.decisions.redirect_advice import instead
+from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.advice import to_do
+from referral_rewards.domain.payouts.destinations import needs_method
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import typed_rows
@@ -125,6 +127,10 @@ class Wanted:
     limit: int = 100
 
 
+#: A payout of another state pays to where it was frozen for, or is judged anew first.
+_MAY_HAVE_MOVED: Final = frozenset({PayoutState.REFUSED, PayoutState.RETURNED, PayoutState.APPROVED})
+
+
 async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInList]:
     """A page of payouts, the newest first."""
     return [PayoutInList(**_brief(row)) for row in await typed_rows.read(connection, _Payout, _PAGE, _asked(wanted))]
@@ -159,17 +165,18 @@ async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Pa
         raise NotFound("payout", str(number))
     moved = await _moved(connection, found, keys)
     acts = await decisions.actable(connection, SubjectKind.PAYOUT, number, keys)
-    hint = {"to_do": " ".join(filter(None, (found.to_do, moved))) or None, "redirectable": moved is not None}
-    return PayoutShown(**{**dict(found), **dict(acts), **hint})
+    shown = {**dict(found), **dict(acts)}
+    if moved is not None:
+        shown |= {"to_do": instead(moved, found.state), "redirectable": moved.destination is not None}
+    return PayoutShown(**shown)
 
 
-async def _moved(connection: AsyncConnection, found: PayoutLife, keys: KeyRing) -> str | None:
-    """Return what to know if the payee has another destination now than this payout; None if not."""
-    if found.state not in (PayoutState.REFUSED, PayoutState.RETURNED):
+async def _moved(connection: AsyncConnection, found: PayoutLife, keys: KeyRing) -> PayeeSubject | None:
+    """Return the payee if they have another destination now than this payout, or none; None if not."""
+    if found.state not in _MAY_HAVE_MOVED or not needs_method(found.rail):
         return None
     (its,) = await subject.in_brief(connection, [(found.payee, found.rail)], datetime.now(UTC), keys)
-    waits = its.destination is not None and found.payout in {each.id for each in its.payouts}
-    return besides(its) if waits else None
+    return its if found.payout in {each.id for each in its.payouts} else None
 
 
 async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[PayoutLife]:

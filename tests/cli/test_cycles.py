@@ -67,6 +67,7 @@ _SAYING = ("--note", "looked at it", "--as", "olga")
 
 
 async def test_a_cycle_is_previewed_opened_looked_at_released_and_stopped(cycling: Cycling, referrals: Typed) -> None:
+    assert "to be paid" in (await referrals("show", "r1")).out
     told = (await referrals("cycle", "preview", "acme-friends")).out
     assert "opens at" in told
     assert "below the minimum per payee" in told

@@ -4,6 +4,7 @@ import pytest
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
+from referral_rewards.cli import main
 from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
 
 
@@ -24,3 +25,13 @@ def test_a_refusal_of_the_database_is_no_silence(
 
     assert exit_code_of(command) == FOUND_PROBLEMS
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("written", ["yesterday", "2026-07-24T14:00", "2026-07-24 14:00", "2026-07-24T14:00+02:00"])
+def test_a_moment_that_can_not_be_read_is_told_with_one_that_can(
+    written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = main.run(["restored", "--at", written]), capsys.readouterr()
+    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
+    assert "write it like 2026-07-24T14:00Z" in told.err
+    assert "%" not in told.err

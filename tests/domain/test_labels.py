@@ -21,7 +21,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
 from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
-from referral_rewards.domain.labels import VOCABULARIES, label, labels, listed
+from referral_rewards.domain.labels import VOCABULARIES, effect_in_words, label, labels, listed
 from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payees.in_clear import LookReason
 from referral_rewards.domain.payees.tax_forms import FormStanding
@@ -145,6 +145,12 @@ def test_what_the_source_writes_down_has_words(vocabulary: str, pattern: str) ->
 def test_what_outsiders_name_reads_as_they_wrote_it() -> None:
     assert label("conversion", "gym_visit") == "gym visit"
     assert label("status", None) == "–"
+
+
+def test_what_became_of_a_decision_is_not_said_twice() -> None:
+    assert effect_in_words("applied", "carried out") == "carried out"
+    assert effect_in_words("noted", "another person must say the same") == "another person must say the same"
+    assert effect_in_words("void", "the claim changed") == "void: the claim changed"
 
 
 def test_names_are_listed_as_in_a_sentence() -> None:

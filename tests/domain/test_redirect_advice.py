@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from referral_rewards.domain.decisions.redirect_advice import besides, to_do
+from referral_rewards.domain.decisions.redirect_advice import instead, to_do
 from referral_rewards.domain.decisions.redirects import PayeeSubject, WaitingLeg
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
@@ -46,5 +46,20 @@ def test_it_says_what_is_missing(subject: PayeeSubject, said: str) -> None:
     assert said in to_do(subject)
 
 
-def test_of_a_payout_it_says_that_a_retry_does_not_pay_to_it() -> None:
-    assert besides(OTHER).startswith("The payee has named another payment method since, and a retry does not pay to it")
+@pytest.mark.parametrize(
+    ("subject", "state", "said"),
+    [
+        (OTHER, PayoutState.REFUSED, "redirect what waits to it. If nothing is owed any more, cancel it."),
+        (OTHER, PayoutState.RETURNED, "redirect what waits to it. If nothing is owed any more, cancel it."),
+        (OTHER, PayoutState.APPROVED, "Then two people of finance redirect what waits to it."),
+        (replace(FIRST, methods=Methods(())), PayoutState.REFUSED, "they must name one. If nothing is owed any more"),
+    ],
+)
+def test_of_a_payout_it_says_what_leads_on(subject: PayeeSubject, state: PayoutState, said: str) -> None:
+    assert said in instead(subject, state)
+    assert ("cancel it" in instead(subject, state)) is (state is not PayoutState.APPROVED)
+
+
+def test_of_a_payout_it_says_that_a_retry_does_not_pay_to_the_new_account() -> None:
+    said = "The payee has named another payment method since, and a retry does not pay to it"
+    assert instead(OTHER, PayoutState.REFUSED).startswith(said)

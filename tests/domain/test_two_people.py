@@ -1,5 +1,6 @@
 """Two people who say the same of a payment by hand: the full product of what three of them may say."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations, product
 from typing import Final
@@ -26,9 +27,11 @@ def said(
     roles: frozenset[Role] = _FINANCE,
     gone: bool = False,
     marks: frozenset[str] = frozenset(),
+    under: str | None = None,
 ) -> Made:
     at = datetime(2026, 6, 1, tzinfo=UTC)
     decision = Decision(1, UUID(int=1), "r1", UUID(int=2), digest, kind, user, roles, "other", at)
+    decision = replace(decision, details=None if under is None else {"reference": under})
     return Made(decision, barred=gone, marks=marks)
 
 
@@ -43,6 +46,18 @@ def said(
         ([said("frank", _PAID), said("flora", _UNPAID)], None),
         ([said("frank", _PAID), said("flora", _UNPAID), said("frank", _UNPAID)], "frank"),
         ([said("frank", _PAID), said("flora", _UNPAID), said("fred", _PAID)], "fred"),
+        # That it was paid takes the same reference twice; whoever gave the wrong one may correct it.
+        ([said("frank", _PAID, under="B7"), said("flora", _PAID, under="B7")], "flora"),
+        ([said("frank", _PAID, under="B7"), said("flora", _PAID, under="B8")], None),
+        ([said("frank", _PAID, under="B7"), said("flora", _PAID, under="B8"), said("fred", _PAID, under="B7")], "fred"),
+        (
+            [
+                said("frank", _PAID, under="B7"),
+                said("flora", _PAID, under="B8"),
+                said("frank", _PAID, under="B8"),
+            ],
+            "frank",
+        ),
         # What was said of another state of it, by somebody barred, or without the role, is no word on it.
         ([said("frank", _PAID, digest="then"), said("flora", _PAID)], None),
         ([said("frank", _PAID, gone=True), said("flora", _PAID)], None),
@@ -71,6 +86,12 @@ def test_people_who_all_let_it_out_settle_nothing_and_may_refuse_it() -> None:
         "frank": "said so already",
         "flora": "released the cycle that it is of",
     }
+
+
+def test_whoever_gave_another_reference_than_others_may_correct_it() -> None:
+    one = [said("frank", _PAID, under="B7")]
+    assert barred(words(one, "now"), {})[_PAID] == {"frank": "said so already"}
+    assert barred(words([*one, said("flora", _PAID, under="B8")], "now"), {})[_PAID] == {}
 
 
 @pytest.mark.parametrize("kinds", list(product(sorted(WORDS), repeat=3)))

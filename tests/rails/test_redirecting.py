@@ -14,6 +14,7 @@ from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.errors import ActRefused
+from referral_rewards.domain.payouts.advice import ANOTHER_METHOD
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.payees import subject
@@ -225,10 +226,11 @@ async def test_what_is_retried_to_an_account_that_was_replaced_waits_for_a_redir
     payee.provider.accounts.clear()
     assert (await payee.step()).state == _S.REFUSED
     payee.provider.accounts |= accounts
-    await tell(payee, reference=NEW)
     await payee.decide(MoneyAct.RETRY_PAYOUT)
+    await tell(payee, reference=NEW)
 
-    assert (await payee.step(HOUR)).state == _S.APPROVED
+    waits = await payee.step(HOUR)
+    assert (waits.state, waits.again_after) == (_S.APPROVED, ANOTHER_METHOD)
     assert paid_to(payee) == []
     await told_of_it(payee)
     payee.now += DAY
@@ -236,6 +238,26 @@ async def test_what_is_retried_to_an_account_that_was_replaced_waits_for_a_redir
     await redirect(payee, "finn")
     assert (await payee.step(HOUR)).state == _S.SETTLED
     assert paid_to(payee) == [(payee.key(2), NEW, AMOUNT_MINOR)]
+
+
+@pytest.mark.parametrize(("type_", "said"), [("payee.method_set", {"reference": NEW}), ("payee.method_removed", {})])
+async def test_nobody_retries_it_to_an_account_that_is_not_the_payees_any_more(
+    payee: Sending, type_: str, said: dict[str, str]
+) -> None:
+    accounts = set(payee.provider.accounts)
+    payee.provider.accounts.clear()
+    assert (await payee.step()).state == _S.REFUSED
+    payee.provider.accounts |= accounts
+    await tell(payee, type_, **said)
+
+    with pytest.raises(ActRefused) as refusal:
+        await payee.decide(MoneyAct.RETRY_PAYOUT)
+    assert refusal.value.rule == "something_remains"
+
+    await tell(payee, reference=OLD)
+    await payee.decide(MoneyAct.RETRY_PAYOUT)
+    assert (await payee.step(HOUR)).state == _S.SETTLED
+    assert paid_to(payee) == [(payee.key(2), OLD, AMOUNT_MINOR)]
 
 
 @pytest.mark.parametrize("state", ["sending", "accepted", "unknown", "manual_review"])

@@ -13,7 +13,9 @@ import pytest
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
+from referral_rewards.domain.payouts.states import Accepted, Answer, Declined, Paid, PaymentRequest
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.rails.manual import Manual
 from referral_rewards.sources.http import RegisterSource
 from tests.desk import PROGRAM, Desk, account, desk_after, event
 from tests.notices.posting import now, sql
@@ -56,6 +58,13 @@ class Bank:
     async def file(self) -> list[str]:
         answer = (await self.desk.get("/v1/payouts/instructions", "fiona")).json()
         return sorted(each["payee"] for each in answer["instructions"])
+
+    async def asked(self, payee: str) -> Answer | None:
+        """What the rail answers of a payout under its present key."""
+        shown = await self.of(payee)
+        (row,) = await sql(self.desk, "SELECT body FROM payout WHERE id = CAST(:id AS uuid)", id=shown["payout"])
+        rail = Manual(self.desk.database, self.desk.parts.keys)
+        return await rail.look_up(PaymentRequest.of(row.body), shown["key"])
 
     async def queue(self) -> list[str]:
         return sorted(each["exception"] for each in (await self.desk.get("/v1/claims", "fiona")).json()["claims"])
@@ -252,6 +261,50 @@ async def test_people_who_contradict_each_other_settle_nothing(bank: Bank) -> No
     assert (await bank.say("dexter", "refuse_payout", "flora")).status_code == 201
     await bank.work()
     assert (await bank.of("dexter"))["state"] == "refused"
+
+
+async def test_one_word_among_others_does_not_count_because_those_agree(bank: Bank) -> None:
+    """All three speak before a worker looks."""
+    await bank.export()
+    await bank.refund()
+    await bank.desk.judge("r1")
+    assert (await bank.say("dexter", "settle_payout", "fiona", reference="BANK-7")).status_code == 201
+    assert (await bank.say("dexter", "refuse_payout", "frank")).status_code == 201
+    assert (await bank.say("dexter", "refuse_payout", "flora")).status_code == 201
+    await bank.work()
+    assert (await bank.of("dexter"))["state"] == "refused"
+
+
+async def test_another_reference_confirms_nothing_until_it_is_corrected(bank: Bank) -> None:
+    await bank.export()
+    await bank.refund()
+    await bank.desk.judge("r1")
+    assert (await bank.say("dexter", "settle_payout", "fiona", reference="BANK-7")).status_code == 201
+    assert (await bank.say("dexter", "settle_payout", "frank", reference="BANK-1")).status_code == 201
+    await bank.work()
+    shown = await bank.of("dexter")
+    assert (shown["state"], "under BANK-1" in shown["why"]) == ("manual_review", True)
+    assert (await bank.say("dexter", "settle_payout", "frank", reference="BANK-7")).status_code == 201
+    await bank.work()
+    assert ((await bank.of("dexter"))["state"], (await bank.of("dexter"))["reference"]) == ("settled", "BANK-7")
+
+
+async def test_the_rail_shows_what_two_people_said_also_once_one_of_them_left(bank: Bank) -> None:
+    """Reconciling asks the rail; what was settled or refused by two people is no difference."""
+    await bank.export()
+    await bank.refund()
+    await bank.desk.judge("r1")
+    for who in ("fiona", "frank"):
+        assert (await bank.say("dexter", "settle_payout", who, reference="BANK-7")).status_code == 201
+        assert (await bank.say("c-r1", "refuse_payout", who)).status_code == 201
+        if who == "fiona":
+            assert isinstance(await bank.asked("dexter"), Accepted)
+            assert isinstance(await bank.asked("c-r1"), Accepted)
+    await bank.work()
+    await sql(bank.desk, "UPDATE app_user SET barred_at = now() WHERE name = 'frank'")
+    shown = await bank.of("dexter")
+    assert await bank.asked("dexter") == Paid("BANK-7", shown["amount_minor"], "USD", shown["destination"])
+    assert isinstance(await bank.asked("c-r1"), Declined)
 
 
 async def test_a_refund_at_the_same_instant_as_the_export_is_before_it_or_after_it(bank: Bank) -> None:

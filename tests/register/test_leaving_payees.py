@@ -44,6 +44,10 @@ async def test_a_leaving_payee_is_paid_below_the_minimum_once(cycling: Cycling) 
     cycle = made.json()["cycle"]
     assert await cycling.settle(cycle) == "frozen"
     assert await cycling.amounts(cycle) == {"dexter": 2500}
+    (below,) = (await desk.get(f"/v1/cycles/{cycle}")).json()["below_minimum"]
+    assert (below["payee"], below["user"], below["reason"]) == ("dexter", "fiona", "payee_leaves")
+    async with desk.browser("fiona") as browser:
+        assert "dexter, by fiona (decision" in (await browser.get(f"/cycles/{cycle}")).text
     assert await cycling.decided(cycle, MoneyAct.RELEASE_CYCLE) == "released"
     assert (await cycling.send(cycle)) == {"dexter": "settled"}
     await desk.referral("r2", order="o-r2")

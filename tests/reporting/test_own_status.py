@@ -81,3 +81,20 @@ def test_where_a_payment_is_on_its_way_no_code_is_told(state: PayoutState, rail:
     assert "_" not in own.state
     assert ("our bank" in own.state) == ((state, rail) == (PayoutState.ACCEPTED, "manual"))
     assert "review" not in own.state
+
+
+_OF_APPROVED: Final = (ReferralStatus.APPROVED, ReferralStatus.PAYING, ReferralStatus.REWARDED)
+
+
+@pytest.mark.parametrize("status", _OF_APPROVED)
+def test_whoever_has_no_reward_is_not_told_of_the_other_sides(status: ReferralStatus) -> None:
+    """The program pays the referrer alone."""
+    referral = shown(status=status, legs=legs()[:1])
+    friend, referrer = own_status(referral, Side.REFEREE), own_status(referral, Side.REFERRER)
+    assert (friend.heading, friend.why) == ("complete", "The referral is complete. There is no reward for you in it.")
+    assert (friend.rewards, referrer.why) == ((), "The reward was paid.")
+
+
+def test_before_the_approval_both_sides_read_where_it_stands() -> None:
+    referral = shown(status=ReferralStatus.AWAITING_APPROVAL, legs=(), told=Told(why="Waits.", next=None, appeal=None))
+    assert {own_status(referral, side).why for side in Side} == {"Waits."}

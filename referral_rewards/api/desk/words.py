@@ -207,6 +207,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age,
     "first_upper": first_upper,
     "label": label,
+    "effect_in_words": labels.effect_in_words,
     "listed": listed,
     "money": money,
     "prose": prose,

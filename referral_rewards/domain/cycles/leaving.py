@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 from referral_rewards.domain.cycles.grouping import DueLeg, Minimum
 from referral_rewards.domain.decisions.act_kinds import MoneyAct, SubjectKind
-from referral_rewards.domain.decisions.decision import Made
+from referral_rewards.domain.decisions.decision import Decision, Made
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, subject_digest
 
 _ACT = MoneyAct.PAY_BELOW_MINIMUM
@@ -18,9 +18,14 @@ def leaving_id(cycle: UUID, payee: str) -> UUID:
 
 def is_exempt(made: Iterable[Made], cycle: UUID, payee: str) -> bool:
     """Return whether verified decisions exempt the payee from the minimum of the cycle."""
+    return exemption(made, cycle, payee) is not None
+
+
+def exemption(made: Iterable[Made], cycle: UUID, payee: str) -> Decision | None:
+    """Return the verified decision that exempts the payee from the minimum of the cycle; None if there is none."""
     name = leaving_id(cycle, payee)
     its = [each for each in made if each.decision.claim_id == name and each.decision.kind is _ACT]
-    return any(each.decision.roles & ROLES[_ACT] and not each.barred for each in its)
+    return next((e.decision for e in its if e.decision.roles & ROLES[_ACT] and not e.barred), None)
 
 
 def leaving_payee(

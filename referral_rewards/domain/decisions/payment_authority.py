@@ -13,7 +13,7 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.rewards import Leg as PromisedLeg
 from referral_rewards.domain.decisions.decision import Decision
-from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
+from referral_rewards.domain.payouts.advice import ANOTHER_METHOD, SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts.attempt import Approved, Changed, Silent, Unauthorised, Verdict
 from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
 from referral_rewards.domain.payouts.payout import Leg, Payout
@@ -188,7 +188,10 @@ def _not_bound(payout: Payout, its: Grounds, now: datetime) -> Verdict | None:
     for leg in its.legs:
         bound, waits = its.whereabouts.settled(leg.id, leg.rail, leg.destination, now)
         if waits and payout.key_used_at is None:
-            return Silent("its payee's payment method is another one than the one that it was bound to", SOON)
+            # Before the first payment its referral is judged at once, and then the leg waits. One that was retried
+            # waits for a redirect, which wakes it.
+            again_after = SOON if payout.first_sent_at is None else ANOTHER_METHOD
+            return Silent("its payee's payment method is another one than the one that it was bound to", again_after)
         if leg.pays_to != bound:
             return Unauthorised("nobody with the authority bound it to where it pays")
     return None

@@ -6,6 +6,7 @@ from typing import Final
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.instants import day
 from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
 
 
 def to_do(subject: PayeeSubject) -> str:
@@ -21,9 +22,24 @@ def to_do(subject: PayeeSubject) -> str:
     return "Check the payment method with the payee. Then two people of finance redirect what waits to it."
 
 
-def besides(subject: PayeeSubject) -> str:
-    """Return what to know of a payout that was refused or came back, once its payee has named another destination."""
-    return f"The payee has named another payment method since, and a retry does not pay to it: {_lower(to_do(subject))}"
+def instead(subject: PayeeSubject, state: PayoutState) -> str:
+    """Return what to do about a payout that was refused, came back or was retried since, and whose payee has another
+    account now than it pays to, or none."""
+    rail = label("rail", subject.rail)
+    if subject.destination is None:
+        first = f"The payee has no payment method ({rail}) now: they must name one."
+    else:
+        next_ = _lower(to_do(subject))
+        first = f"The payee has named another payment method since, and a retry does not pay to it: {next_}"
+    return f"{first} If nothing is owed any more, cancel it." if state in REFUSALS else first
+
+
+def before_a_retry(rail: str, where: str | None) -> str:
+    """Return why a payout is not retried whose payee now has ``where`` on the rail, another account than its own or
+    none, and what to do instead."""
+    if where is None:
+        return f"the payee has no payment method ({label('rail', rail)}) now; they must name one first"
+    return "the payee has named another payment method since, and a retry does not pay to it: redirect it instead"
 
 
 def _lower(sentence: str) -> str:

@@ -1,14 +1,14 @@
 """What two people say of a payment by hand that was taken out of the bank's file: it counts once they say the same.
 
-Each person's latest word counts, and nobody confirms their own. That it was carried out also takes a word of somebody
-who let none of it out, as every confirmation does (SPEC §7, "Stopped in time").
+Each person's latest word counts, and nobody confirms their own. That it was carried out takes the same reference of the
+bank twice, and a word of somebody who let none of it out, as every confirmation does (SPEC §7, "Stopped in time").
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from referral_rewards.domain.decisions.act_kinds import MoneyAct
-from referral_rewards.domain.decisions.decision import Made
+from referral_rewards.domain.decisions.decision import Decision, Made
 from referral_rewards.domain.decisions.money_acts import ROLES
 from referral_rewards.domain.facts import identity
 
@@ -36,17 +36,27 @@ def agreed(spoken: Sequence[Made], let_out_by: Collection[str]) -> Made | None:
     """
     for number, second in enumerate(spoken):
         for first in spoken[:number]:
-            if first.decision.kind is second.decision.kind and _may_confirm(first, second, let_out_by):
+            if say_the_same(first.decision, second.decision) and _may_confirm(first, second, let_out_by):
                 return second
     return None
 
 
+def say_the_same(one: Decision, other: Decision) -> bool:
+    """Return whether two words are the same: paid under one reference of the bank, or both not paid."""
+    return (one.kind, _reference(one)) == (other.kind, _reference(other))
+
+
 def barred(spoken: Sequence[Made], let_out_by: Mapping[str, str]) -> dict[MoneyAct, dict[str, str]]:
-    """Return who may not say which word now, and why: whoever said it already, and whoever's word would not count."""
+    """Return who may not say which word now, and why: whoever said it already, and whoever's word would not count.
+
+    While people give different references, each of them may correct their own.
+    """
     found: dict[MoneyAct, dict[str, str]] = {}
     for act in WORDS:
-        sayers = [each.decision.user for each in spoken if each.decision.kind is act]
-        found[act] = dict.fromkeys(sayers, "said so already")
+        said = [each.decision for each in spoken if each.decision.kind is act]
+        sayers = [each.user for each in said]
+        differ = len({_reference(each) for each in said}) > 1
+        found[act] = {} if differ else dict.fromkeys(sayers, "said so already")
         if act is MoneyAct.SETTLE_PAYOUT and sayers and let_out_by.keys() >= set(sayers):
             found[act] = {**let_out_by, **found[act]}
     return found
@@ -56,6 +66,10 @@ def _may_confirm(first: Made, second: Made, let_out_by: Collection[str]) -> bool
     if first.decision.kind is not MoneyAct.SETTLE_PAYOUT:
         return True
     return not {first.decision.user, second.decision.user} <= set(let_out_by)
+
+
+def _reference(word: Decision) -> str | None:
+    return None if word.details is None else word.details.get("reference")
 
 
 def _one_person(one: Made, other: Made) -> bool:

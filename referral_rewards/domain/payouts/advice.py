@@ -74,6 +74,8 @@ NOT_CONNECTED: Final = timedelta(hours=1)
 PROBE: Final = timedelta(minutes=10)
 #: How often a payout that was sent before looks again whether its stopped cycle was resumed.
 CYCLE_STOPPED: Final = timedelta(minutes=10)
+#: How often a payout that was retried looks again whether its payee has the account that it pays to.
+ANOTHER_METHOD: Final = timedelta(minutes=10)
 #: How often to check an account that holds too little.
 FUNDS: Final = timedelta(hours=1)
 #: How often to verify again a payment by hand whose instruction nobody has exported.

@@ -108,9 +108,10 @@ _HOLD: Final = statement(
     "SELECT 1 FROM payout WHERE payee = :payee AND state <> ALL(:over) ORDER BY id FOR UPDATE", over=OVER
 )
 
-_OF_PAYEE: Final = f"""
+#: What was told of the methods of a ``payee``.
+METHODS_OF: Final = f"""
 SELECT f.*, true AS batch_finished, 0 AS version, {referrals.TELLER}
-FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || asked.payee OFFSET 0) AS fk
+FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || {{payee}} OFFSET 0) AS fk
 CROSS JOIN LATERAL (
     SELECT * FROM fact WHERE id = fk.fact_id AND type IN ('payee.method_set', 'payee.method_removed') OFFSET 0
 ) AS f
@@ -120,7 +121,9 @@ CROSS JOIN LATERAL (
 #: return that waits stands for itself: it pays no leg.
 _FOUND: Final = statement(
     f"""
-SELECT asked.payee, asked.rail, (SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM ({_OF_PAYEE}) AS f) AS methods, (
+SELECT asked.payee, asked.rail, (
+    SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM ({METHODS_OF.format(payee="asked.payee")}) AS f
+) AS methods, (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'id', l.id, 'referral', l.referral_id, 'amount_minor', l.amount_minor, 'currency', l.currency)), '[]')
     FROM leg l WHERE l.beneficiary = asked.payee AND l.rail = asked.rail AND l.state = :waiting

@@ -48,7 +48,7 @@ async def carry_out(
             await effects.record(connection, [decision.id], "void", now, why_void)
             continue
         await payout_history.append(connection, payout, row.generation, now, decision.kind, _said(decision))
-        if subject.needs_two and not _is_confirmed(subject):
+        if subject.needs_two and not _is_confirmed(subject, decision):
             await payout_rows.remark(connection, row, f"{_said(decision)}; another person must say the same", now, None)
             await effects.record(connection, [decision.id], "noted", now, "another person must say the same")
             continue
@@ -77,15 +77,18 @@ async def _void(connection: AsyncConnection, decision: Decision, subject: ActSub
     return None
 
 
-def _is_confirmed(subject: ActSubject) -> bool:
+def _is_confirmed(subject: ActSubject, decision: Decision) -> bool:
+    """Return whether this is the word that two people say: others may have said something else before them."""
     spoken = two_people.words(subject.history, subject.digest)
-    return two_people.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT]) is not None
+    agreed = two_people.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT])
+    return agreed is not None and two_people.say_the_same(agreed.decision, decision)
 
 
 def _said(decision: Decision) -> str:
     """Who decided what on it, and why: ``cancelled by fiona: not owed``."""
     done, why = label("decided", decision.kind), label("decision_reason", decision.reason)
-    return f"{done} by {decision.user}: {why}"
+    reference = (decision.details or {}).get("reference")
+    return f"{done} by {decision.user}{f' under {reference}' if reference else ''}: {why}"
 
 
 async def _apply(connection: AsyncConnection, row: Payout, decision: Decision, now: datetime) -> None:

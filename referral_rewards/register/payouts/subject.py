@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import two_people
+from referral_rewards.domain.decisions import redirect_advice, two_people
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.key_releases import payout_digest
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payees import methods
+from referral_rewards.domain.payouts.destinations import needs_method
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
@@ -23,11 +25,15 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payees.subject import METHODS_OF
 from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.register.payouts.instructions import believed
 from referral_rewards.register.referrals import rows as referrals
 
 _A = MoneyAct
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+#: What was refused or came back waits in its payout, bound to the account that it was frozen for.
+_CAME_BACK: Final = frozenset({PayoutState.REFUSED, PayoutState.RETURNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,17 @@ class _Shown(Payout):
     approvers: Sequence[str]
     marks_of_approvers: Mapping[str, Sequence[str]]
     tellers: Mapping[str, Sequence[str]]
+    methods: Sequence[Mapping[str, Any]]
+
+    @property
+    def moved(self) -> str | None:
+        """Why a retry would wait: it pays to the account that it was frozen for, and the payee has another one, or
+        none; None if it would not. One that is named from a moment to come on counts already."""
+        if self.state not in _CAME_BACK or not needs_method(self.rail):
+            return None
+        told = methods.of(self.payee, [each.fact for each in referrals.linked(self.methods)])
+        where = told.destination_on(self.rail, _EVER)
+        return None if where == self.body["destination"] else redirect_advice.before_a_retry(self.rail, where)
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
@@ -117,6 +134,7 @@ async def _subject(connection: AsyncConnection, row: _Shown, keys: KeyRing) -> A
         history=own,
         needs_two=needs_two,
         told_by=tellers.told_by(row.tellers),
+        obstacles={} if row.moved is None else {_A.RETRY_PAYOUT: row.moved},
         marks={each.decision.user: each.marks for each in history}
         | {name: frozenset(theirs) for name, theirs in row.marks_of_approvers.items()},
     )
@@ -159,6 +177,7 @@ _ROW: Final = text(f"""
         WHERE p.id = :id
     )
     SELECT p.*, p.body->>'program' AS program, {GIVEN_UP} AS given_up, ARRAY(SELECT name FROM approver) AS approvers,
+           (SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM ({METHODS_OF.format(payee="p.payee")}) AS f) AS methods,
            coalesce((SELECT json_object_agg(u.name, u.marks) FROM app_user u JOIN approver USING (name)), '{{}}')
                AS marks_of_approvers, {tellers.of_referrals(_ITS_REFERRALS)} AS tellers
     FROM payout p WHERE p.id = :id

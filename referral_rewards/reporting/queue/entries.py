@@ -9,11 +9,12 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions.redirect_advice import besides
+from referral_rewards.domain.decisions.redirect_advice import instead
 from referral_rewards.domain.decisions.redirect_advice import to_do as advice_on_method
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.decisions.setting_aside import can_be_set_aside
 from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.domain.payouts.destinations import needs_method
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
@@ -171,13 +172,13 @@ def _entry(row: EntryRow, made: list[Decision], payee: PayeeSubject | None, now:
     about, to_do = matter(row, now)
     moved = payee is not None and _waits_for_a_redirect(row.exception, row.subject, payee)
     if payee is not None and moved:
-        to_do = " ".join(filter(None, (to_do, besides(payee) if to_do else advice_on_method(payee))))
+        to_do = advice_on_method(payee) if row.payout_state is None else instead(payee, row.payout_state)
     return Entry(
         referral=row.referral_id or None,
         program=row.program or None,
         exception=row.exception,
         subject=row.subject,
-        redirect=Redirect(payee=payee.payee, rail=payee.rail) if payee is not None and moved else None,
+        redirect=Redirect(payee=payee.payee, rail=payee.rail) if moved and payee and payee.destination else None,
         about=about,
         to_do=to_do,
         seen=_seen(row),
@@ -211,7 +212,7 @@ def _waits_for_a_redirect(exception: str, number: str, payee: PayeeSubject) -> b
     """Whether the reward, or the payout, is to be paid to another destination than the payee has now."""
     if exception == Waits.WAITING_METHOD:
         return True
-    return payee.destination is not None and number in {str(each.id) for each in payee.payouts}
+    return needs_method(payee.rail) and number in {str(each.id) for each in payee.payouts}
 
 
 #: What may wait for a redirect.

@@ -131,13 +131,14 @@ class ReferralShown(Placed):
 
 def left_out_because(shown: ReferralShown, side: Side) -> str | None:
     """Return why one side's reward was left out of what was approved, in a sentence; None if it was not."""
-    if shown.claim is None or shown.status not in _APPROVED:
+    if shown.claim is None or shown.status not in APPROVED:
         return None
     its = left_out(shown.claim.adjustments).get(side)
     return why_left_out(its.reason) if its is not None else None
 
 
-_APPROVED: Final = frozenset(
+#: A referral of these statuses was approved: each side has a reward of it, or none.
+APPROVED: Final = frozenset(
     {ReferralStatus.APPROVED, ReferralStatus.PAYING, ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK}
 )
 

@@ -12,6 +12,7 @@ from referral_rewards.domain.payouts.states import Handed, LegState, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.referrals.everything import (
+    APPROVED,
     Appeal,
     LegShown,
     ReferralShown,
@@ -44,9 +45,11 @@ class OwnLetter:
 
 @dataclass(frozen=True, slots=True)
 class OwnStatus:
-    """The content of a status page. ``handed`` is what the rail gave for that side, and is secret to it."""
+    """The content of a status page. ``heading`` says in words where it stands for that side. ``handed`` is what the
+    rail gave for that side, and is secret to it."""
 
     status: ReferralStatus | None
+    heading: str
     why: str
     next: str | None
     appeal: str | None
@@ -62,6 +65,7 @@ def own_status(shown: ReferralShown, side: Side, handed: Sequence[Handed] = ()) 
     told = shown.told
     return OwnStatus(
         status=shown.status,
+        heading=_heading(shown, side),
         why=_why(shown, told, side) if told else "We are checking the invitation.",
         next=told.next if told else None,
         appeal=told.appeal if told else None,
@@ -106,13 +110,28 @@ def _state(shown: ReferralShown, leg: LegShown) -> str:
     return label("payment_for_them", its[0].state if its else leg.state)
 
 
+def _heading(shown: ReferralShown, side: Side) -> str:
+    """Where it stands for one side: what was paid to the other alone is nothing to them."""
+    if shown.status is None:
+        return "received"
+    return "complete" if _has_none(shown, side) else label("status_for_them", shown.status)
+
+
+def _has_none(shown: ReferralShown, side: Side) -> bool:
+    """Whether what was approved has no reward for this side: the program pays the other alone, or theirs was left out
+    or cancelled."""
+    return shown.status in APPROVED and not _rewards(shown, side)
+
+
 def _why(shown: ReferralShown, told: Told, side: Side) -> str:
     """Why it stands there; of a reward that is paid as a whole, also what was taken back of this side's.
 
-    Whoever's reward was left out reads of that instead.
+    Whoever's reward was left out reads of that instead, and whoever has none of that.
     """
     if (left_out := left_out_because(shown, side)) is not None:
         return left_out
+    if _has_none(shown, side):
+        return "The referral is complete. There is no reward for you in it."
     paid = _rewards(shown, side)
     taken_minor = sum(taken_back_minor(shown, leg) for leg in paid)
     if not taken_minor or shown.status is not ReferralStatus.REWARDED:
