@@ -15,6 +15,7 @@ from models.facts import (
     ReferralKey,
 )
 from models.ledger import LedgerTransaction, Posting
+from models.measures import MeasuredContribution, MeasuredTotal, ToMeasure
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
 from models.programs import ProgramLifeRow, ProgramVersion
@@ -54,6 +55,8 @@ __all__ = [
     "LedgerTransaction",
     "LegRow",
     "ListedPayment",
+    "MeasuredContribution",
+    "MeasuredTotal",
     "Notice",
     "PaymentInstruction",
     "PayoutCycleRow",
@@ -84,6 +87,7 @@ __all__ = [
     "SignInFailure",
     "SignInFlow",
     "ToJudge",
+    "ToMeasure",
     "TokenRow",
     "UserRow",
     "Wakeup",

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.measures.life import Claim, Conversion, Life, Money, Reward
+from referral_rewards.domain.measures.quantiles import step_of
 from referral_rewards.domain.referrals.lifecycle import (
     APPROVED_OR_PAID,
     WITH_APPROVERS,
@@ -33,6 +34,7 @@ class Figure(StrEnum):
     FLAGGED = "flagged"  # its claim first had the flag; part: the flag
     DISPUTED = "disputed_attribution"  # its claim first had that flag; part: how it was settled
     DUPLICATES = "duplicate_claims"  # its claim first had that flag; amount: what it would have cost
+    # Of a duration the part is the step of its histogram.
     CONVERSION_TO_SETTLED = "conversion_to_settled"  # a reward settled; amount: microseconds
     DUE_TO_DECIDED = "due_to_decided"  # it was decided; amount: microseconds
     DECIDED_TO_SETTLED = "decided_to_settled"  # a reward settled; amount: microseconds
@@ -40,7 +42,7 @@ class Figure(StrEnum):
     TAKEN_BACK = "taken_back"  # a reward settled of which something was taken back since; part: its kind
     PAYABLE = "payable"  # a reward was approved that is not paid yet; part: its kind
     CONVERTED = "converted"  # its conversion occurred; amount: the net amount
-    CONVERTED_GROSS = "converted_gross"  # its conversion occurred; amount: the largest that it was
+    CONVERTED_GROSS = "converted_gross"  # its conversion occurred; amount: the latest amount
     REVERSED = "reversed"  # its conversion occurred, of which something was reversed since; amount: what
     REWARDED = "rewarded"  # it was rewarded; amount: the net amount of its conversion
     ASKED = "asked"  # its referrer was asked how satisfied they are
@@ -84,6 +86,11 @@ class Contribution(NamedTuple):
     currency: str = ""
     n: int = 1
     amount: int = 0
+
+    @staticmethod
+    def step(number: int) -> str:
+        """Return the part that durations of a step of the histogram are counted under; parts sort as steps do."""
+        return f"{number:04}"
 
 
 def contributions(life: Life, zone: ZoneInfo) -> tuple[Contribution, ...]:
@@ -144,11 +151,11 @@ class _Adding:
                 yield self._worth(Figure.DUPLICATES, since, cost, n=0)
 
     def _conversions(self, life: Life, conversion: Conversion) -> Iterator[Contribution]:
-        at, net, largest = conversion.occurred_at, conversion.net, conversion.largest
+        at, net, gross = conversion.occurred_at, conversion.net, conversion.gross
         yield self._worth(Figure.CONVERTED, at, net)
-        yield self._worth(Figure.CONVERTED_GROSS, at, largest)
-        if net is not None and largest is not None and net.minor < largest.minor:
-            yield self._worth(Figure.REVERSED, at, Money(net.currency, largest.minor - net.minor))
+        yield self._worth(Figure.CONVERTED_GROSS, at, gross)
+        if net is not None and gross is not None and net.minor < gross.minor:
+            yield self._worth(Figure.REVERSED, at, Money(net.currency, gross.minor - net.minor))
         if life.rewarded_at is not None:
             yield self._worth(Figure.REWARDED, life.rewarded_at, net)
 
@@ -174,7 +181,8 @@ class _Adding:
 
     def _took(self, figure: Figure, start: datetime, end: datetime) -> Contribution:
         """The time counts on the day that it ended."""
-        return Contribution(figure, self._day(end), amount=(end - start) // _MICROSECOND)
+        duration = (end - start) // _MICROSECOND
+        return Contribution(figure, self._day(end), Contribution.step(step_of(duration)), amount=duration)
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self._zone).date()

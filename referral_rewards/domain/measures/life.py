@@ -21,11 +21,11 @@ class Money(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """*The* conversion. ``largest`` is the most that it was ever worth and ``net`` what it is worth now; both are None
+    """*The* conversion. ``gross`` is its latest amount and ``net`` what is left of that after reversals; both are None
     for one without an amount."""
 
     occurred_at: datetime
-    largest: Money | None
+    gross: Money | None
     net: Money | None
 
 

@@ -98,7 +98,7 @@ class RewardCost(NamedTuple):
 
 class Revenue(NamedTuple):
     """The net amounts of *the* conversions, in minor units: of the referrals that were rewarded in the period, and of
-    those that converted in it; what the latter were worth at most, and what of that was reversed."""
+    those that converted in it; what the latter were worth before reversals, and what was reversed."""
 
     currency: str
     rewarded_minor: int
