@@ -17,7 +17,7 @@ from referral_rewards.domain.measures.life import Life, Money, Reward
 from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payouts.states import OWED, LegState, PayoutState
 from referral_rewards.domain.programs.terms import Terms
-from referral_rewards.domain.referrals.lifecycle import Side
+from referral_rewards.domain.referrals.lifecycle import Reason, Side
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.referrals import rows as referrals
 
@@ -151,13 +151,15 @@ FROM leg l WHERE l.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY l.appr
     settled=PayoutState.SETTLED,
 )
 
+# A denial of a referral that is closed already answers an appeal: it came after the one that closed it.
 _DENIED: Final = statement(
     """
-SELECT d.referral_id, max(d.decided_at) AS at
-FROM decision d JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
-WHERE d.referral_id = ANY(CAST(:referrals AS text[])) AND d.kind = :deny GROUP BY d.referral_id
+SELECT r.id AS referral_id, max(d.decided_at) AS at
+FROM referral r JOIN decision d ON d.referral_id = r.id AND d.kind = :deny AND d.decided_at <= r.closed_at
+WHERE r.id = ANY(CAST(:referrals AS text[])) AND r.reason = :by_decision GROUP BY r.id
 """,
     deny=DecisionKind.DENY,
+    by_decision=Reason.DENIED_BY_DECISION,
 )
 
 _ASKED: Final = statement(
