@@ -30,6 +30,7 @@ from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
 from worker.letters import Home, Letters
 from worker.marking import Marking
+from worker.measuring import Measuring
 from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def run(settings: Settings, role: str) -> int:
-    """Serve the role's task queues until stopped. The relay and the postman run beside the referrals worker.
+    """Serve the role's task queues until stopped. The relay, the postman and the measuring run beside the referrals
+    worker.
 
     The exit code says whether Ctrl-C stopped it.
     """
@@ -113,7 +115,7 @@ async def run(settings: Settings, role: str) -> int:
             post = await running.enter_async_context(
                 postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
             )
-            beside |= {"the relay": relay.turn, "the postman": post.turn}
+            beside |= {"the relay": relay.turn, "the postman": post.turn, "the measuring": Measuring(database).turn}
         observability.announce_ready(settings)
         await watch(stop, beside)
     return codes[-1]

@@ -10,9 +10,14 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
-from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.api.dependencies import Bookkeeper, Its, Person
+from referral_rewards.api.v1.fields import Day, NamedInPath
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.reporting.books.journal import see_one_moment
+from referral_rewards.reporting.measures import program as measured
+from referral_rewards.reporting.measures.program import ProgramReport
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
 
@@ -112,3 +117,71 @@ async def tax_report(
     write = sheet.report_as_json if format_ == "json" else sheet.report
     name = f"tax-{year}{f'-{of}' if of else ''}.{format_}"
     return await sent(parts.database, lambda connection: write(connection, year, now, regime=of), name)
+
+
+_EXAMPLE: Final = {
+    "program": "acme-friends",
+    "from": "2026-07-01",
+    "to": "2026-08-01",
+    "as_of": "2026-11-20T09:00:00Z",
+    "behind": 0,
+    "measures": {
+        "claims_created": 3,
+        "claims_approved": 2,
+        "denied_by_rule": 1,
+        "denied_by_decision": 0,
+        "waiting": 0,
+        "exceptions": {"claims": 1, "by_flag": {"partial_refund": 1}},
+        "disputed_attribution": 0,
+        "disputes_settled": {},
+        "duplicate_claims": {"claims": 0, "would_have_cost": []},
+        "payout_time": {
+            "conversion_to_settled": {"n": 2, "median_s": 1296000.0, "p95_s": 1382400.0},
+            "due_to_decided": {"n": 2, "median_s": 43200.0, "p95_s": 81000.0},
+            "decided_to_settled": {"n": 2, "median_s": 3.2, "p95_s": 4.1},
+        },
+        "reward_cost": [
+            {"currency": "CAD", "kind": "cash", "settled_minor": 5000, "taken_back_minor": 0, "payable_minor": 0}
+        ],
+        "referred_revenue": [
+            {
+                "currency": "CAD",
+                "rewarded_minor": 20000,
+                "converted_minor": 26000,
+                "gross_minor": 28000,
+                "reversed_minor": 2000,
+            }
+        ],
+        "referrer_satisfaction": {"asked": 2, "n": 1, "mean": 5.0, "scores": {"5": 1}},
+        "funnel": {"began": 9, "claimed": 5, "converted": 3, "assembled": 3, "approved": 2, "rewarded": 2},
+        "refund_rate": 0.3333333333333333,
+        "cost_per_acquired_customer": [{"currency": "CAD", "customers": 2, "minor": 2500}],
+    },
+}
+
+
+@router.get(
+    "/program/{program}",
+    summary="The measures of a program over a period",
+    response_model=ProgramReport,
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}, "text/csv": {}}}},
+)
+async def program_report(
+    parts: Its,
+    person: Person,
+    program: NamedInPath,
+    since: Annotated[Day | None, Query(alias="from", description="The first day, in the program's zone.")] = None,
+    until: Annotated[Day | None, Query(alias="to", description="The day after the last one.")] = None,
+    format_: Annotated[Literal["json", "csv"], Query(alias="format", description="How it is written.")] = "json",
+) -> ProgramReport | StreamingResponse:
+    """Returns the measures of the program: each counts in the period of the event that defines it, and amounts are as
+    of now, in minor units. Currencies are never added up. Without days it is of all time."""
+    if since is not None and until is not None and until <= since:
+        raise RequestInvalid(f"to, {until}, is not after from, {since}: it is the day after the last one", "to")
+    async with parts.database.reading() as connection:
+        await see_one_moment(connection)
+        found = await measured.report(connection, program, Days(since, until), datetime.now(UTC))
+    if format_ == "json":
+        return found
+    headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}
+    return StreamingResponse(measured.as_csv(found), media_type=_KINDS["csv"], headers=headers)
