@@ -11,8 +11,10 @@ CREATE TABLE fact (
     digest VARCHAR NOT NULL,
     content_mac VARCHAR NOT NULL,
     batch_id UUID,
+    position BIGINT NOT NULL DEFAULT register_position(),
     CONSTRAINT uq_fact_identity UNIQUE (source, event_id)
 );
+CREATE INDEX ix_fact_position ON fact (position) WHERE type = 'satisfaction.rated';
 CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';
 
 -- A key under which a fact is found.

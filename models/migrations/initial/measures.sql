@@ -64,3 +64,27 @@ CREATE TRIGGER clawback_measured AFTER UPDATE OF recovered_minor ON clawback FOR
 CREATE TRIGGER payout_measured AFTER UPDATE OF state ON payout FOR EACH ROW
     WHEN (OLD.state IS DISTINCT FROM NEW.state AND 'settled' IN (OLD.state, NEW.state))
     EXECUTE FUNCTION note_payout_to_measure();
+
+-- The highest position of any row; all tables with a position, of which each has an index on it.
+CREATE FUNCTION highest_position() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT greatest(
+        (SELECT max(position) FROM reward_claim), (SELECT max(position) FROM decision),
+        (SELECT max(position) FROM referral_step), (SELECT max(position) FROM payout_step),
+        (SELECT max(position) FROM ledger_transaction),
+        (SELECT max(position) FROM fact WHERE type = 'satisfaction.rated'), 0)
+$$;
+
+-- After a dump was restored on another server, whose transactions have lower numbers.
+CREATE FUNCTION carry_on_positions() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    ahead bigint := highest_position() - register_position() + 1;
+    moved bigint := register_position() - CAST(CAST(pg_current_xact_id() AS text) AS bigint);
+BEGIN
+    IF ahead <= 0 THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE OR REPLACE FUNCTION register_position() RETURNS bigint LANGUAGE sql VOLATILE AS '
+        '$f$ SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint) + %s $f$', moved + ahead);
+    EXECUTE format('CREATE OR REPLACE FUNCTION register_horizon() RETURNS bigint LANGUAGE sql STABLE AS '
+        '$f$ SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) + %s $f$', moved + ahead);
+END $$;
