@@ -17,6 +17,7 @@ class FactRecord(SQLModel, table=True):
     __table_args__ = (
         Index("ix_fact_position", "position", postgresql_where=text("type = 'satisfaction.rated'")),
         UniqueConstraint("source", "event_id", name="uq_fact_identity"),
+        Index("ix_fact_partner", "id", postgresql_where=text("type = 'referrer.enrolled' AND data ? 'partner'")),
         Index("ix_fact_reported", "id", postgresql_where=text("type = 'conversion.reported'")),
     )
 

@@ -10,6 +10,7 @@ from referral_rewards.domain.measures.figures import Figure, Stage
 from referral_rewards.domain.measures.life import Money
 from referral_rewards.domain.measures.measures import Days, Measures, Revenue, RewardCost
 from referral_rewards.register.measures import keeping, sums
+from referral_rewards.register.measures.sums import Asked
 from tests.desk import Desk, days_ago, event
 from tests.money import RECOVERED, stand
 
@@ -18,7 +19,7 @@ ALWAYS = Days()
 
 async def _read(desk: Desk, days: Days = ALWAYS, program: str = "acme-friends") -> Measures:
     async with desk.database.reading() as connection:
-        return (await sums.measures(connection, program, days, datetime.now(UTC))).measures
+        return (await sums.measures(connection, Asked(program, days), datetime.now(UTC))).measures
 
 
 async def _recomputed(desk: Desk, days: Days = ALWAYS) -> Measures:
@@ -184,6 +185,6 @@ async def test_more_than_can_be_corrected_for_is_said(desk: Desk, monkeypatch: p
     await desk.referral("r2")
 
     async with desk.database.reading() as connection:
-        read = await sums.measures(connection, "acme-friends", ALWAYS, datetime.now(UTC))
+        read = await sums.measures(connection, Asked("acme-friends"), datetime.now(UTC))
 
     assert (read.behind, read.measures.claims_created) == (1, 1)

@@ -2,10 +2,12 @@
 
 import csv
 import io
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.desk import Desk
+from referral_rewards.register.measures import keeping
+from tests.desk import Desk, days_ago, event, life_of
 
 #: The members that the contract names.
 MEASURES = {
@@ -65,3 +67,50 @@ async def test_a_report_asked_for_wrongly_is_refused(desk: Desk, path: str, says
 
 async def test_who_only_tells_facts_reads_no_report(desk: Desk) -> None:
     assert (await desk.get("/v1/reports/program/acme-friends", as_="site")).status_code == 403
+
+
+async def _enrolled(desk: Desk, referrer: str, partner: str) -> None:
+    about = {"referrer": referrer, "program": "acme-friends", "customer": f"c-{referrer}", "partner": partner}
+    await desk.tell([event(f"e-{referrer}", "referrer.enrolled", days_ago(300), about)])
+
+
+async def _referred(desk: Desk, name: str, referrer: str) -> None:
+    facts = life_of(name)
+    facts[0]["data"]["referrer"] = referrer
+    await desk.tell(facts)
+    await desk.judge(name)
+
+
+@pytest.mark.parametrize("caught_up", [False, True])
+async def test_a_report_is_of_a_partner_or_of_one_referrer(desk: Desk, caught_up: bool) -> None:
+    await _enrolled(desk, "mia", "blogs")
+    await _enrolled(desk, "max", "blogs")
+    for name, referrer in {"r1": "dexter", "r2": "mia", "r3": "mia", "r4": "max"}.items():
+        await _referred(desk, name, referrer)
+    if caught_up:
+        await desk.database.write(keeping.catch_up, datetime.now(UTC))
+
+    asked = {"": 4, "?partner=blogs": 3, "?referrer=mia": 2, "?referrer=dexter&partner=blogs": 0, "?partner=nobody": 0}
+    found = {each: (await desk.get(f"/v1/reports/program/acme-friends{each}")).json() for each in asked}
+
+    assert {each: report["measures"]["funnel"]["began"] for each, report in found.items()} == asked
+    assert found["?referrer=mia"]["measures"]["referred_revenue"][0]["converted_minor"] == 16_000
+
+
+async def test_a_figure_leads_to_the_referrals_behind_it(desk: Desk) -> None:
+    await _referred(desk, "r1", "dexter")
+    await _referred(desk, "r2", "dexter")
+    await desk.database.write(keeping.catch_up, datetime.now(UTC))
+    path = "/v1/reports/program/acme-friends/referrals?figure=converted"
+
+    first = (await desk.get(f"{path}&limit=1")).json()
+    second = (await desk.get(f"{path}&limit=1&after={first['next']}")).json()
+
+    assert [(each["referral"], each["amount"]) for each in first["referrals"]] == [("r1", 8_000)]
+    assert [each["referral"] for each in second["referrals"]] == ["r2"]
+    behind = (await desk.get(f"{path.replace('converted', 'started')}&part=claimed")).json()
+    assert [(each["referral"], each["part"], each["n"]) for each in behind["referrals"]] == [
+        ("r1", "claimed", 1),
+        ("r2", "claimed", 1),
+    ]
+    assert (await desk.get(path.replace("converted", "luck"))).status_code == 422

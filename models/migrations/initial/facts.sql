@@ -15,6 +15,8 @@ CREATE TABLE fact (
     CONSTRAINT uq_fact_identity UNIQUE (source, event_id)
 );
 CREATE INDEX ix_fact_position ON fact (position) WHERE type = 'satisfaction.rated';
+-- The enrolments of partners' referrers.
+CREATE INDEX ix_fact_partner ON fact (id) WHERE type = 'referrer.enrolled' AND data ? 'partner';
 CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';
 
 -- A key under which a fact is found.

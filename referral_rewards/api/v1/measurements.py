@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from referral_rewards.api.dependencies import Its, Person
-from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.measures.events import Place
+from referral_rewards.domain.measures.events import CURSOR, Place
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.measures import events
 from referral_rewards.reporting.measures.events import MeasurementPage
@@ -41,7 +40,9 @@ _EXAMPLE: Final[dict[str, Any]] = {
 async def list_measurements(
     parts: Its,
     person: Person,
-    after: Annotated[str, Query(max_length=80, description="`next` of the page before; empty to begin.")] = "",
+    after: Annotated[
+        str, Query(max_length=80, pattern=CURSOR, description="`next` of the page before; empty to begin.")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows that events are derived from.")] = 500,
     format_: Annotated[
         Literal["json", "jsonl"], Query(alias="format", description="A page, or one event a line to the end.")
@@ -51,10 +52,7 @@ async def list_measurements(
     read: whoever goes on from `next` misses nothing and gets nothing twice. Asked again, the events are the same.
 
     As lines, all events from the cursor on are sent."""
-    try:
-        place = Place.at(after)
-    except ValueError as error:
-        raise RequestInvalid(str(error), "after") from None
+    place = Place.at(after)
     if format_ == "jsonl":
         return StreamingResponse(_lines(parts, place), media_type="application/jsonl")
     async with parts.database.reading() as connection:

@@ -19,7 +19,8 @@ from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
-_CURSOR: Final = re.compile(r"(\d{1,18})\.([0-5])\.([0-9a-f-]{0,36})", re.ASCII)
+#: The form of a cursor; an empty one is the beginning.
+CURSOR: Final = r"^(([0-9]{1,18})\.([0-5])\.([0-9a-f-]{0,36}))?$"
 _NAMESPACE: Final = UUID("0b6f2a52-5b0e-5d0e-8a55-7f1b1c7f3f10")
 #: The version of the form of all events; a member may be added without another one.
 VERSION: Final = 1
@@ -73,12 +74,10 @@ class Place(NamedTuple):
         Raises:
             ValueError: if it is none of ours.
         """
-        if not cursor:
-            return cls(0, CauseKind.FACT, "")
-        found = _CURSOR.fullmatch(cursor)
+        found = re.fullmatch(CURSOR, cursor)
         if found is None:
-            raise ValueError("is no cursor of this feed: take `next` of the page before, or leave it out to begin")
-        return cls(int(found[1]), CauseKind(found[2]), found[3])
+            raise ValueError(f"{cursor!r} is no cursor of the feed")
+        return cls(int(found[2]), CauseKind(found[3]), found[4]) if cursor else cls(0, CauseKind.FACT, "")
 
 
 @dataclass(frozen=True, slots=True)

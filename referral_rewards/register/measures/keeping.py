@@ -153,5 +153,8 @@ ON CONFLICT (program, day, figure, part, currency)
 DO UPDATE SET n = total.n + excluded.n, amount = total.amount + excluded.amount
 """)  # noqa: S608 (words of ours)
 
-_FORGET: Final = text("TRUNCATE to_measure, measured_contribution, measured_total")
+_FORGET: Final = text("""
+WITH notes AS (DELETE FROM to_measure), contributions AS (DELETE FROM measured_contribution)
+DELETE FROM measured_total
+""")
 _NOTE_ALL: Final = text("INSERT INTO to_measure (referral_id) SELECT id FROM referral WHERE status IS NOT NULL")

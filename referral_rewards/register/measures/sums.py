@@ -1,4 +1,4 @@
-"""The sums of a program's contributions over a period, exact at the moment of reading.
+"""The sums of a program's contributions over a period, exact at the moment of reading: of all, or of some referrers.
 
 The daily sums lag behind the register by the referrals that are noted to be measured. What is read corrects them for
 these: less what they are stored with, plus what they come to now.
@@ -6,7 +6,7 @@ these: less what they are stored with, plus what they come to now.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import text
@@ -40,24 +40,59 @@ class Read:
     behind: int
 
 
-async def measures(connection: AsyncConnection, program: str, days: Days, now: datetime) -> Read:
-    """Return the measures of a program. The connection's transaction must see one moment."""
-    correction = await _correction(connection, program, now)
-    sums = _corrected(await _summed(connection, program, days), correction, days)
+class Asked(NamedTuple):
+    """Which referrals of a program, and over which days. ``referrers`` are the only ones whose referrals count; None is
+    everybody."""
+
+    program: str
+    days: Days = Days()
+    referrers: Sequence[str] | None = None
+
+
+async def measures(connection: AsyncConnection, asked: Asked, now: datetime) -> Read:
+    """Return the measures that were asked for. The connection's transaction must see one moment."""
+    correction = await _correction(connection, asked, now)
+    sums = _corrected(await _summed(connection, asked), correction, asked.days)
     places = {
-        (figure, share): await _quantile(connection, program, days, sums, correction, figure, share)
+        (figure, share): await _quantile(connection, asked, sums, correction, figure, share)
         for figure in DURATIONS
         for share in (0.5, 0.95)
     }
     return Read(Measures.of(sums, lambda figure, share: places[figure, share]), correction.behind)
 
 
-async def _correction(connection: AsyncConnection, program: str, now: datetime) -> Correction:
-    noted = (await connection.execute(_NOTED, {"program": program})).scalars().all()
+async def referrers_of(connection: AsyncConnection, program: str, partner: str) -> Sequence[str]:
+    """Return the referrers whom an enrolment in the program ever named as this partner's."""
+    found = await connection.execute(_PARTNERS, {"program": program, "partner": partner})
+    return found.scalars().all()
+
+
+class Behind(NamedTuple):
+    """A referral that adds to a figure, with what it adds in the period."""
+
+    referral_id: str
+    day: date
+    part: str
+    currency: str
+    n: int
+    amount: int
+
+
+async def behind(
+    connection: AsyncConnection, asked: Asked, figure: Figure, part: str | None, after: str, limit: int
+) -> Sequence[Behind]:
+    """Return the referrals that add to a figure, or to one part of it, by id after ``after``. They are as of the last
+    time that each was measured, some seconds ago."""
+    of = {"figure": figure, "part": part, "after": after, "limit": limit}
+    return await typed_rows.read(connection, Behind, _BEHIND, {**_parameters(asked), **of})
+
+
+async def _correction(connection: AsyncConnection, asked: Asked, now: datetime) -> Correction:
+    noted = (await connection.execute(_NOTED, _parameters(asked))).scalars().all()
     names = noted[:CORRECTED_MAX]
     before = [each.owned for each in await keeping.stored(connection, names)] if names else []
     after = await keeping.derived(connection, names, now) if names else []
-    its = [[each.its for each in part if each.program == program] for part in (before, after)]
+    its = [[each.its for each in part if each.program == asked.program] for part in (before, after)]
     return Correction(names, its[0], its[1], len(noted) - len(names))
 
 
@@ -70,19 +105,15 @@ def _corrected(sums: Sums, correction: Correction, days: Days) -> Sums:
     return Sums({key: each for key, each in found.items() if each != Sum()})
 
 
-async def _summed(connection: AsyncConnection, program: str, days: Days) -> Sums:
-    rows = await typed_rows.read(connection, _Total, _TOTALS, _asked(program, days))
+async def _summed(connection: AsyncConnection, asked: Asked) -> Sums:
+    """Read the daily sums, or of some referrers the contributions themselves."""
+    statement = _TOTALS if asked.referrers is None else _SUMS_OF_SOME
+    rows = await typed_rows.read(connection, _Total, statement, _parameters(asked))
     return Sums({(row.figure, row.part, row.currency): Sum(row.n, row.amount) for row in rows})
 
 
 async def _quantile(
-    connection: AsyncConnection,
-    program: str,
-    days: Days,
-    sums: Sums,
-    correction: Correction,
-    figure: Figure,
-    share: float,
+    connection: AsyncConnection, asked: Asked, sums: Sums, correction: Correction, figure: Figure, share: float
 ) -> float | None:
     """Read the few durations around a quantile, and return it."""
     counted = {int(part): n for part, n in sums.parts(figure).items()}
@@ -91,17 +122,18 @@ async def _quantile(
         return None
     within = {"figure": figure, "first": Contribution.step(where.first), "last": Contribution.step(where.last)}
     corrected = {"corrected": list(correction.referrals)}
-    rows = await connection.execute(_DURATIONS, {**_asked(program, days), **within, **corrected})
+    rows = await connection.execute(_DURATIONS, {**_parameters(asked), **within, **corrected})
     fresh = [
         each.amount
         for each in correction.after
-        if each.figure is figure and each.day in days and where.first <= int(each.part) <= where.last
+        if each.figure is figure and each.day in asked.days and where.first <= int(each.part) <= where.last
     ]
     return quantile_among(sorted([*rows.scalars(), *fresh]), where, sum(counted.values()), share)
 
 
-def _asked(program: str, days: Days) -> Mapping[str, object]:
-    return {"program": program, "start": days.start, "end": days.end}
+def _parameters(asked: Asked) -> Mapping[str, object]:
+    some = None if asked.referrers is None else list(asked.referrers)
+    return {"program": asked.program, "start": asked.days.start, "end": asked.days.end, "referrers": some}
 
 
 class _Total(NamedTuple):
@@ -115,22 +147,50 @@ class _Total(NamedTuple):
 _WITHIN: Final = """(CAST(:start AS date) IS NULL OR day >= CAST(:start AS date))
   AND (CAST(:end AS date) IS NULL OR day < CAST(:end AS date))"""
 
+#: Whether a referral is of those that were asked for.
+_OF_THESE: Final = """(CAST(:referrers AS text[]) IS NULL OR EXISTS (
+    SELECT 1 FROM referral r WHERE r.id = referral_id AND r.referrer = ANY(CAST(:referrers AS text[]))))"""
+
 _TOTALS: Final = text(f"""
 SELECT figure, part, currency, CAST(sum(n) AS bigint) AS n, CAST(sum(amount) AS bigint) AS amount
 FROM measured_total WHERE program = :program AND {_WITHIN}
 GROUP BY figure, part, currency
 """)  # noqa: S608 (words of ours)
 
+_SUMS_OF_SOME: Final = text(f"""
+SELECT m.figure, m.part, m.currency, CAST(sum(m.n) AS bigint) AS n, CAST(sum(m.amount) AS bigint) AS amount
+FROM referral r JOIN measured_contribution m ON m.referral_id = r.id
+WHERE r.program = :program AND r.referrer = ANY(CAST(:referrers AS text[])) AND m.program = :program AND {_WITHIN}
+GROUP BY m.figure, m.part, m.currency
+""")  # noqa: S608 (words of ours)
+
 # Whoever is noted counts for the program that it has now, and for the one that its contributions name.
-_NOTED: Final = text("""
-SELECT DISTINCT t.referral_id FROM to_measure t LEFT JOIN referral r ON r.id = t.referral_id
-WHERE r.program = :program
-   OR EXISTS (SELECT 1 FROM measured_contribution m WHERE m.referral_id = t.referral_id AND m.program = :program)
-ORDER BY t.referral_id
-""")
+_NOTED: Final = text(f"""
+SELECT DISTINCT referral_id FROM to_measure
+WHERE (EXISTS (SELECT 1 FROM referral r WHERE r.id = referral_id AND r.program = :program)
+       OR EXISTS (SELECT 1 FROM measured_contribution m
+                  WHERE m.referral_id = to_measure.referral_id AND m.program = :program))
+  AND {_OF_THESE}
+ORDER BY referral_id
+""")  # noqa: S608 (words of ours)
 
 _DURATIONS: Final = text(f"""
 SELECT amount FROM measured_contribution
-WHERE program = :program AND figure = :figure AND part BETWEEN :first AND :last AND {_WITHIN}
+WHERE program = :program AND figure = :figure AND part BETWEEN :first AND :last AND {_WITHIN} AND {_OF_THESE}
   AND referral_id <> ALL(CAST(:corrected AS text[]))
+""")  # noqa: S608 (words of ours)
+
+_PARTNERS: Final = text("""
+SELECT DISTINCT data->>'referrer' FROM fact
+WHERE type = 'referrer.enrolled' AND data ? 'partner' AND data->>'program' = :program AND data->>'partner' = :partner
+ORDER BY 1
+""")
+
+_BEHIND: Final = text(f"""
+SELECT referral_id, min(day) AS day, min(part) AS part, currency, CAST(sum(n) AS bigint) AS n,
+       CAST(sum(amount) AS bigint) AS amount
+FROM measured_contribution
+WHERE program = :program AND figure = :figure AND (CAST(:part AS text) IS NULL OR part = :part) AND {_WITHIN}
+  AND {_OF_THESE} AND referral_id > :after
+GROUP BY referral_id, currency ORDER BY referral_id, currency LIMIT :limit
 """)  # noqa: S608 (words of ours)

@@ -1,6 +1,7 @@
 """The report of a program (SPEC §8): its measures over a period, with the definition of each."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Self
 
@@ -155,13 +156,16 @@ class Figures(Shape):
 
 
 class ProgramReport(Shape):
-    """The measures of a program from one day to before another, on its own calendar; null is without an end.
+    """The measures of a program from one day to before another, on its own calendar; null is without an end;
+    of a partner's or one referrer's referrals if one is named.
 
     ``as_of`` is when the report was made. ``behind`` is how many referrals changed so lately that they count as they
     stood before: a back-fill under way.
     """
 
     program: str
+    partner: str | None
+    referrer: str | None
     from_: date | None = Field(alias="from")
     to: date | None
     as_of: Instant
@@ -169,16 +173,78 @@ class ProgramReport(Shape):
     measures: Figures
 
 
-async def report(connection: AsyncConnection, program: str, days: Days, now: datetime) -> ProgramReport:
-    """Return the report of a program over these days. The connection's transaction must see one moment.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which report: of a program over some days, and if one is named only of a partner's or of one referrer's
+    referrals."""
+
+    program: str
+    days: Days
+    partner: str | None = None
+    referrer: str | None = None
+
+
+async def report(connection: AsyncConnection, wanted: Wanted, now: datetime) -> ProgramReport:
+    """Return a report. The connection's transaction must see one moment.
 
     Raises:
-        NotFound: if there is no such program.
+        RequestInvalid: if there is no such program.
     """
-    await programs.hold_known(connection, program)
-    read = await sums.measures(connection, program, days, now)
-    span = {"from": days.start, "to": days.end}
-    return ProgramReport(program=program, as_of=now, behind=read.behind, measures=Figures.of(read.measures), **span)
+    await programs.hold_known(connection, wanted.program)
+    read = await sums.measures(connection, await _asked(connection, wanted), now)
+    return ProgramReport(
+        program=wanted.program,
+        partner=wanted.partner,
+        referrer=wanted.referrer,
+        as_of=now,
+        behind=read.behind,
+        measures=Figures.of(read.measures),
+        **{"from": wanted.days.start, "to": wanted.days.end},
+    )
+
+
+class BehindFigure(Shape):
+    """A referral that adds to a figure: on which day first, to which part, how many and how much: minor units of the
+    currency, or microseconds without one."""
+
+    referral: str
+    day: date
+    part: str
+    currency: str
+    n: int
+    amount: int
+
+
+class BehindPage(Shape):
+    """Referrals by id; ``next`` is the value of ``after`` for the next page, null at the end."""
+
+    referrals: tuple[BehindFigure, ...]
+    next: str | None
+
+
+async def behind(
+    connection: AsyncConnection, wanted: Wanted, figure: Figure, part: str | None, after: str, limit: int
+) -> BehindPage:
+    """Return the referrals behind a figure of a report.
+
+    Raises:
+        RequestInvalid: if there is no such program.
+    """
+    await programs.hold_known(connection, wanted.program)
+    found = await sums.behind(connection, await _asked(connection, wanted), figure, part, after, limit)
+    rows = tuple(
+        BehindFigure(referral=each.referral_id, **{name: getattr(each, name) for name in each._fields[1:]})
+        for each in found
+    )
+    return BehindPage(referrals=rows, next=rows[-1].referral if len(rows) == limit else None)
+
+
+async def _asked(connection: AsyncConnection, wanted: Wanted) -> sums.Asked:
+    referrers = [wanted.referrer] if wanted.referrer is not None else None
+    if wanted.partner is not None:
+        its = await sums.referrers_of(connection, wanted.program, wanted.partner)
+        referrers = [each for each in its if referrers is None or each in referrers]
+    return sums.Asked(wanted.program, wanted.days, referrers)
 
 
 def as_csv(report: ProgramReport) -> Iterator[str]:
