@@ -27,7 +27,7 @@ from referral_rewards.register.notices import status_links
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
-from worker.build import payouts_worker, postman, provider_worker, referrals_worker
+from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.letters import Home, Letters
 from worker.marking import Marking
 from worker.measuring import Measuring
@@ -112,10 +112,11 @@ async def run(settings: Settings, role: str) -> int:
                 pause=settings.relay_poll_seconds,
             )
             home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
-            post = await running.enter_async_context(
-                postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
+            post, measurements = await running.enter_async_context(
+                telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
             )
-            beside |= {"the relay": relay.turn, "the postman": post.turn, "the measuring": Measuring(database).turn}
+            beside |= {"the relay": relay.turn, "the postman": post.turn}
+            beside |= {"the measuring": Measuring(database).turn, "the measurement events": measurements.turn}
         observability.announce_ready(settings)
         await watch(stop, beside)
     return codes[-1]
