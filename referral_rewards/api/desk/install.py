@@ -28,6 +28,7 @@ from referral_rewards.api.desk import (
     reconciliations,
     redirects,
     referrals,
+    reports,
     signing_in,
     status,
 )
@@ -48,6 +49,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     leaving,
     cycles,
     programs,
+    reports,
     ledger,
     rails,
     reconciliations,

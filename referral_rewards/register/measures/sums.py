@@ -4,9 +4,11 @@ The daily sums lag behind the register by the referrals that are noted to be mea
 these: less what they are stored with, plus what they come to now.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from sqlalchemy import text
@@ -59,6 +61,36 @@ async def measures(connection: AsyncConnection, asked: Asked, now: datetime) -> 
         for share in (0.5, 0.95)
     }
     return Read(Measures.of(sums, lambda figure, share: places[figure, share]), correction.behind)
+
+
+class Step(StrEnum):
+    """How a period is cut for a chart."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+async def over_time(connection: AsyncConnection, asked: Asked, step: Step, now: datetime) -> list[tuple[date, Sums]]:
+    """Return the sums of each day or month that has any, oldest first, by its first day."""
+    correction = await _correction(connection, asked, now)
+    rows = await typed_rows.read(connection, _DatedTotal, _OVER_TIME, {**_parameters(asked), "step": step.value})
+    found: defaultdict[date, dict[Key, Sum]] = defaultdict(dict)
+    for row in rows:
+        found[row.first][row.figure, row.part, row.currency] = Sum(row.n, row.amount)
+    for part in (correction.before, correction.after):
+        for each in part:
+            if each.day in asked.days:
+                found.setdefault(each.day if step is Step.DAY else each.day.replace(day=1), {})
+    return [
+        (first, _corrected(Sums(its), correction, _days(first, step, asked.days)))
+        for first, its in sorted(found.items())
+    ]
+
+
+def _days(first: date, step: Step, within: Days) -> Days:
+    """The days of a step that lie in the period."""
+    end = first + timedelta(days=1) if step is Step.DAY else (first + timedelta(days=32)).replace(day=1)
+    return Days(max(first, within.start or first), min(end, within.end or end))
 
 
 async def referrers_of(connection: AsyncConnection, program: str, partner: str) -> Sequence[str]:
@@ -144,6 +176,15 @@ class _Total(NamedTuple):
     amount: int
 
 
+class _DatedTotal(NamedTuple):
+    first: date
+    figure: Figure
+    part: str
+    currency: str
+    n: int
+    amount: int
+
+
 _WITHIN: Final = """(CAST(:start AS date) IS NULL OR day >= CAST(:start AS date))
   AND (CAST(:end AS date) IS NULL OR day < CAST(:end AS date))"""
 
@@ -155,6 +196,21 @@ _TOTALS: Final = text(f"""
 SELECT figure, part, currency, CAST(sum(n) AS bigint) AS n, CAST(sum(amount) AS bigint) AS amount
 FROM measured_total WHERE program = :program AND {_WITHIN}
 GROUP BY figure, part, currency
+""")  # noqa: S608 (words of ours)
+
+# The daily sums, or of some referrers the contributions themselves.
+_OVER_TIME: Final = text(f"""
+SELECT CAST(date_trunc(:step, day) AS date) AS first, figure, part, currency, CAST(sum(n) AS bigint) AS n,
+       CAST(sum(amount) AS bigint) AS amount
+FROM (
+    SELECT day, figure, part, currency, n, amount FROM measured_total
+    WHERE program = :program AND CAST(:referrers AS text[]) IS NULL
+    UNION ALL
+    SELECT m.day, m.figure, m.part, m.currency, m.n, m.amount
+    FROM referral r JOIN measured_contribution m ON m.referral_id = r.id
+    WHERE r.program = :program AND r.referrer = ANY(CAST(:referrers AS text[])) AND m.program = :program
+) AS added WHERE {_WITHIN}
+GROUP BY first, figure, part, currency
 """)  # noqa: S608 (words of ours)
 
 _SUMS_OF_SOME: Final = text(f"""

@@ -191,7 +191,7 @@ async def report(connection: AsyncConnection, wanted: Wanted, now: datetime) -> 
         RequestInvalid: if there is no such program.
     """
     await programs.hold_known(connection, wanted.program)
-    read = await sums.measures(connection, await _asked(connection, wanted), now)
+    read = await sums.measures(connection, await asked(connection, wanted), now)
     return ProgramReport(
         program=wanted.program,
         partner=wanted.partner,
@@ -231,7 +231,7 @@ async def behind(
         RequestInvalid: if there is no such program.
     """
     await programs.hold_known(connection, wanted.program)
-    found = await sums.behind(connection, await _asked(connection, wanted), figure, part, after, limit)
+    found = await sums.behind(connection, await asked(connection, wanted), figure, part, after, limit)
     rows = tuple(
         BehindFigure(referral=each.referral_id, **{name: getattr(each, name) for name in each._fields[1:]})
         for each in found
@@ -239,7 +239,8 @@ async def behind(
     return BehindPage(referrals=rows, next=rows[-1].referral if len(rows) == limit else None)
 
 
-async def _asked(connection: AsyncConnection, wanted: Wanted) -> sums.Asked:
+async def asked(connection: AsyncConnection, wanted: Wanted) -> sums.Asked:
+    """Return whose referrals a report is of."""
     referrers = [wanted.referrer] if wanted.referrer is not None else None
     if wanted.partner is not None:
         its = await sums.referrers_of(connection, wanted.program, wanted.partner)
