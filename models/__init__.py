@@ -16,6 +16,7 @@ from models.facts import (
     ReferralKey,
 )
 from models.ledger import LedgerTransaction, Posting
+from models.measures import MeasuredContribution, MeasuredTotal, ToMeasure
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
 from models.programs import ProgramLifeRow, ProgramVersion
@@ -56,6 +57,8 @@ __all__ = [
     "LedgerTransaction",
     "LegRow",
     "ListedPayment",
+    "MeasuredContribution",
+    "MeasuredTotal",
     "Notice",
     "PaymentInstruction",
     "PayoutCycleRow",
@@ -86,6 +89,7 @@ __all__ = [
     "SignInFailure",
     "SignInFlow",
     "ToJudge",
+    "ToMeasure",
     "TokenRow",
     "UserRow",
     "Wakeup",

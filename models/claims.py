@@ -7,14 +7,17 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, texts
+from models.columns import by_code_point, document, instant, position, texts
 
 
 class ClaimRow(SQLModel, table=True):
     """A reward claim as it was assembled. Each new digest is a new row; the referral points at the current one."""
 
     __tablename__ = "reward_claim"
-    __table_args__ = (Index("ix_reward_claim_referral_id", "referral_id"),)
+    __table_args__ = (
+        Index("ix_reward_claim_referral_id", "referral_id"),
+        Index("ix_reward_claim_position", "position"),
+    )
 
     id: UUID = Field(primary_key=True)
     referral_id: str = by_code_point()
@@ -26,6 +29,7 @@ class ClaimRow(SQLModel, table=True):
     referrer: str | None = None  # whose claim it is; None in claims older than the moving of attribution
     approved_rewards: int  # the referrer's count that selects the tier, frozen for the round
     assembled_at: datetime = instant()
+    position: int = position()
 
 
 class DecisionRow(SQLModel, table=True):
@@ -36,6 +40,7 @@ class DecisionRow(SQLModel, table=True):
 
     __tablename__ = "decision"
     __table_args__ = (
+        Index("ix_decision_position", "position"),
         Index("ix_decision_referral_id", "referral_id"),
         Index("ix_decision_claim_id", "claim_id"),
         Index("ix_decision_hash", "hash"),
@@ -58,6 +63,7 @@ class DecisionRow(SQLModel, table=True):
     hash: str
     key_id: str
     signature: str
+    position: int = position()
 
 
 class DecisionHead(SQLModel, table=True):

@@ -36,6 +36,12 @@ def minor(*, nullable: bool = False) -> Any:
     return Field(default=None, sa_column=Column(BigInteger, nullable=nullable))
 
 
+def position() -> Any:
+    """The place of the row among all that was ever committed (``positions.sql``); the database sets it."""
+    column = Column(BigInteger, nullable=False, server_default=text("register_position()"))
+    return Field(default=None, sa_column=column)
+
+
 def off() -> Any:
     """A boolean that is false unless something sets it."""
     return Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Column, Field, SQLModel
 
-from models.columns import by_code_point, document, instant, texts
+from models.columns import by_code_point, document, instant, position, texts
 
 
 class FactRecord(SQLModel, table=True):
@@ -15,7 +15,9 @@ class FactRecord(SQLModel, table=True):
 
     __tablename__ = "fact"
     __table_args__ = (
+        Index("ix_fact_position", "position", postgresql_where=text("type = 'satisfaction.rated'")),
         UniqueConstraint("source", "event_id", name="uq_fact_identity"),
+        Index("ix_fact_partner", "id", postgresql_where=text("type = 'referrer.enrolled' AND data ? 'partner'")),
         Index("ix_fact_reported", "id", postgresql_where=text("type = 'conversion.reported'")),
     )
 
@@ -31,6 +33,7 @@ class FactRecord(SQLModel, table=True):
     content_mac: str  # keyed hash of the whole payload: distinguishes a repeat from a conflict without the payload
     batch_id: UUID | None = None
     teller_id: UUID | None = None  # a `FactTeller`; None: this installation itself
+    position: int = position()
 
 
 class FactTeller(SQLModel, table=True):

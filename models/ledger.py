@@ -6,13 +6,14 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, instant, minor
+from models.columns import by_code_point, instant, minor, position
 
 
 class LedgerTransaction(SQLModel, table=True):
     """One business event in the books. Its unique ``key`` prevents a second posting."""
 
     __tablename__ = "ledger_transaction"
+    __table_args__ = (Index("ix_ledger_transaction_position", "position"),)
 
     id: UUID = Field(primary_key=True)
     key: str = Field(unique=True)
@@ -20,6 +21,7 @@ class LedgerTransaction(SQLModel, table=True):
     posted_at: datetime = instant()
     program: str
     referral_id: str = by_code_point(index=True)
+    position: int = position()
 
 
 class Posting(SQLModel, table=True):

@@ -6,6 +6,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from referral_rewards.domain.errors import SchemaUnknown
 
@@ -19,7 +21,8 @@ def configuration(database_url: str) -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Apply every missing migration. Blocks until done.
+    """Apply every missing migration, and carry the order of commits on where a dump of another server was restored
+    (``positions.sql``). Blocks until done.
 
     Raises:
         SchemaUnknown: if the database is at a revision that this version does not know.
@@ -30,3 +33,6 @@ def upgrade(database_url: str) -> None:
         if isinstance(error.__cause__, ResolutionError):
             raise SchemaUnknown(error.__cause__.argument) from None
         raise
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT carry_on_positions()"))

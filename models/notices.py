@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import Column, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, instant, texts
@@ -49,3 +49,7 @@ class WebhookEndpoint(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     events: list[str] = texts()  # event types; a trailing ``*`` matches any ending
+    #: The place in the feed of measurement events up to which it was told; None until it first asked for them.
+    told_up_to: str | None = None
+    tries: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    due_at: datetime = instant(default_now=True)  # when the next event is to be told

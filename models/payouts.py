@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, literal_colum
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor, off, texts
+from models.columns import by_code_point, document, instant, minor, off, position, texts
 from models.statuses import spelled
 from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, LegState, PayoutState
 
@@ -181,7 +181,10 @@ class PayoutStep(SQLModel, table=True):
     """One step of a payout's history: the act, its result and the payout's state afterwards. Append-only."""
 
     __tablename__ = "payout_step"
-    __table_args__ = (Index("ix_payout_step_payout_id", "payout_id", "id"),)
+    __table_args__ = (
+        Index("ix_payout_step_payout_id", "payout_id", "id"),
+        Index("ix_payout_step_position", "position"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
     payout_id: UUID
@@ -193,6 +196,7 @@ class PayoutStep(SQLModel, table=True):
     state: str
     why: str | None = None
     reference: str | None = None
+    position: int = position()
 
 
 class RailHalt(SQLModel, table=True):

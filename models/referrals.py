@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor, texts
+from models.columns import by_code_point, document, instant, minor, position, texts
 
 
 class ReferralRow(SQLModel, table=True):
@@ -89,6 +89,7 @@ class ReferralStep(SQLModel, table=True):
     """One status change of a referral. Append-only."""
 
     __tablename__ = "referral_step"
+    __table_args__ = (Index("ix_referral_step_position", "position"),)
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
     referral_id: str = by_code_point(index=True)
@@ -96,6 +97,7 @@ class ReferralStep(SQLModel, table=True):
     status: str
     reason: str | None = None
     facts_version: int
+    position: int = position()
 
 
 class ToJudge(SQLModel, table=True):

@@ -1,4 +1,4 @@
-"""Builds the workers of every task queue, and the postman that runs beside them."""
+"""Builds the workers of every task queue, and those that tell others beside them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,6 +29,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.sources.port import Source
 from worker.letters import Letters
+from worker.measurements import Measurements
 from worker.postman import Postman
 from worker.sandbox import runner
 from workflows.clawback import Clawback
@@ -140,13 +141,16 @@ def provider_worker(
 
 
 @asynccontextmanager
-async def postman(
+async def telling(
     database: Database, letters: Letters, mail: Mailer | None, hooks: Mapping[str, Hook]
-) -> AsyncIterator[Postman]:
-    """Yield the postman for the length of the block. From now on events are planned for the webhooks ``hooks``."""
+) -> AsyncIterator[tuple[Postman, Measurements]]:
+    """Yield for the length of the block who sends messages, and who tells measurement events. From now on events are
+    planned for the webhooks ``hooks``."""
     await database.write(outgoing_events.connect, {name: hook.events for name, hook in hooks.items()})
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-        yield Postman(database, letters, mail=mail, webhooks=Webhooks(hooks, client), pause=_POSTMANS_PAUSE)
+        webhooks = Webhooks(hooks, client)
+        post = Postman(database, letters, mail=mail, webhooks=webhooks, pause=_POSTMANS_PAUSE)
+        yield post, Measurements(database, webhooks)
 
 
 def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:

@@ -31,9 +31,10 @@ from referral_rewards.register.notices import status_links
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
-from worker.build import payouts_worker, postman, provider_worker, referrals_worker
+from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.letters import Home, Letters
 from worker.marking import Marking
+from worker.measuring import Measuring
 from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 
@@ -64,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def run(settings: Settings, role: str) -> int:
-    """Serve the role's task queues until stopped. The relay and the postman run beside the referrals worker.
+    """Serve the role's task queues until stopped. The relay, the postman and the measuring run beside the referrals
+    worker.
 
     The exit code says whether Ctrl-C stopped it.
     """
@@ -118,10 +120,11 @@ async def run(settings: Settings, role: str) -> int:
                 pause=settings.relay_poll_seconds,
             )
             home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
-            post = await running.enter_async_context(
-                postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
+            post, measurements = await running.enter_async_context(
+                telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
             )
             beside |= {"the relay": relay.turn, "the postman": post.turn}
+            beside |= {"the measuring": Measuring(database).turn, "the measurement events": measurements.turn}
         observability.announce_ready(settings)
         await watch(stop, beside)
     return codes[-1]

@@ -62,7 +62,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "reconcile": Entry("reconcile", "reconcile", "Compare what a rail lists as paid with what we hold."),
     "payee": Entry("payees", "commands", "Payees: methods, tax forms, totals, and what waits."),
     "redirect": Entry("redirects", "redirect", "Bind what waits for a payee to the payment method that they have now."),
-    "report": Entry("reports", "commands", "Reports as files."),
+    "report": Entry("reports", "commands", "The measures of a program, and reports as files."),
     "user": Entry("users", "commands", "People and services, and how they sign in."),
     "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
     "blocklist": Entry(

@@ -14,6 +14,7 @@ ReferralRewardsError
 │   ├── ActRefused               a decision on a payout, a clawback case or a cycle that its rules forbid
 │   ├── StaleDigest              the claim changed since it was shown
 │   ├── SchemaUnknown            a database with a schema version that this code does not know
+│   ├── RegisterMoved            a register from another server, whose order of commits is to be carried on first
 │   └── LocalStackError          the local stack, or a part of it, can't start
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
@@ -126,6 +127,16 @@ class SchemaUnknown(Refused):
         super().__init__(
             f"the database has the schema {revision}, which this version does not know: use the version that made it, "
             "or an empty database"
+        )
+
+
+class RegisterMoved(Refused):
+    """The register was restored from a dump of another server, whose transactions had higher numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the register was restored on another server, and new events would stand before old ones: run"
+            " `referrals db upgrade` once"
         )
 
 

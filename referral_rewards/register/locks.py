@@ -30,6 +30,7 @@ class Lock(IntEnum):
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
     FIRST_ADMINISTRATOR = 7110  # whether there is one, while one is added without any
     RESTORE = 7112  # that the register was restored, while it is recorded; taken alone
+    MEASURES = 7113  # the contributions to the measures, while some are brought up to date; taken alone
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 

@@ -9,8 +9,10 @@ CREATE TABLE reward_claim (
     facts_version INTEGER NOT NULL,
     approved_rewards INTEGER NOT NULL,
     assembled_at TIMESTAMPTZ NOT NULL,
-    referrer VARCHAR
+    referrer VARCHAR,
+    position BIGINT NOT NULL DEFAULT register_position()
 );
+CREATE INDEX ix_reward_claim_position ON reward_claim (position);
 CREATE INDEX ix_reward_claim_referral_id ON reward_claim (referral_id);
 
 -- A signed decision in the hash chain.
@@ -30,8 +32,10 @@ CREATE TABLE decision (
     hash VARCHAR NOT NULL,
     key_id VARCHAR NOT NULL,
     signature VARCHAR NOT NULL,
-    details JSONB
+    details JSONB,
+    position BIGINT NOT NULL DEFAULT register_position()
 );
+CREATE INDEX ix_decision_position ON decision (position);
 CREATE INDEX ix_decision_referral_id ON decision (referral_id);
 CREATE INDEX ix_decision_claim_id ON decision (claim_id);
 CREATE INDEX ix_decision_hash ON decision (hash);

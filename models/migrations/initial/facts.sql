@@ -21,8 +21,12 @@ CREATE TABLE fact (
     content_mac VARCHAR NOT NULL,
     batch_id UUID,
     teller_id UUID,
+    position BIGINT NOT NULL DEFAULT register_position(),
     CONSTRAINT uq_fact_identity UNIQUE (source, event_id)
 );
+CREATE INDEX ix_fact_position ON fact (position) WHERE type = 'satisfaction.rated';
+-- The enrolments of partners' referrers.
+CREATE INDEX ix_fact_partner ON fact (id) WHERE type = 'referrer.enrolled' AND data ? 'partner';
 CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';
 
 -- A key under which a fact is found.

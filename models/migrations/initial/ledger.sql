@@ -5,8 +5,10 @@ CREATE TABLE ledger_transaction (
     description VARCHAR NOT NULL,
     posted_at TIMESTAMPTZ NOT NULL,
     program VARCHAR NOT NULL,
-    referral_id VARCHAR COLLATE "C" NOT NULL
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    position BIGINT NOT NULL DEFAULT register_position()
 );
+CREATE INDEX ix_ledger_transaction_position ON ledger_transaction (position);
 CREATE INDEX ix_ledger_transaction_referral_id ON ledger_transaction (referral_id);
 
 -- One line of a transaction. Debits are positive, credits negative.

@@ -22,5 +22,8 @@ CREATE INDEX ix_notice_settled_at ON notice (settled_at, state);
 -- An outside endpoint that receives events.
 CREATE TABLE webhook_endpoint (
     name VARCHAR PRIMARY KEY,
-    events TEXT[] NOT NULL DEFAULT '{}'
+    events TEXT[] NOT NULL DEFAULT '{}',
+    told_up_to VARCHAR,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );

@@ -172,8 +172,10 @@ CREATE TABLE payout_step (
     act VARCHAR NOT NULL,
     state VARCHAR NOT NULL,
     why VARCHAR,
-    reference VARCHAR
+    reference VARCHAR,
+    position BIGINT NOT NULL DEFAULT register_position()
 );
+CREATE INDEX ix_payout_step_position ON payout_step (position);
 CREATE INDEX ix_payout_step_payout_id ON payout_step (payout_id, id);
 
 -- Every change of a payout's state or generation records a step, whatever code makes it.

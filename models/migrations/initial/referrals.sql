@@ -63,8 +63,10 @@ CREATE TABLE referral_step (
     at TIMESTAMPTZ NOT NULL,
     status VARCHAR NOT NULL,
     reason VARCHAR,
-    facts_version INTEGER NOT NULL
+    facts_version INTEGER NOT NULL,
+    position BIGINT NOT NULL DEFAULT register_position()
 );
+CREATE INDEX ix_referral_step_position ON referral_step (position);
 CREATE INDEX ix_referral_step_referral_id ON referral_step (referral_id);
 
 -- A referral to be judged again because of something other than a fact.

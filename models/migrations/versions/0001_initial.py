@@ -17,9 +17,9 @@ depends_on = None
 _FOLDER: Final = Path(__file__).parents[1] / "initial"
 #: A table comes after the tables that it references.
 _IN_ORDER: Final = (
-    *("programs", "facts", "referrals", "claims"),
+    *("positions", "programs", "facts", "referrals", "claims"),
     *("payouts", "cycles", "clawbacks", "rails", "ledger", "reconciliations", "restores"),
-    *("notices", "users", "desk", "append_only"),
+    *("measures", "notices", "users", "desk", "append_only"),
 )
 
 

@@ -7,12 +7,19 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
-from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.api.dependencies import Bookkeeper, Its, Person, Reading
+from referral_rewards.api.v1.fields import TEXT, Day, NamedInPath
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.measures.figures import Figure
+from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.reporting.books.journal import see_one_moment
+from referral_rewards.reporting.measures import program as measured
+from referral_rewards.reporting.measures.program import BehindPage, ProgramReport, Wanted
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
 
@@ -112,3 +119,117 @@ async def tax_report(
     write = sheet.report_as_json if format_ == "json" else sheet.report
     name = f"tax-{year}{f'-{of}' if of else ''}.{format_}"
     return await sent(parts.database, lambda connection: write(connection, year, now, regime=of), name)
+
+
+_EXAMPLE: Final = {
+    "program": "acme-friends",
+    "partner": None,
+    "referrer": None,
+    "from": "2026-07-01",
+    "to": "2026-08-01",
+    "as_of": "2026-11-20T09:00:00Z",
+    "behind": 0,
+    "measures": {
+        "claims_created": 3,
+        "claims_approved": 2,
+        "denied_by_rule": 1,
+        "denied_by_decision": 0,
+        "waiting": 0,
+        "exceptions": {"claims": 1, "by_flag": {"partial_refund": 1}},
+        "disputed_attribution": 0,
+        "disputes_settled": {},
+        "duplicate_claims": {"claims": 0, "would_have_cost": []},
+        "payout_time": {
+            "conversion_to_settled": {"n": 2, "median_s": 1296000.0, "p95_s": 1382400.0},
+            "due_to_decided": {"n": 2, "median_s": 43200.0, "p95_s": 81000.0},
+            "decided_to_settled": {"n": 2, "median_s": 3.2, "p95_s": 4.1},
+        },
+        "reward_cost": [
+            {"currency": "CAD", "kind": "cash", "settled_minor": 5000, "taken_back_minor": 0, "payable_minor": 0}
+        ],
+        "referred_revenue": [
+            {
+                "currency": "CAD",
+                "rewarded_minor": 20000,
+                "converted_minor": 26000,
+                "gross_minor": 28000,
+                "reversed_minor": 2000,
+            }
+        ],
+        "referrer_satisfaction": {"asked": 2, "n": 1, "mean": 5.0, "scores": {"5": 1}},
+        "funnel": {"began": 9, "claimed": 5, "converted": 3, "assembled": 3, "approved": 2, "rewarded": 2},
+        "refund_rate": 0.3333333333333333,
+        "cost_per_acquired_customer": [{"currency": "CAD", "customers": 2, "minor": 2500}],
+    },
+}
+
+
+class Slice(BaseModel):
+    """Which referrals a report is of, and over which days of the program's calendar."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Day | None = Field(default=None, alias="from", description="The first day.")
+    until: Day | None = Field(default=None, alias="to", description="The day after the last one.")
+    partner: Annotated[str, Field(max_length=200, pattern=TEXT)] | None = Field(
+        default=None, description="Only referrals of referrers whose enrolment names this partner."
+    )
+    referrer: Annotated[str, Field(max_length=200, pattern=TEXT)] | None = Field(
+        default=None, description="Only referrals of this referrer."
+    )
+
+    def of(self, program: str) -> Wanted:
+        """What is wanted of a program.
+
+        Raises:
+            RequestInvalid: if its days end before they begin.
+        """
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            told = f"to, {self.until}, is not after from, {self.since}: it is the day after the last one"
+            raise RequestInvalid(told, "to")
+        return Wanted(program, Days(self.since, self.until), self.partner, self.referrer)
+
+
+class FormOfReport(Slice):
+    format: Literal["json", "csv"] = Field(default="json", description="How it is written.")
+
+
+class FigureBehind(Slice):
+    figure: Figure = Field(description="The figure.")
+    part: Annotated[str, Field(max_length=100, pattern=TEXT)] | None = Field(
+        default=None, description="Only of this part of it, such as a flag or a kind of reward."
+    )
+    after: Annotated[str, Field(max_length=200, pattern=TEXT)] = Field(
+        default="", description="The value of `next` from the previous page."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+@router.get(
+    "/program/{program}",
+    summary="The measures of a program over a period",
+    response_model=ProgramReport,
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}, "text/csv": {}}}},
+)
+async def program_report(
+    parts: Its, person: Person, program: NamedInPath, asked: Annotated[FormOfReport, Query()]
+) -> ProgramReport | StreamingResponse:
+    """Returns the measures of the program: each counts in the period of the event that defines it, and amounts are as
+    of now, in minor units. Currencies are never added up. Without days it is of all time."""
+    wanted = asked.of(program)
+    async with parts.database.reading() as connection:
+        await see_one_moment(connection)
+        found = await measured.report(connection, wanted, datetime.now(UTC))
+    if asked.format == "json":
+        return found
+    headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}
+    return StreamingResponse(measured.as_csv(found), media_type=_KINDS["csv"], headers=headers)
+
+
+@router.get("/program/{program}/referrals", summary="The referrals behind a figure")
+async def referrals_behind(
+    connection: Reading, person: Person, program: NamedInPath, asked: Annotated[FigureBehind, Query()]
+) -> BehindPage:
+    """Returns the referrals that add to a figure of the report, by id, each with its day and what it adds. It lags the
+    report by the seconds since each was last measured."""
+    return await measured.behind(connection, asked.of(program), asked.figure, asked.part, asked.after, asked.limit)

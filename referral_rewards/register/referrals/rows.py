@@ -23,7 +23,9 @@ from referral_rewards.register.queue import upkeep
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
 
-_COLUMNS: Final = tuple(each.name for each in fields(Referral))
+_NAMES: Final = tuple(each.name for each in fields(Referral))
+#: The columns that `of_row` reads.
+COLUMNS: Final = ", ".join(_NAMES)
 
 
 async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
@@ -138,7 +140,7 @@ async def save(
         assert after.status is not None
         advance(before.status, after.status)
         step = {"at": at, "status": after.status, "reason": after.reason, "facts_version": before.facts_version}
-    changed = {name: new for name in _COLUMNS if (new := getattr(after, name)) != getattr(known, name)}
+    changed = {name: new for name in _NAMES if (new := getattr(after, name)) != getattr(known, name)}
     if changed or step:
         new = {f"new_{name}": value for name, value in changed.items()}
         await connection.execute(_saving(tuple(changed), bool(step)), {"referral": before.id, **step, **new})
@@ -183,11 +185,11 @@ def of_row(row: Row[Any] | Referral) -> Referral:
     """Return a referral from its row. A statement that locks the referrals of a payout reads such rows by itself."""
     if isinstance(row, Referral):
         return row
-    read = Referral(*(getattr(row, name) for name in _COLUMNS))
+    read = Referral(*(getattr(row, name) for name in _NAMES))
     return replace(read, status=ReferralStatus(row.status)) if row.status else read
 
 
-_HOLD: Final = text(f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE id = :referral FOR UPDATE")  # noqa: S608 (ours)
+_HOLD: Final = text(f"SELECT {COLUMNS} FROM referral WHERE id = :referral FOR UPDATE")  # noqa: S608 (ours)
 
 #: Who told the fact ``f``, as `teller_of` reads it.
 TELLER: Final = "(SELECT to_jsonb(t) FROM fact_teller t WHERE t.id = f.teller_id) AS teller"

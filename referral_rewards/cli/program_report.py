@@ -1,0 +1,116 @@
+"""`referrals report program`: the measures of a program over a period."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
+from referral_rewards.cli.credentials import As
+from referral_rewards.cli.ledger import day_of
+from referral_rewards.cli.output import Output, written
+from referral_rewards.domain.labels import label
+from referral_rewards.domain.measures.definitions import DEFINITIONS
+from referral_rewards.domain.money import display
+
+_DAY: Final = ["%Y-%m-%d"]
+_SPAN: Final = {"from": "--from", "to": "--to"}
+
+
+def program(
+    name: Annotated[str, typer.Argument(metavar="PROGRAM", help="The program.")],
+    since: Annotated[
+        datetime | None,
+        typer.Option("--from", metavar="DATE", formats=_DAY, help="The first day, on the program's calendar."),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", metavar="DATE", formats=_DAY, help="The day after the last one.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a figure a line, money in minor units.")] = False,
+    output: Output = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Print the measures of a program: claims, exceptions, times, cost, revenue and satisfaction. Each counts in the
+    period of the event that it names; without days it is of all time."""
+    asked: dict[str, Any] = {"from_": day_of(since), "to": day_of(until)}
+    path = f"/v1/reports/program/{name}"
+    with api_of(data, user) as api:
+        if as_csv:
+            with api.stream("GET", path, options=_SPAN, format="csv", **asked) as sent, written(output) as into:
+                for block in sent.iter_text():
+                    into.write(block)
+            return
+        found = api.get(path, _SPAN, **asked)
+    say_json(found) if as_json else _show(found)
+
+
+def _show(report: dict[str, Any]) -> None:
+    span = f"from {report['from'] or 'the beginning'} to before {report['to'] or 'now'}"
+    listed = table("measure", "", "value", title=f"{report['program']}, {span}; as of {report['as_of']}")
+    for name, part, value in _lines(report["measures"]):
+        listed.add_row(DEFINITIONS[name].name if name else "", part, value)
+    tables().print(listed)
+    if report["behind"]:
+        say(f"{report['behind']} referrals changed so lately that they count as they stood before.")
+
+
+def _lines(its: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The measure (empty where it is that of the line before), its part, and the value in words."""
+    for name in ("claims_created", "claims_approved", "denied_by_rule", "denied_by_decision", "waiting"):
+        yield name, "", str(its[name])
+    yield "exceptions", "claims with any flag", str(its["exceptions"]["claims"])
+    for flag, n in its["exceptions"]["by_flag"].items():
+        yield "", label("flag", flag), str(n)
+    yield "disputed_attribution", "claims", str(its["disputed_attribution"])
+    for how, n in its["disputes_settled"].items():
+        yield "", how, str(n)
+    yield "duplicate_claims", "claims", str(its["duplicate_claims"]["claims"])
+    for cost in its["duplicate_claims"]["would_have_cost"]:
+        yield "", "would have cost", display(cost["minor"], cost["currency"])
+    for name, duration in its["payout_time"].items():
+        yield name, f"median of {duration['n']}", _length(duration["median_s"])
+        yield "", "95th percentile", _length(duration["p95_s"])
+    yield from _money(its)
+    rated = its["referrer_satisfaction"]
+    answered = f"{rated['n']} of {rated['asked']} asked"
+    yield "referrer_satisfaction", answered, "–" if rated["mean"] is None else f"{rated['mean']:.2f} of 5"
+    for stage, n in its["funnel"].items():
+        yield "funnel" if stage == "began" else "", stage, str(n)
+    yield "refund_rate", "", "–" if its["refund_rate"] is None else f"{its['refund_rate']:.1%}"
+    for won in its["cost_per_acquired_customer"]:
+        yield "cost_per_acquired_customer", f"{won['customers']} rewarded", display(won["minor"], won["currency"])
+
+
+def _money(its: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    parts = {"settled_minor": "settled", "taken_back_minor": "taken back", "payable_minor": "approved, not paid"}
+    for at, cost in enumerate(its["reward_cost"]):
+        for part, said in parts.items():
+            first = at == 0 and part == "settled_minor"
+            kind = label("kind", cost["kind"])
+            yield "reward_cost" if first else "", f"{kind}, {said}", display(cost[part], cost["currency"])
+    parts = {
+        "rewarded_minor": "of the rewarded",
+        "converted_minor": "of all that converted",
+        "reversed_minor": "reversed",
+    }
+    for at, revenue in enumerate(its["referred_revenue"]):
+        for part, said in parts.items():
+            first = at == 0 and part == "rewarded_minor"
+            yield "referred_revenue" if first else "", said, display(revenue[part], revenue["currency"])
+
+
+def _length(seconds: float | None) -> str:
+    """A duration in its two largest units: ``16 d 3 h``."""
+    if seconds is None:
+        return "–"
+    left = timedelta(seconds=seconds)
+    units = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
+    said = []
+    for unit, of_it in units:
+        count, left = divmod(left, of_it)
+        said += [f"{count} {unit}"] if count else []
+    return " ".join(said[:2]) or f"{seconds:.3g} s"
