@@ -6,8 +6,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
 from referral_rewards.domain.errors import SchemaUnknown
 
@@ -33,6 +31,3 @@ def upgrade(database_url: str) -> None:
         if isinstance(error.__cause__, ResolutionError):
             raise SchemaUnknown(error.__cause__.argument) from None
         raise
-    engine = create_engine(database_url, poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT carry_on_positions()"))

@@ -1,7 +1,7 @@
 """Alembic's environment. It runs online only, with the URL that `models.migrate` passes in."""
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from models import metadata
@@ -11,3 +11,4 @@ with engine.connect() as connection:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+        connection.execute(text("SELECT carry_on_positions()"))

@@ -8,7 +8,7 @@ import pytest
 from referral_rewards.register.measures import keeping
 from tests.desk import Desk, days_ago, event
 
-PATH = "/reports/acme-friends"
+PATH = "/reports/program/acme-friends"
 
 
 async def test_the_report_is_the_program_managers_page(desk: Desk) -> None:
@@ -69,7 +69,7 @@ async def test_a_figure_leads_to_its_referrals(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [(f"{PATH}?from=2026-07-02&to=2026-07-01", 422), ("/reports/nobody", 404), (f"{PATH}/behind/luck", 422)],
+    [(f"{PATH}?from=2026-07-02&to=2026-07-01", 422), ("/reports/program/nobody", 404), (f"{PATH}/behind/luck", 422)],
 )
 async def test_a_report_that_there_is_not(desk: Desk, path: str, status: int) -> None:
     async with desk.browser("paula") as browser:

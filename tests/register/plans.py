@@ -19,7 +19,7 @@ _SMALL: Final = frozenset(
     {
         *("app_user", "api_token", "program_version", "blocked_mark", "decision_head", "webhook_endpoint"),
         *("ingest_batch", "outbox", "to_judge", "clawback_case", "rail_halt", "payout_cycle", "reconciliation"),
-        *("fact_teller", "program_life", "register_restore", "restored_rail", "forgotten_payment"),
+        *("fact_teller", "set_aside", "program_life", "register_restore", "restored_rail", "forgotten_payment"),
     }
 )
 GROWING: Final = frozenset(metadata.tables) - _SMALL

@@ -62,11 +62,11 @@ async def reports(visit: Reader, parts: Its) -> Response:
     async with parts.database.reading() as connection:
         names = sorted(await programs.zones(connection))
     if len(names) == 1:
-        return RedirectResponse(f"/reports/{names[0]}", 303)
+        return RedirectResponse(f"/reports/program/{names[0]}", 303)
     return page("reports.html", visit, here="/reports", programs=names)
 
 
-@router.get("/reports/{program}")
+@router.get("/reports/program/{program}")
 async def report(
     visit: Reader,
     parts: Its,
@@ -110,7 +110,7 @@ async def report(
     )
 
 
-@router.get("/reports/{program}/csv")
+@router.get("/reports/program/{program}/csv")
 async def as_csv(
     visit: Reader,
     parts: Its,
@@ -129,7 +129,7 @@ async def as_csv(
     return StreamingResponse(measured.as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.get("/reports/{program}/behind/{figure}")
+@router.get("/reports/program/{program}/behind/{figure}")
 async def behind(
     visit: Reader,
     parts: Its,
@@ -219,7 +219,7 @@ def _beside(wanted: Wanted, now: Figures, before: Figures | None) -> list[Row]:
     rows, last = [], ""
     for each in _named(now):
         asked = [*_query_of(wanted), *([("part", each.of_part)] if each.of_part is not None else [])]
-        link = f"/reports/{wanted.program}/behind/{each.figure}?{urlencode(asked)}" if each.figure else None
+        link = f"/reports/program/{wanted.program}/behind/{each.figure}?{urlencode(asked)}" if each.figure else None
         defined = DEFINITIONS[each.measure] if each.measure != last else None
         value = earlier.get((each.measure, each.part), "0" if before and each.value.isdecimal() else "–")
         rows.append(Row(defined, each.part, each.value, value, link))

@@ -113,7 +113,7 @@ _PAYOUT = _branch(
     " 'payout', s.payout_id, 'cycle', p.cycle_id, 'returns', p.returns, 'rail', p.rail,"
     " 'currency', p.currency) AS about",
     "FROM payout_step s JOIN payout p ON p.id = s.payout_id"
-    " WHERE s.act = 'planned' OR (s.act = 'moved' AND s.state = :sending)",
+    " WHERE s.act = :planned OR (s.act = 'moved' AND s.state = :sending)",
 )
 # The key of an entry begins with what it books, and then the id of its payout or clawback.
 _BOOKS = _branch(
@@ -126,7 +126,7 @@ _BOOKS = _branch(
             SELECT split_part(p.account, ':', 1) AS kind, sum(p.amount_minor) AS amount
             FROM posting p WHERE p.transaction_id = t.id GROUP BY 1) AS posted)
     ) AS about""",
-    "FROM ledger_transaction t WHERE split_part(t.key, ':', 1) IN ('settled', 'returned', 'recovered')",
+    "FROM ledger_transaction t WHERE split_part(t.key, ':', 1) = ANY(:entries)",
 )
 
 _CAUSES: Final = statement(
@@ -139,5 +139,7 @@ ORDER BY c.position, c.kind, c.key COLLATE "C" LIMIT :limit
 """,  # noqa: S608 (words of ours)
     claim_acts=list(DecisionKind),
     statuses=(ReferralStatus.APPROVED, ReferralStatus.DENIED, ReferralStatus.EXPIRED),
+    planned=PayoutState.PLANNED,
     sending=PayoutState.SENDING,
+    entries=(PayoutState.SETTLED, PayoutState.RETURNED, "recovered"),
 )

@@ -203,7 +203,7 @@ SELECT w.id, w.exception, w.subject, coalesce(r.program, ''), coalesce(r.status,
        ARRAY(SELECT DISTINCT raised->>'flag' FROM jsonb_array_elements(c.body->'flags') AS raised ORDER BY 1),
        ARRAY(SELECT jsonb_array_elements_text(c.body->'requirement'->'routes') ORDER BY 1),
        legs.amount_minor, legs.currency, w.since, dated.remind_at, dated.escalate_at
-FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
+FROM waiting w JOIN referral r ON r.id = :referral LEFT JOIN reward_claim c ON c.id = r.claim_id
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(CAST(leg->>'amount_minor' AS bigint)), 0) AS amount_minor, min(leg->>'currency') AS currency
     FROM jsonb_array_elements(c.body->'legs') AS leg
