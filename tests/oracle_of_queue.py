@@ -59,10 +59,12 @@ WITH waiting AS (
     WHERE f.type = 'conversion.reported' AND r.order_id IS NULL
       AND CASE WHEN r.closed_at IS NULL THEN r.status IN ('invited', 'purchased_unclaimed', 'claimed')
                ELSE rf.version > coalesce(r.answered_version, 0) END
-      AND NOT EXISTS (
-          SELECT 1 FROM referral_fact its JOIN fact told ON told.id = its.fact_id
-          WHERE its.referral_id = r.id AND told.type = 'conversion.recorded'
-            AND told.data->>'order' = f.data->>'order')
+      -- The earliest record says whose an order is.
+      AND NOT coalesce((
+          SELECT told.marks FROM fact told
+          WHERE told.type = 'conversion.recorded' AND told.data->>'order' = f.data->>'order'
+          ORDER BY told.occurred_at, told.source, told.event_id LIMIT 1
+      ) && ARRAY(SELECT CAST(key AS text) FROM referral_key WHERE referral_id = r.id), false)
     UNION ALL
     SELECT r.id, 'closed_in_conflict', NULL, greatest(r.closed_at, f.received_at)
     FROM referral r CROSS JOIN jsonb_array_elements_text(r.doubts->'closed_in_conflict') AS record(id)
