@@ -30,7 +30,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "show": Entry("show", "show", "Show one referral: where it stands and why."),
     "status-link": Entry("referrals", "status_link", "Print the secret link to one side's own status page."),
     "queue": Entry("queue", "queue_", "List what waits for a person."),
-    "set-aside": Entry("queue", "set_aside", "Set aside what waits in the queue and no decision ends."),
+    "set-aside": Entry("queue", "set_aside", "Set aside, with a note, what waits in the queue and no decision ends."),
     "approve": Entry("decisions", "commands", "Approve a claim as it was shown."),
     "deny": Entry("decisions", "commands", "Deny a claim, or leave a closed referral closed."),
     "hold": Entry("decisions", "commands", "Hold a claim back until it is released."),

@@ -239,7 +239,7 @@ async def test_a_source_that_is_not_connected_is_one_that_does_not_answer(outsid
 class Broken:
     """A source that breaks its promise never to raise."""
 
-    async def order(self, order: str) -> Told:
+    async def order(self, order: str, store: str | None = None) -> Told:
         raise OSError("r1@example.com")
 
     async def customer(self, customer: str) -> Told:

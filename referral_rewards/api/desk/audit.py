@@ -94,6 +94,7 @@ _VOCABULARIES: Final = {
     "roles": "role",
     "rule": "rule",
     "scopes": "scope",
+    "types": "fact",
     "way": "way",
     "why": "rule",
 }

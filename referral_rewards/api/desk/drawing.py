@@ -55,6 +55,7 @@ def drawn(chart: Chart, step: Step) -> Markup:
         line.add(name, [value / scale for value in values])
     tree = line.render_tree()
     for parent in list(tree.iter()):
+        parent.attrib.pop("style", None)
         for child in list(parent):
             # What pygal would style, script, date and tell in English of its own.
             if not isinstance(child.tag, str) or child.tag.removeprefix(_SVG) in ("style", "script", "desc"):
