@@ -54,7 +54,7 @@ async def measure(data: Path, size: int) -> Measurement:
     async with postgres(data) as url, _sandbox() as rail_url, asking.client() as client:
         name = with_driver(url)
         await asyncio.to_thread(upgrade, name)
-        database = engine(name, pool_size=_AT_ONCE)
+        database = engine(name, pool_size=_AT_ONCE, planned_once=True)
         try:
             stage = _Stage(Hearings(database, _NOW), client, rail_url)
             await stage.prepare()

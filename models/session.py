@@ -28,6 +28,7 @@ UNREACHABLE: Final = (*NO_ANSWER, PoolTimeout, OSError)
 #: deadlock_detected and serialization_failure: PostgreSQL took the transaction back, and a repetition succeeds.
 _REPEATABLE: Final = frozenset({"40P01", "40001"})
 _ATTEMPTS: Final = 8
+_PLANNED_ONCE: Final = "-c plan_cache_mode=force_generic_plan"
 _FIRST_PAUSE_SECONDS: Final = 0.02
 
 T = TypeVar("T")
@@ -45,9 +46,16 @@ def asks_to_repeat(error: Exception) -> bool:
     return isinstance(error, BeginAgain)
 
 
-def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> AsyncEngine:
+def engine(
+    database_url: str, *, pool_size: int = 5, patience_seconds: float = 30, planned_once: bool = False
+) -> AsyncEngine:
     """Return an engine over psycopg 3. Connections are checked before use, so a restarted server causes no error.
-    When all connections are in use, a caller waits up to ``patience_seconds`` for one."""
+    When all connections are in use, a caller waits up to ``patience_seconds`` for one.
+
+    ``planned_once`` is for the steps of judging and paying: each connection plans a statement once for all values.
+    Planning their large statements anew costs PostgreSQL more than carrying them out. Whatever pages through a table
+    must be planned for its values.
+    """
     opened = create_async_engine(
         database_url,
         pool_size=pool_size,
@@ -55,7 +63,7 @@ def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 3
         pool_timeout=patience_seconds,
         pool_use_lifo=True,  # the connections in use are those whose statements are prepared
         hide_parameters=True,  # parameters hold personal data and must not appear in errors or logs
-        connect_args={"prepare_threshold": 3},
+        connect_args={"prepare_threshold": 3, **({"options": _PLANNED_ONCE} if planned_once else {})},
     )
     check_before_use(opened.sync_engine.pool, opened.dialect)
     return opened
@@ -74,8 +82,13 @@ class Database:
             event.listen(engine.sync_engine, "after_cursor_execute", _note)
 
     @classmethod
-    def at(cls, database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> "Database":
-        return cls(engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds))
+    def at(
+        cls, database_url: str, *, pool_size: int = 5, patience_seconds: float = 30, planned_once: bool = False
+    ) -> "Database":
+        """Return the database over an `engine` of its own."""
+        return cls(
+            engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds, planned_once=planned_once)
+        )
 
     def apart(self) -> "Database":
         """Return the same database with its own connection: for another event loop, or for work that must not hold a

@@ -52,10 +52,18 @@ _POSTMANS_PAUSE: Final = 2.0
 
 
 def referrals_worker(
-    client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
+    client: Client,
+    queue: str,
+    database: Database,
+    keys: KeyRing,
+    intake: Intake,
+    sources: Mapping[str, Source],
+    steps: Database | None = None,
 ) -> Worker:
-    """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only."""
-    judging = Referrals(database, keys, Inquiries(database, intake, sources))
+    """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only.
+    ``steps`` is the same database, planned once, for judging."""
+    steps = steps or database
+    judging = Referrals(steps, keys, Inquiries(steps, intake, sources))
     return Worker(
         client,
         task_queue=queue,
@@ -79,15 +87,18 @@ def payouts_worker(
     outside: Mapping[str, Rail] = MappingProxyType({}),
     elsewhere: Mapping[str, str] = MappingProxyType({}),
     is_whole: Whole = always_whole,
+    steps: Database | None = None,
 ) -> Worker:
     """The worker of payouts, clawbacks, payout cycles, reconciliations and the register's mark. Its activities pay in
     our own books and over the rails ``outside``.
 
     ``elsewhere`` maps each rail that a `provider_worker` serves to its task queue. ``is_whole`` is asked before
-    anything is sent: whether the register lacks nothing of its mark.
+    anything is sent: whether the register lacks nothing of its mark. ``steps`` is the same database, planned once, for
+    paying.
     """
-    connected = rails(database, keys, outside)
-    paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere, is_whole)
+    steps = steps or database
+    connected = rails(steps, keys, outside)
+    paying = Payouts(steps, keys, connected, Inquiries(steps, intake, sources), _now, elsewhere, is_whole)
     reversing = Clawbacks(database, keys, connected, _now, elsewhere, is_whole)
     cycling = Cycles(database, keys)
     reconciling = Reconciliations(database, connected, elsewhere)
@@ -119,13 +130,15 @@ def provider_worker(
     its_rails: Mapping[str, Rail],
     per_second: float,
     is_whole: Whole = always_whole,
+    steps: Database | None = None,
 ) -> Worker:
     """The worker of the activities that call the rails of one provider, at most ``per_second`` over all such workers.
 
     Only this worker and the payouts worker ever hold provider secrets.
     """
-    asking = Inquiries(database, intake, sources)
-    paying = Payouts(database, keys, its_rails, asking, _now, is_whole=is_whole)
+    steps = steps or database
+    asking = Inquiries(steps, intake, sources)
+    paying = Payouts(steps, keys, its_rails, asking, _now, is_whole=is_whole)
     reversing = Clawbacks(database, keys, its_rails, _now, is_whole=is_whole)
     reconciling = Reconciliations(database, its_rails)
     return Worker(

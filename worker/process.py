@@ -88,8 +88,10 @@ async def run(settings: Settings, role: str) -> int:
     beside: dict[str, Turn] = {"the watch of the namespace": namespace.turn}
     intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
     async with AsyncExitStack() as running:
-        database = Database.at(settings.database_url, pool_size=10)
+        database = Database.at(settings.database_url, pool_size=5)
         running.push_async_callback(database.close)
+        steps = Database.at(settings.database_url, pool_size=10, planned_once=True)
+        running.push_async_callback(steps.close)
         await _check_secrets(database, intake, keys)
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
@@ -102,15 +104,19 @@ async def run(settings: Settings, role: str) -> int:
             elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
             common = (database, keys, intake, sources)
             await running.enter_async_context(
-                payouts_worker(client, settings.payouts_queue, *common, elsewhere=elsewhere, is_whole=marking.is_whole)
+                payouts_worker(
+                    client, settings.payouts_queue, *common, elsewhere=elsewhere, is_whole=marking.is_whole, steps=steps
+                )
             )
             for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
                 its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
                 pace = settings.requests_pace()[provider]
-                await running.enter_async_context(provider_worker(client, queue, *common, its, pace, marking.is_whole))
+                await running.enter_async_context(
+                    provider_worker(client, queue, *common, its, pace, marking.is_whole, steps)
+                )
         if role in ("referrals", "all"):
             await running.enter_async_context(
-                referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)
+                referrals_worker(client, settings.referrals_queue, database, keys, intake, sources, steps)
             )
             relay = Relay(
                 database,

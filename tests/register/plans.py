@@ -29,11 +29,13 @@ class Plans:
     """Explains every statement of an engine, and keeps what is wrong with how it was carried out.
 
     Wrong is a scan of a growing table, and reading more than ``rows_max`` rows of one at one place of a plan, also
-    where most of them are dropped again.
+    where most of them are dropped again. ``planned_once`` looks at the plan for any values also where it looks dearer:
+    connections that judge and pay keep to it.
     """
 
-    def __init__(self, engine: AsyncEngine, rows_max: int) -> None:
+    def __init__(self, engine: AsyncEngine, rows_max: int, *, planned_once: bool = False) -> None:
         self._engine = engine.sync_engine
+        self._planned_once = planned_once
         self._rows_max = rows_max
         self.statements: set[str] = set()
         self.problems: dict[str, list[str]] = {}
@@ -50,12 +52,12 @@ class Plans:
         if not _PLANNED.match(statement):
             return
         self.statements.add(statement)
-        for plan in _plans(connection.connection, statement, parameters):
+        for plan in _plans(connection.connection, statement, parameters, planned_once=self._planned_once):
             if problems := list(_problems(plan, self._rows_max)):
                 self.problems[" ".join(statement.split())] = problems
 
 
-def _plans(connection: Any, statement: str, parameters: Any) -> Iterator[Any]:
+def _plans(connection: Any, statement: str, parameters: Any, *, planned_once: bool) -> Iterator[Any]:
     """How a statement goes with these values, by carrying it out and taking it back; and how it goes with any, if that
     looks cheaper: PostgreSQL then keeps to it for a statement that a connection has prepared."""
     cursor = connection.cursor()
@@ -71,7 +73,7 @@ def _plans(connection: Any, statement: str, parameters: Any) -> Iterator[Any]:
         cursor.close()
     yield custom
     generic = _plan(connection.run_async(partial(_explain_with_any, statement)))
-    if generic["Total Cost"] <= custom["Total Cost"] + _PLANNING_COST_MAX:
+    if planned_once or generic["Total Cost"] <= custom["Total Cost"] + _PLANNING_COST_MAX:
         yield generic
 
 

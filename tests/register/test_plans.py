@@ -80,7 +80,7 @@ async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment
     referral = fresh.name(sort, 1)
     for rival in fresh.beside(sort, 1):
         await register.hearings.assembled(rival)
-    with Plans(register.engine, ROWS_MAX[sort]).explained() as plans:
+    with Plans(register.engine, ROWS_MAX[sort], planned_once=True).explained() as plans:
         await register.hearings.assembled(referral)
         await register.hearings.decided(referral)
         await register.hearings.approved(referral)
