@@ -22,7 +22,7 @@ _SVG: Final = "{http://www.w3.org/2000/svg}"
 _WIDTH, _HEIGHT = 720, 260
 _FEW: Final = 6
 #: So many names fit below a chart.
-_LABELS_MAX: Final = 12
+_LABELS_MAX: Final = 7
 #: The style sheet has the colours; pygal measures texts by these.
 _STYLE: Final = Style(font_family="sans-serif", label_font_size=12, legend_font_size=13, major_label_font_size=12)
 
@@ -39,6 +39,7 @@ def drawn(chart: Chart, step: Step) -> Markup:
         legend_at_bottom=True,
         legend_at_bottom_columns=len(chart.lines),
         show_minor_x_labels=False,
+        truncate_label=-1,
         dots_size=3,
         include_x_axis=True,
         min_scale=2,

@@ -275,8 +275,8 @@ def _money(its: Figures) -> Iterator[Line]:
     }
     for cost in its.reward_cost:
         for said, (part, figure) in parts.items():
-            name = f"{label('kind', cost.kind)} in {cost.currency}, {said}"
-            yield Line("reward_cost", name, display(getattr(cost, part), cost.currency), figure, cost.kind)
+            name, minor = f"{label('kind', cost.kind)} in {cost.currency}, {said}", getattr(cost, part)
+            yield Line("reward_cost", name, display(minor, cost.currency), figure if minor else None, cost.kind)
     parts = {
         "of the rewarded": ("rewarded_minor", Figure.REWARDED),
         "of all that converted": ("converted_minor", Figure.CONVERTED),
@@ -284,8 +284,8 @@ def _money(its: Figures) -> Iterator[Line]:
     }
     for revenue in its.referred_revenue:
         for said, (part, figure) in parts.items():
-            name = f"{said}, in {revenue.currency}"
-            yield Line("referred_revenue", name, display(getattr(revenue, part), revenue.currency), figure)
+            name, minor = f"{said}, in {revenue.currency}", getattr(revenue, part)
+            yield Line("referred_revenue", name, display(minor, revenue.currency), figure if minor else None)
 
 
 def _adds(figure: Figure, amount: int, currency: str) -> str:
