@@ -93,6 +93,8 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     gross, _, differs = oracle_of_orders.amounts(mine.q, known)
     if gross is not None:
         differs = differs or oracle_of_disputes.taken(known, order, gross, mine.q["data"]["currency"])[1]
+    else:
+        differs = differs or any(each.is_doubted for each in oracle_of_disputes.disputes(known, order))
     strange = [
         e
         for e in mine.world.of("conversion.recorded")
@@ -211,11 +213,12 @@ def _judge_money(mine: Referral, found: Claim) -> None:
         partner=_partner(mine),
         earned_at=at(mine.q),
         net=mine.net,
+        foreign=not matches,
         held=[e for e in mine.world.held if e.program == mine.program and e.referral != mine.name],
         count=mine.world.counts.get(mine.name),
         now=mine.world.now,
     )
-    result = reckoned.result() if matches else oracle_of_rewards.Reckoned()
+    result = reckoned.result()
     found.legs = result.legs
     found.check("cap_available", not (result.capped or result.cap_reached))
     found.check("budget_available", not (result.budgeted or result.budget_exhausted))

@@ -58,6 +58,7 @@ class Reckoning:
     held: Sequence[Held]
     count: int | None
     now: datetime
+    foreign: bool = False  # the order is in another currency than the program
 
     def result(self) -> Reckoned:
         found = Reckoned()
@@ -77,6 +78,8 @@ class Reckoning:
     def _rate(self, rule: Mapping[str, Any]) -> Mapping[str, Any]:
         if "tiers" not in rule:
             return rule
+        if self.foreign and "from_amount" in rule["tiers"][0]:
+            return {"amount": "0"}  # nobody can tell which tier its amount reaches
         reached = [tier for tier in rule["tiers"] if self._reaches(tier)]
         return reached[-1]  # tiers ascend, and the first starts at 0
 
@@ -103,7 +106,7 @@ class Reckoning:
     def _amount(self, rate: Mapping[str, Any]) -> int:
         if "amount" in rate:
             amount = self._minor(rate["amount"])
-        elif self.net is None:
+        elif self.net is None or self.foreign:
             return 0
         else:
             share = self._scaled(self.net) * Decimal(rate["percent"]) / 100
