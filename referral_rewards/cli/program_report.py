@@ -1,7 +1,7 @@
 """`referrals report program`: the measures of a program over a period."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,6 +11,7 @@ from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tab
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import day_of
 from referral_rewards.cli.output import Output, written
+from referral_rewards.domain.instants import lasted
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.money import display
@@ -72,8 +73,8 @@ def _lines(its: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     for cost in its["duplicate_claims"]["would_have_cost"]:
         yield "", "would have cost", display(cost["minor"], cost["currency"])
     for name, duration in its["payout_time"].items():
-        yield name, f"median of {duration['n']}", _length(duration["median_s"])
-        yield "", "95th percentile", _length(duration["p95_s"])
+        yield name, f"median of {duration['n']}", lasted(duration["median_s"])
+        yield "", "95th percentile", lasted(duration["p95_s"])
     yield from _money(its)
     rated = its["referrer_satisfaction"]
     answered = f"{rated['n']} of {rated['asked']} asked"
@@ -101,16 +102,3 @@ def _money(its: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         for part, said in parts.items():
             first = at == 0 and part == "rewarded_minor"
             yield "referred_revenue" if first else "", said, display(revenue[part], revenue["currency"])
-
-
-def _length(seconds: float | None) -> str:
-    """A duration in its two largest units: ``16 d 3 h``."""
-    if seconds is None:
-        return "–"
-    left = timedelta(seconds=seconds)
-    units = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
-    said = []
-    for unit, of_it in units:
-        count, left = divmod(left, of_it)
-        said += [f"{count} {unit}"] if count else []
-    return " ".join(said[:2]) or f"{seconds:.3g} s"

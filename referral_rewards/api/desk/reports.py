@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from referral_rewards.api.dependencies import Its
@@ -16,7 +16,8 @@ from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import day_in
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.calendar import zone as zone_named
-from referral_rewards.domain.errors import NotFound, RequestInvalid
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.instants import lasted
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.measures.definitions import DEFINITIONS, Definition
 from referral_rewards.domain.measures.figures import Figure, Settlement, Stage
@@ -56,6 +57,21 @@ class Row:
     behind: str | None
 
 
+def _chosen(
+    program: str,
+    since: Annotated[Typed, Query(alias="from")] = "",
+    until: Annotated[Typed, Query(alias="to")] = "",
+    partner: Typed = "",
+    referrer: Typed = "",
+) -> Wanted:
+    days = Days.between(day_in(since, "from"), day_in(until, "to"))
+    return Wanted(program, days, partner.strip() or None, referrer.strip() or None)
+
+
+Chosen = Annotated[Wanted, Depends(_chosen)]
+"""Whose referrals a page is about, and over which days, as its address says."""
+
+
 @router.get("/reports")
 async def reports(visit: Reader, parts: Its) -> Response:
     """The programs that there are reports of; where there is one alone, its report."""
@@ -70,22 +86,19 @@ async def reports(visit: Reader, parts: Its) -> Response:
 async def report(
     visit: Reader,
     parts: Its,
-    program: str,
-    since: Annotated[Typed, Query(alias="from")] = "",
-    until: Annotated[Typed, Query(alias="to")] = "",
-    partner: Typed = "",
-    referrer: Typed = "",
+    wanted: Chosen,
     every: bool = False,
 ) -> Response:
     """The report over some days, by default the month so far; with ``every`` of all time."""
     now = datetime.now(UTC)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        zone = await zone_of(connection, program)
+        zone = await zone_of(connection, wanted.program)
         if zone is None:
-            raise NotFound("program", program)
+            raise NotFound("program", wanted.program)
         today = now.astimezone(zone_named(zone)).date()
-        wanted = _wanted(program, day_in(since, "from"), day_in(until, "to"), partner, referrer, today, every=every)
+        if wanted.days == Days() and not every:
+            wanted = replace(wanted, days=Days(today.replace(day=1), today + timedelta(days=1)))
         found = await measured.report(connection, wanted, now)
         earlier = _before(wanted)
         before = await measured.report(connection, earlier, now) if earlier else None
@@ -95,13 +108,12 @@ async def report(
         visit,
         zone=zone,
         here="/reports",
-        program=program,
+        program=wanted.program,
         wanted=wanted,
         earlier=earlier,
         as_of=now,
         behind=found.behind,
         rows=_beside(wanted, found.measures, before.measures if before else None),
-        empty=found.measures.funnel["began"] == 0 and not any(each.lines for each in over_time.charts),
         charts=[(each, drawn(each, over_time.step)) for each in over_time.charts],
         named=lambda first: named(first, over_time.step),
         spans=_spans(today),
@@ -114,18 +126,13 @@ async def report(
 async def as_csv(
     visit: Reader,
     parts: Its,
-    program: str,
-    since: Annotated[Typed, Query(alias="from")] = "",
-    until: Annotated[Typed, Query(alias="to")] = "",
-    partner: Typed = "",
-    referrer: Typed = "",
+    wanted: Chosen,
 ) -> Response:
     """The report as a file."""
-    wanted = Wanted(program, _days(day_in(since, "from"), day_in(until, "to")), partner or None, referrer or None)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
         found = await measured.report(connection, wanted, datetime.now(UTC))
-    headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}
+    headers = {"Content-Disposition": f'attachment; filename="program-{wanted.program}.csv"'}
     return StreamingResponse(measured.as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -133,19 +140,14 @@ async def as_csv(
 async def behind(
     visit: Reader,
     parts: Its,
-    program: str,
+    wanted: Chosen,
     figure: Figure,
     part: Typed | None = None,
-    since: Annotated[Typed, Query(alias="from")] = "",
-    until: Annotated[Typed, Query(alias="to")] = "",
-    partner: Typed = "",
-    referrer: Typed = "",
     after: Typed = "",
 ) -> Response:
     """The referrals that add to a figure."""
-    wanted = Wanted(program, _days(day_in(since, "from"), day_in(until, "to")), partner or None, referrer or None)
     async with parts.database.reading() as connection:
-        zone = await zone_of(connection, program)
+        zone = await zone_of(connection, wanted.program)
         found = await measured.behind(connection, wanted, figure, part, after, _BEHIND_ON_A_PAGE)
     asked = {**dict(_query_of(wanted)), **({"part": part} if part is not None else {})}
     return page(
@@ -153,7 +155,7 @@ async def behind(
         visit,
         zone=zone,
         here="/reports",
-        program=program,
+        program=wanted.program,
         wanted=wanted,
         figure=figure,
         name=_NAMES.get(figure, figure.replace("_", " ")),
@@ -162,20 +164,6 @@ async def behind(
         query=_query(wanted),
         following=urlencode({**asked, "after": found.next}) if found.next else None,
     )
-
-
-def _wanted(
-    program: str, since: date | None, until: date | None, partner: str, referrer: str, today: date, *, every: bool
-) -> Wanted:
-    if since is None and until is None and not every:
-        since, until = today.replace(day=1), today + timedelta(days=1)
-    return Wanted(program, _days(since, until), partner.strip() or None, referrer.strip() or None)
-
-
-def _days(since: date | None, until: date | None) -> Days:
-    if since is not None and until is not None and until <= since:
-        raise RequestInvalid(f"{until} is not after {since}: it is the day after the last one", "to")
-    return Days(since, until)
 
 
 def _before(wanted: Wanted) -> Wanted | None:
@@ -262,8 +250,8 @@ def _named(its: Figures) -> Iterator[Line]:
 
 
 def _times(figure: Figure, its: Duration) -> Iterator[Line]:
-    yield Line(figure, "median", _length(its.median_s), figure)
-    yield Line(figure, "95th percentile", _length(its.p95_s), figure)
+    yield Line(figure, "median", lasted(its.median_s), figure)
+    yield Line(figure, "95th percentile", lasted(its.p95_s), figure)
     yield Line(figure, "measured", str(its.n), figure)
 
 
@@ -292,18 +280,7 @@ def _adds(figure: Figure, amount: int, currency: str) -> str:
     """What one referral adds, in words; nothing where only its number counts."""
     if currency:
         return display(amount, currency)
-    return _length(amount / 1_000_000) if figure in _NAMES and amount else ""
-
-
-def _length(seconds: float | None) -> str:
-    """A duration in its two largest units: ``16 d 3 h``."""
-    if seconds is None:
-        return "–"
-    left, said = timedelta(seconds=seconds), []
-    for unit, of_it in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
-        count, left = divmod(left, of_it)
-        said += [f"{count} {unit}"] if count else []
-    return " ".join(said[:2]) or f"{seconds:.3g} s"
+    return lasted(amount / 1_000_000) if figure in _NAMES and amount else ""
 
 
 #: The figures whose names are those of measures.

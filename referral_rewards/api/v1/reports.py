@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its, Person, Reading
 from referral_rewards.api.v1.fields import TEXT, Day, NamedInPath
-from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.payouts.rail_catalogue import MANUAL
@@ -184,10 +183,7 @@ class Slice(BaseModel):
         Raises:
             RequestInvalid: if its days end before they begin.
         """
-        if self.since is not None and self.until is not None and self.until <= self.since:
-            told = f"to, {self.until}, is not after from, {self.since}: it is the day after the last one"
-            raise RequestInvalid(told, "to")
-        return Wanted(program, Days(self.since, self.until), self.partner, self.referrer)
+        return Wanted(program, Days.between(self.since, self.until), self.partner, self.referrer)
 
 
 class FormOfReport(Slice):

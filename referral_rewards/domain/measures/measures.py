@@ -7,6 +7,7 @@ from datetime import date
 from typing import Final, NamedTuple, Protocol, Self
 
 from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.measures.figures import DURATIONS, Contribution, Figure, Settlement, Stage
 from referral_rewards.domain.measures.life import Money
 from referral_rewards.domain.measures.quantiles import quantile
@@ -19,6 +20,17 @@ class Days(NamedTuple):
 
     start: date | None = None
     end: date | None = None
+
+    @classmethod
+    def between(cls, start: date | None, end: date | None) -> Self:
+        """Return the days that somebody asked for.
+
+        Raises:
+            RequestInvalid: if they end before they begin.
+        """
+        if start is not None and end is not None and end <= start:
+            raise RequestInvalid(f"to, {end}, is not after from, {start}: it is the day after the last one", "to")
+        return cls(start, end)
 
     def __contains__(self, day: object) -> bool:
         return (
