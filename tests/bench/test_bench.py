@@ -35,6 +35,7 @@ LONG = pytest.mark.chaos
             *("desk", 1500, 1.5, {"queue median", "claim median", "claim p95", "decisions/s", "approved/s"}),
             marks=LONG,
         ),
+        pytest.param("measures", 500, 2, {"median", "kept/s", "ms CPU a referral"}, marks=LONG),
     ],
 )
 def test_a_measurement_is_kept_with_its_ratio_its_goal_and_a_profile_if_missed(
