@@ -50,6 +50,10 @@ _STEPS_AT_ONCE: Final = 10
 #: Seconds between two polls for due messages.
 _POSTMANS_PAUSE: Final = 2.0
 
+#: The workflows of each task queue.
+REFERRAL_WORKFLOWS: Final = (Referral, ProgramLife)
+PAYOUT_WORKFLOWS: Final = (Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation, RegisterMark)
+
 
 def referrals_worker(
     client: Client,
@@ -67,7 +71,7 @@ def referrals_worker(
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Referral, ProgramLife],
+        workflows=REFERRAL_WORKFLOWS,
         activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
         workflow_runner=runner(),
         max_concurrent_workflow_tasks=_TASKS_AT_ONCE,
@@ -105,7 +109,7 @@ def payouts_worker(
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation, RegisterMark],
+        workflows=PAYOUT_WORKFLOWS,
         activities=[
             *(paying.send_payout, reversing.reverse_clawback),
             *(cycling.open_due_cycle, cycling.advance_cycle),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -33,7 +33,7 @@ class Moving:
         self._news = False
 
     @workflow.signal
-    def news(self, subject: str) -> None:
+    def news(self, *subject: Any) -> None:
         """Something new may concern it: a decision, or a report from its provider."""
         self._news = True
 

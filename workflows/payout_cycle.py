@@ -3,7 +3,7 @@ rest."""
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -52,7 +52,7 @@ class PayoutCycle:
                 workflow.continue_as_new(cycle)
 
     @workflow.signal
-    def news(self, subject: str) -> None:
+    def news(self, *subject: Any) -> None:
         """A decision on the cycle was recorded, or its last payout came to rest."""
         self._news = True
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -43,7 +43,7 @@ class ProgramLife:
                 workflow.continue_as_new(args=[program, so_far])
 
     @workflow.signal
-    def news(self, subject: str) -> None:
+    def news(self, *subject: Any) -> None:
         """An act on the program was decided, or its budget was published anew."""
         self._news = True
 

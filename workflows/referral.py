@@ -1,5 +1,7 @@
 """The life of a referral, from the first fact to the end of the watch over a paid reward."""
 
+from typing import Any
+
 from temporalio import workflow
 
 from workflows import steps
@@ -16,8 +18,8 @@ _S = ReferralStatus
 class Referral:
     """One referral. It receives only its id: the register holds the facts, and every start resumes from there.
 
-    Signals only say that something is new. If one is forged, lost or sent twice, this changes only when the register is
-    read again.
+    Signals only say that something is new; what they carry is never read, so that any arguments may come. If one is
+    forged, lost or sent twice, this changes only when the register is read again.
     """
 
     @workflow.init
@@ -68,15 +70,15 @@ class Referral:
             await steps.wait_for_news_or_the_deadline(self.journey)
 
     @workflow.signal
-    def fact_arrived(self, fact_id: str) -> None:
+    def fact_arrived(self, *fact_id: Any) -> None:
         self.journey.news = True
 
     @workflow.signal
-    def decision_recorded(self, decision_id: str) -> None:
+    def decision_recorded(self, *decision_id: Any) -> None:
         self.journey.news = True
 
     @workflow.signal
-    def payout_settled(self, payout_id: str) -> None:
+    def payout_settled(self, *payout_id: Any) -> None:
         self.journey.news = True
 
     @workflow.query

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import inspect
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,9 +10,12 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.workflow import _Definition
 
 from models import DecisionRow
 from referral_rewards.domain.claims.approval import DecisionKind
@@ -37,6 +41,7 @@ from tests.workflows.scenes import (
     sql,
     status_of,
 )
+from worker.build import PAYOUT_WORKFLOWS, REFERRAL_WORKFLOWS
 
 
 @pytest.fixture
@@ -59,15 +64,38 @@ async def test_a_forged_signal_pays_nothing_and_changes_nothing(life: Installati
     assert await life.money() == {}
 
 
-async def test_a_signal_that_can_not_be_decoded_neither_pays_nor_stops_the_referral(life: Installation) -> None:
+#: What anybody may type: too little, too much, of another kind, in no encoding that we know.
+ODD: Final[tuple[tuple[Any, ...], ...]] = (
+    (),
+    ("r1", "r1", "r1"),
+    ({"kind": "approve"},),
+    ([None, 3.5],),
+    (RawValue(Payload(metadata={"encoding": b"of/nobody"}, data=b"\xff\x00")),),
+    (RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{no json")),),
+    (RawValue(Payload()),),
+)
+
+
+async def test_odd_signals_neither_pay_nor_stop_the_referral(life: Installation) -> None:
     async with life.workers():
         await before_its_approver(life, "r1")
-        await life.handle("r1").signal("decision_recorded", {"kind": "approve"})
+        for signal in ("fact_arrived", "decision_recorded", "payout_settled", "news", "nobody_listens_to_this"):
+            for told in ODD:
+                await life.handle("r1").signal(signal, args=told)
         await quiet(life, "r1")
         assert await life.money() == {}
         await life.decide("r1")
         await life.settled("r1", among=frozenset({"rewarded"}))
     assert await life.money() == books("r1")
+
+
+@pytest.mark.parametrize("workflow", [*REFERRAL_WORKFLOWS, *PAYOUT_WORKFLOWS], ids=lambda each: each.__name__)
+def test_every_signal_takes_any_arguments(workflow: type) -> None:
+    """One that has too many arguments would fail every task of the run from then on, and nobody would see it."""
+    for signal in _Definition.must_from_class(workflow).signals.values():
+        *_, last = inspect.signature(signal.fn).parameters.values()
+        assert last.kind is inspect.Parameter.VAR_POSITIONAL, signal.name
+        assert signal.arg_types is None, signal.name
 
 
 async def test_a_payout_that_nobody_planned_pays_nothing(life: Installation) -> None:
