@@ -22,7 +22,7 @@ from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, Pay
 from models.programs import ProgramLifeRow, ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
-from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
+from models.referrals import ReferralRow, ReferralStep, Swept, ToJudge, Wakeup
 from models.restores import (
     ForgottenPayment,
     ForgottenReversal,
@@ -88,6 +88,7 @@ __all__ = [
     "SessionRow",
     "SignInFailure",
     "SignInFlow",
+    "Swept",
     "ToJudge",
     "ToMeasure",
     "TokenRow",

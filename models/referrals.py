@@ -113,14 +113,28 @@ class ToJudge(SQLModel, table=True):
     created_at: datetime = instant(default_now=True)
 
 
+class Swept(SQLModel, table=True):
+    """An overdue referral that the sweep woke: how often, and until when it leaves it alone. Deleted once it is not
+    overdue any more."""
+
+    __tablename__ = "swept"
+
+    referral_id: str = by_code_point(primary_key=True)
+    times: int
+    until: datetime = instant()
+
+
 class Wakeup(SQLModel, table=True):
-    """The outbox: a message to a workflow, saved in the transaction of its cause and deleted once delivered."""
+    """The outbox: a message to a workflow, saved in the transaction of its cause and deleted once delivered.
+
+    One with a ``program`` waits for the turn of that program; all others go first.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_batch_id", "batch_id"),
         Index("ix_outbox_target", "target"),
-        Index("ix_outbox_ready", "id", postgresql_where=text("batch_id IS NULL")),
+        Index("ix_outbox_ready", "program", "id", postgresql_where=text("batch_id IS NULL")),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
@@ -129,5 +143,6 @@ class Wakeup(SQLModel, table=True):
         by_code_point()
     )  # the id of the referral, payout, clawback, cycle or reconciliation, or a program's name
     subject_id: UUID
+    program: str | None = by_code_point(nullable=True)
     batch_id: UUID | None = None
     created_at: datetime = instant(default_now=True)

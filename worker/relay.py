@@ -1,6 +1,7 @@
 """The relay: delivers wake-ups from the outbox to their workflows, and wakes workflows that are overdue."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -40,8 +41,11 @@ _log = structlog.get_logger("relay")
 
 _BATCH: Final = 200
 _AT_ONCE: Final = 16
-#: A signal takes far less time. Whatever lags longer than this is woken again.
-_OVERDUE_AFTER: Final = timedelta(minutes=2)
+#: How many referrals may be on their way to judgement with news of facts: few more than a worker judges at once. More
+#: would only wait in Temporal's queue, in order of arrival, and what people decide would wait behind them.
+_UNDER_WAY: Final = 60
+#: What takes longer to be judged counts no more: it may be stuck, and must not hold up the others.
+_GIVEN_UP_AFTER: Final = 30.0
 _SWEEP_EVERY: Final = timedelta(minutes=1)
 
 
@@ -62,6 +66,7 @@ class Relay:
         self._pause = pause
         self._schedules = Schedules(database, client, payouts_queue)
         self._swept_at = datetime.min.replace(tzinfo=UTC)
+        self._under_way: dict[str, float] = {}
 
     async def turn(self) -> float:
         """Sweep once a minute, deliver, and return the seconds until the next turn. While Temporal or Postgres is down,
@@ -103,10 +108,25 @@ class Relay:
 
         It holds their rows meanwhile. If it is repeated, some are delivered twice, which does no harm.
         """
-        deliveries = await outbox.claim(connection, _BATCH)
+        deliveries = await outbox.claim(connection, _BATCH, await self._room(connection))
         done = await self._send_all(deliveries)
+        self._note_under_way(deliveries, frozenset(done))
         await outbox.delivered(connection, done)
         return sum(len(delivery.ids) for delivery in deliveries), len(done)
+
+    async def _room(self, connection: AsyncConnection) -> int:
+        """Return for how many more referrals news of facts may be delivered now."""
+        since = time.monotonic() - _GIVEN_UP_AFTER
+        recent = {referral: at for referral, at in self._under_way.items() if at > since}
+        waiting = await outbox.unjudged(connection, recent) if recent else frozenset()
+        self._under_way = {referral: at for referral, at in recent.items() if referral in waiting}
+        return max(0, _UNDER_WAY - len(self._under_way))
+
+    def _note_under_way(self, deliveries: Sequence[Delivery], done: frozenset[int]) -> None:
+        now = time.monotonic()
+        for delivery in deliveries:
+            if delivery.kind is WakeupKind.FACT and done.issuperset(delivery.ids):
+                self._under_way[delivery.target] = now
 
     async def _send_all(self, deliveries: Sequence[Delivery]) -> list[int]:
         slots = asyncio.Semaphore(_AT_ONCE)
@@ -128,14 +148,13 @@ class Relay:
         if delivery.is_first:
             with suppress(WorkflowAlreadyStartedError):
                 return await self._send(delivery, WorkflowIDConflictPolicy.FAIL, signalled=False)
-        signalled = delivery.kind is not WakeupKind.PAYOUT_OVERDUE
+        signalled = delivery.kind not in _ONLY_STARTED
         return await self._send(delivery, WorkflowIDConflictPolicy.USE_EXISTING, signalled=signalled)
 
     async def _send(self, delivery: Delivery, conflict: WorkflowIDConflictPolicy, *, signalled: bool) -> None:
         subject = str(delivery.subject)
         match delivery.kind:
             case WakeupKind.PAYOUT_DUE | WakeupKind.PAYOUT_OVERDUE:
-                # An overdue payout is started if no workflow runs for it. If one does, its timers are left alone.
                 await self._client.start_workflow(
                     Payout.run,
                     delivery.target,
@@ -190,14 +209,14 @@ class Relay:
                 )
             case WakeupKind.SCHEDULE_DUE:
                 await self._schedules.set(delivery.target, datetime.now(UTC))
-            case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED:
+            case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED | WakeupKind.REFERRAL_OVERDUE:
                 await self._client.start_workflow(
                     Referral.run,
                     delivery.target,
                     id=workflow_id(delivery.target),
                     task_queue=self._referrals_queue,
                     id_conflict_policy=conflict,
-                    start_signal=_SIGNALS[delivery.kind] if signalled else None,
+                    start_signal=_SIGNALS.get(delivery.kind) if signalled else None,
                     start_signal_args=[subject] if signalled else [],
                     search_attributes=_initial_attributes(delivery),
                     static_summary=_summary(delivery),
@@ -213,6 +232,8 @@ def _tell_refused(refused: Sequence[tuple[Delivery, RPCError]]) -> None:
         _log.warning("not_delivered", status=status, why=why, wakeups=len(targets), first=targets[0])
 
 
+#: What is overdue is started if no workflow runs for it. If one does, its timers are left alone.
+_ONLY_STARTED: Final = frozenset({WakeupKind.PAYOUT_OVERDUE, WakeupKind.REFERRAL_OVERDUE})
 _SIGNALS: Final = {
     WakeupKind.FACT: "fact_arrived",
     WakeupKind.DECISION: "decision_recorded",
@@ -237,4 +258,4 @@ async def _sweep(connection: AsyncConnection, now: datetime) -> int:
     await file_intake.release_abandoned(connection, now)
     await queue.date(connection)
     await strays.clear(connection)
-    return await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)
+    return await outbox.sweep(connection, now)

@@ -1,12 +1,15 @@
 """The outbox: messages to workflows, stored in the transaction that causes them and deleted once delivered.
 
+Decisions and money go first. News of facts names its program, and waits for the turn of that program: the back-fill of
+one program delays neither what people decide nor the facts of another.
+
 Only this module writes the table. A larger statement that itself finds which workflows to wake takes the SQL for it
 from `wakeups`.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -28,6 +31,7 @@ class WakeupKind(StrEnum):
     DECISION = "decision"
     PAYOUT_DUE = "payout_due"
     PAYOUT_OVERDUE = "payout_overdue"
+    REFERRAL_OVERDUE = "referral_overdue"
     PAYOUT_SETTLED = "payout_settled"
     CLAWBACK_DUE = "clawback_due"
     CYCLE_DUE = "cycle_due"
@@ -35,6 +39,9 @@ class WakeupKind(StrEnum):
     RECONCILIATION_DUE = "reconciliation_due"
     PROGRAM_DUE = "program_due"
 
+
+#: A signal takes far less time. Whatever lags longer than this is woken again.
+OVERDUE_AFTER: Final = timedelta(minutes=2)
 
 #: These wake a workflow other than a referral's.
 _OF_NO_REFERRAL: Final = frozenset(
@@ -86,28 +93,32 @@ async def release(connection: AsyncConnection, batches: Sequence[UUID]) -> None:
     await connection.execute(_RELEASE, {"batches": list(batches)})
 
 
-def wakeups(kind: WakeupKind, target: str, subject: str, rest: str, *, batch: str = "NULL") -> str:
+def wakeups(
+    kind: WakeupKind, target: str, subject: str, rest: str, *, program: str = "NULL", batch: str = "NULL"
+) -> str:
     """Return the SQL that stores a wake-up for each row of a query, for use in a larger statement.
 
-    ``rest`` is the query from its FROM on; ``target``, ``subject`` and ``batch`` are expressions over its columns.
+    ``rest`` is the query from its FROM on; the others are expressions over its columns. ``program`` is the one whose
+    turn the wake-up waits for; without one it goes first.
     """
-    return f"""INSERT INTO outbox (kind, target, subject_id, batch_id)
-    SELECT '{kind}', {target}, {subject}, CAST({batch} AS uuid) {rest}"""
+    return f"""INSERT INTO outbox (kind, target, subject_id, program, batch_id)
+    SELECT '{kind}', {target}, {subject}, CAST({program} AS text), CAST({batch} AS uuid) {rest}"""
 
 
-def wakeups_of_referrals(kind: WakeupKind, referrals: str, subject: str) -> str:
+def wakeups_of_referrals(kind: WakeupKind, referrals: str, subject: str, *, program: str = "NULL") -> str:
     """Return two parts of a WITH that wake each referral of an array and list it in `to_judge`, as `enqueue` does."""
     rest = f"FROM unnest({referrals}) AS its(id)"
     return f"""listed AS (INSERT INTO to_judge (referral_id) SELECT its.id {rest}),
-woken AS ({wakeups(kind, "its.id", subject, rest)})"""
+woken AS ({wakeups(kind, "its.id", subject, rest, program=program)})"""
 
 
-async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
+async def claim(connection: AsyncConnection, limit: int, in_turn: int | None = None) -> list[Delivery]:
     """Lock up to ``limit`` waiting wake-ups until the transaction ends, and return them coalesced.
 
-    Wake-ups that another relay holds are skipped.
+    What goes first comes first; the rest is taken of each program in equal parts, and is at most ``in_turn`` and one
+    for each program. Wake-ups that another relay holds are skipped.
     """
-    rows = await connection.execute(_CLAIM, {"limit": limit})
+    rows = await connection.execute(_CLAIM, {"limit": limit, "in_turn": limit if in_turn is None else in_turn})
     return [
         Delivery(
             kind=WakeupKind(row.kind),
@@ -130,14 +141,24 @@ async def delivered(connection: AsyncConnection, ids: Sequence[int]) -> None:
     await connection.execute(_DELIVERED, {"ids": list(ids)})
 
 
-async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: int = 500) -> int:
+async def unjudged(connection: AsyncConnection, referrals: Collection[str]) -> frozenset[str]:
+    """Return which of these referrals have facts that they were not judged on yet."""
+    return frozenset((await connection.execute(_UNJUDGED, {"referrals": sorted(referrals)})).scalars())
+
+
+async def sweep(connection: AsyncConnection, now: datetime, limit: int = 500) -> int:
     """Wake what should have moved and did not, and return how many workflows that is.
 
     These are referrals that were not judged on their newest facts or slept past their wake-up time, and overdue
     payouts, clawbacks, cycles, reconciliations and acts on programs. A signal can be lost with its server and a
     workflow can be terminated; the register knows what should be running.
+
+    The most overdue referrals come first. One that is found for the first time is only started if no workflow runs for
+    it: a signal to one that is merely behind would put it further behind. Later it is signalled too, after two minutes,
+    then four, and so on up to a day.
     """
-    result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
+    given = {"now": now, "overdue_before": now - OVERDUE_AFTER, "limit": limit}
+    result = await connection.execute(_SWEEP, given)
     return int(result.scalar_one())
 
 
@@ -172,7 +193,7 @@ INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)
 """)
 
 _ENQUEUE_NEWEST_FACT: Final = text(f"""
-WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
+WITH woken AS (SELECT id, program FROM referral WHERE id = ANY(CAST(:referrals AS text[]))), listed AS (
     INSERT INTO to_judge (referral_id) SELECT id FROM woken
 )
 {
@@ -181,6 +202,7 @@ WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
         "woken.id",
         "(SELECT fact_id FROM referral_fact WHERE referral_id = woken.id ORDER BY version DESC LIMIT 1)",
         "FROM woken",
+        program="woken.program",
         batch=":batch",
     )
 }
@@ -193,9 +215,27 @@ _RELEASE: Final = text("UPDATE outbox SET batch_id = NULL WHERE batch_id = ANY(C
 JUDGED: Final = "judged AS (DELETE FROM to_judge WHERE referral_id = :referral)"
 
 _CLAIM: Final = text("""
-WITH held AS MATERIALIZED (
-    SELECT id, kind, target, subject_id FROM outbox WHERE batch_id IS NULL ORDER BY id
+WITH RECURSIVE waiting AS (
+    SELECT min(program) AS program FROM outbox WHERE batch_id IS NULL AND program IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(o.program) FROM outbox o WHERE o.batch_id IS NULL AND o.program > waiting.program)
+    FROM waiting WHERE waiting.program IS NOT NULL
+), first AS MATERIALIZED (
+    SELECT id, kind, target, subject_id FROM outbox WHERE batch_id IS NULL AND program IS NULL ORDER BY id
     LIMIT :limit FOR UPDATE SKIP LOCKED
+), share AS MATERIALIZED (
+    SELECT ceil(least(:in_turn, :limit - (SELECT count(*) FROM first)) / count(*)::numeric) AS each
+    FROM waiting WHERE program IS NOT NULL HAVING count(*) > 0
+), in_turn AS MATERIALIZED (
+    SELECT o.id, o.kind, o.target, o.subject_id
+    FROM waiting CROSS JOIN LATERAL (
+        SELECT id, kind, target, subject_id FROM outbox
+        WHERE batch_id IS NULL AND program = waiting.program ORDER BY id
+        LIMIT (SELECT each FROM share) FOR UPDATE SKIP LOCKED
+    ) AS o
+    WHERE waiting.program IS NOT NULL
+), held AS (
+    SELECT * FROM first UNION ALL SELECT * FROM in_turn
 )
 SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
        array_agg(held.id) AS ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel,
@@ -203,11 +243,15 @@ SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC)
        CASE WHEN r.id IS NOT NULL THEN r.judged_at IS NULL ELSE p.id IS NOT NULL AND p.first_sent_at IS NULL END
            AS is_first
 FROM held
-LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled')
+LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled', 'referral_overdue')
 LEFT JOIN payout p ON p.id = held.subject_id AND held.kind IN ('payout_due', 'payout_overdue')
 LEFT JOIN payout_cycle c ON c.id = held.subject_id AND held.kind = 'cycle_due'
 GROUP BY held.kind, held.target, r.id, c.program, p.id, c.due_on
 ORDER BY min(held.id)
+""")
+
+_UNJUDGED: Final = text("""
+SELECT id FROM referral WHERE id = ANY(CAST(:referrals AS text[])) AND judged_version < facts_version
 """)
 
 _DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
@@ -217,8 +261,9 @@ _RESYNC: Final = text(
     spelled(
         """
 WITH referrals AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'fact', r.id, (SELECT fact_id FROM referral_fact WHERE referral_id = r.id ORDER BY version DESC LIMIT 1)
+    INSERT INTO outbox (kind, target, program, subject_id)
+    SELECT 'fact', r.id, r.program,
+           (SELECT fact_id FROM referral_fact WHERE referral_id = r.id ORDER BY version DESC LIMIT 1)
     FROM referral r
     WHERE r.closed_at IS NULL AND r.parked IS NULL AND r.merged_into IS NULL AND r.facts_version > 0
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
@@ -261,22 +306,33 @@ SELECT (SELECT count(*) FROM referrals) + (SELECT count(*) FROM payouts) + (SELE
 _SWEEP: Final = text(
     spelled(
         """
-WITH overdue AS (
-    SELECT id FROM referral
+WITH found AS (
+    SELECT id, told_at AS since FROM referral
     WHERE judged_version < facts_version AND told_at < CAST(:overdue_before AS timestamptz)
-    UNION
-    SELECT id FROM referral WHERE wake_at < CAST(:overdue_before AS timestamptz)
-    UNION
-    SELECT referral_id FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)
-), lagging AS (
-    SELECT r.id FROM overdue JOIN referral r USING (id)
+    UNION ALL
+    SELECT id, wake_at FROM referral WHERE wake_at < CAST(:overdue_before AS timestamptz)
+    UNION ALL
+    SELECT referral_id, created_at FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)
+), overdue AS MATERIALIZED (
+    SELECT id, min(since) AS since FROM found GROUP BY id
+), lagging AS MATERIALIZED (
+    SELECT r.id, r.program, s.times FROM overdue JOIN referral r USING (id) LEFT JOIN swept s ON s.referral_id = r.id
     WHERE r.parked IS NULL AND r.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
-    LIMIT :limit
+      AND (s.until IS NULL OR s.until <= CAST(:now AS timestamptz))
+    ORDER BY overdue.since, r.id LIMIT :limit
 ), woken AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'fact', lagging.id,
+    INSERT INTO outbox (kind, target, program, subject_id)
+    SELECT CASE WHEN times IS NULL THEN 'referral_overdue' ELSE 'fact' END, lagging.id, lagging.program,
            (SELECT fact_id FROM referral_fact WHERE referral_id = lagging.id ORDER BY version DESC LIMIT 1)
     FROM lagging RETURNING 1
+), noted AS (
+    INSERT INTO swept AS s (referral_id, times, until)
+    SELECT id, 1, CAST(:now AS timestamptz) + interval '2 minutes' FROM lagging
+    ON CONFLICT (referral_id) DO UPDATE
+    SET times = s.times + 1,
+        until = CAST(:now AS timestamptz) + least(interval '2 minutes' * power(2, least(s.times, 12)), interval '1 day')
+), caught_up AS (
+    DELETE FROM swept s WHERE NOT EXISTS (SELECT 1 FROM overdue WHERE overdue.id = s.referral_id)
 ), payouts AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'payout_overdue', p.id::text, p.id FROM payout p

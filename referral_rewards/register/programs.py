@@ -234,6 +234,7 @@ WITH released AS (
         "id",
         "(SELECT fact_id FROM referral_fact WHERE referral_id = released.id ORDER BY version DESC LIMIT 1)",
         "FROM released",
+        program=":program",
     )
 }
 )

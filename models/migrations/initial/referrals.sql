@@ -77,15 +77,23 @@ CREATE TABLE to_judge (
 );
 CREATE INDEX ix_to_judge_referral_id ON to_judge (referral_id);
 
--- A message to a workflow, deleted once it is delivered.
+-- A message to a workflow, deleted once it is delivered. One with a program waits for that program's turn.
 CREATE TABLE outbox (
     id BIGSERIAL PRIMARY KEY,
     kind VARCHAR NOT NULL,
     target VARCHAR COLLATE "C" NOT NULL,
     subject_id UUID NOT NULL,
+    program VARCHAR COLLATE "C",
     batch_id UUID,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
-CREATE INDEX ix_outbox_ready ON outbox (id) WHERE batch_id IS NULL;
+CREATE INDEX ix_outbox_ready ON outbox (program, id) WHERE batch_id IS NULL;
 CREATE INDEX ix_outbox_batch_id ON outbox (batch_id);
 CREATE INDEX ix_outbox_target ON outbox (target);
+
+-- An overdue referral that the sweep woke: how often, and until when it leaves it alone.
+CREATE TABLE swept (
+    referral_id VARCHAR COLLATE "C" PRIMARY KEY,
+    times INTEGER NOT NULL,
+    until TIMESTAMPTZ NOT NULL
+);

@@ -223,7 +223,8 @@ _WAKE_THE_RAISED: Final = outbox.wakeups(
     "(array_agg(link.fact_id))[1]",
     """FROM raised JOIN link ON link.referral_id = raised.id
     WHERE raised.parked IS NULL AND (raised.merged_into IS NULL OR raised.status IS NOT NULL)
-    GROUP BY raised.id""",
+    GROUP BY raised.id, raised.program""",
+    program="raised.program",
     batch=":batch",
 )
 

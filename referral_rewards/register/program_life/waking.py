@@ -107,6 +107,7 @@ WITH page AS MATERIALIZED (
                 WakeupKind.FACT,
                 "ARRAY(SELECT id FROM due)",
                 "(SELECT fact_id FROM referral_fact WHERE referral_id = its.id ORDER BY version DESC LIMIT 1)",
+                program=":program",
             )
         }, sent AS (
     {
