@@ -236,18 +236,25 @@ WITH RECURSIVE waiting AS (
     WHERE waiting.program IS NOT NULL
 ), held AS (
     SELECT * FROM first UNION ALL SELECT * FROM in_turn
+), message AS (
+    SELECT kind, target, (array_agg(subject_id ORDER BY id DESC))[1] AS subject, array_agg(id) AS ids, min(id) AS place
+    FROM held GROUP BY kind, target
 )
-SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
-       array_agg(held.id) AS ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel,
-       coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on,
-       CASE WHEN r.id IS NOT NULL THEN r.judged_at IS NULL ELSE p.id IS NOT NULL AND p.first_sent_at IS NULL END
-           AS is_first
-FROM held
-LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled', 'referral_overdue')
-LEFT JOIN payout p ON p.id = held.subject_id AND held.kind IN ('payout_due', 'payout_overdue')
-LEFT JOIN payout_cycle c ON c.id = held.subject_id AND held.kind = 'cycle_due'
-GROUP BY held.kind, held.target, r.id, c.program, p.id, c.due_on
-ORDER BY min(held.id)
+SELECT m.kind, m.target, m.subject, m.ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel, p.pays,
+       c.due_on, coalesce(r.is_first, p.is_first, false) AS is_first
+FROM message m
+LEFT JOIN LATERAL (
+    SELECT program, referrer, channel, judged_at IS NULL AS is_first FROM referral
+    WHERE id = m.target AND m.kind IN ('fact', 'decision', 'payout_settled', 'referral_overdue') OFFSET 0
+) AS r ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(referral_id, body->>'program') AS pays, first_sent_at IS NULL AS is_first FROM payout
+    WHERE id = m.subject AND m.kind IN ('payout_due', 'payout_overdue') OFFSET 0
+) AS p ON true
+LEFT JOIN LATERAL (
+    SELECT program, due_on FROM payout_cycle WHERE id = m.subject AND m.kind = 'cycle_due' OFFSET 0
+) AS c ON true
+ORDER BY m.place
 """)
 
 _UNJUDGED: Final = text("""

@@ -18,7 +18,16 @@ from models import metadata
 _SMALL: Final = frozenset(
     {
         *("app_user", "api_token", "program_version", "blocked_mark", "decision_head", "webhook_endpoint"),
-        *("ingest_batch", "outbox", "to_judge", "clawback_case", "rail_halt", "payout_cycle", "reconciliation"),
+        *(
+            "ingest_batch",
+            "outbox",
+            "to_judge",
+            "swept",
+            "clawback_case",
+            "rail_halt",
+            "payout_cycle",
+            "reconciliation",
+        ),
         *("fact_teller", "set_aside", "program_life", "register_restore", "restored_rail", "forgotten_payment"),
     }
 )
