@@ -86,7 +86,7 @@ class SignInFlow(SQLModel, table=True):
 
 
 class SignInFailure(SQLModel, table=True):
-    """A failed sign-in. ``key`` is a keyed hash of the user name or of the client's IP address."""
+    """A failed sign-in. ``key`` is a keyed hash of what it is counted by: name and IP address, either, or a browser."""
 
     __tablename__ = "sign_in_failure"
     __table_args__ = (Index("ix_sign_in_failure_key_at", "key", "at"),)

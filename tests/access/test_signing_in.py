@@ -50,7 +50,7 @@ async def test_over_https_the_browser_keeps_the_cookies_to_our_origin(desk: Desk
         done = await sign_in(client, "paula")
         assert done.status_code == 303
         assert [each.name for each in client.cookies.jar if each.secure] == [
-            *("__Host-referrals_sign_in", "__Host-referrals_session")
+            *("__Host-referrals_sign_in", "__Host-referrals_session", "__Host-referrals_known")
         ]
 
 
@@ -176,23 +176,66 @@ async def test_roles_that_are_taken_and_bars_act_in_the_middle_of_a_session(desk
 MARKER = Marker(PEPPER)
 
 
-async def fail(desk: Desk, at: datetime, *, name: str = "paula", address: str = "192.0.2.1") -> attempts.Attempt:
+async def fail(
+    desk: Desk, at: datetime, *, name: str = "paula", address: str = "192.0.2.1", browsers_pass: str | None = None
+) -> attempts.Attempt:
     async with desk.database.transaction() as connection:
-        return await attempts.begin(connection, MARKER, name=name, address=address, at=at)
+        return await attempts.begin(connection, MARKER, name=name, address=address, at=at, browsers_pass=browsers_pass)
 
 
-async def test_a_name_is_guessed_at_five_times_in_a_quarter_of_an_hour(desk: Desk) -> None:
+@pytest.mark.parametrize("browsers_pass", [None, attempts.new_pass(MARKER, "paula")], ids=["stranger", "known browser"])
+async def test_a_name_is_guessed_at_five_times_in_a_quarter_of_an_hour(desk: Desk, browsers_pass: str | None) -> None:
     for number in range(5):
-        attempt = await fail(desk, NOW + timedelta(minutes=number), address=f"192.0.2.{number}")
+        attempt = await fail(desk, NOW + timedelta(minutes=number), browsers_pass=browsers_pass)
         assert attempt.last == (("name",) if number == 4 else ())
     with pytest.raises(TooManyAttempts) as limited:
-        await fail(desk, NOW + timedelta(minutes=5), address="192.0.2.9")
+        await fail(desk, NOW + timedelta(minutes=5), browsers_pass=browsers_pass)
     assert limited.value.retry_after_seconds == 600
     with pytest.raises(TooManyAttempts):
-        await fail(desk, NOW + timedelta(minutes=15) - timedelta(microseconds=1))
-    await fail(desk, NOW + timedelta(minutes=15))
+        await fail(desk, NOW + timedelta(minutes=15) - timedelta(microseconds=1), browsers_pass=browsers_pass)
+    await fail(desk, NOW + timedelta(minutes=15), browsers_pass=browsers_pass)
     with pytest.raises(TooManyAttempts):
-        await fail(desk, NOW + timedelta(minutes=15))
+        await fail(desk, NOW + timedelta(minutes=15), browsers_pass=browsers_pass)
+
+
+async def test_strangers_at_another_address_lock_nobody_out(desk: Desk) -> None:
+    for _ in range(5):
+        await fail(desk, NOW, address="192.0.2.66")
+    await fail(desk, NOW, address="192.0.2.1")
+
+
+async def test_from_everywhere_a_name_is_guessed_at_a_hundred_times_and_a_known_browser_goes_on(desk: Desk) -> None:
+    for number in range(100):
+        await fail(desk, NOW, address=f"192.0.2.{number}")
+    with pytest.raises(TooManyAttempts):
+        await fail(desk, NOW, address="192.0.2.200")
+    await fail(desk, NOW, address="192.0.2.200", browsers_pass=attempts.new_pass(MARKER, "paula"))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        attempts.new_pass(MARKER, "oscar"),
+        attempts.new_pass(Marker(b"another pepper, as long as ours"), "paula"),
+        *("", ".", "a.b", "é.é", attempts.new_pass(MARKER, "paula") + "0"),
+    ],
+)
+async def test_a_pass_counts_for_its_own_name_and_only_if_it_is_ours(desk: Desk, forged: str) -> None:
+    for _ in range(5):
+        await fail(desk, NOW, browsers_pass=forged)
+    with pytest.raises(TooManyAttempts):
+        await fail(desk, NOW)
+
+
+async def test_whoever_signed_in_before_signs_in_again_while_strangers_guess(desk: Desk) -> None:
+    await give_password(desk, "paula")
+    async with stranger(desk.app) as known, stranger(desk.app) as guessing:
+        assert (await sign_in(known, "paula")).status_code == 303
+        known.cookies.delete(SESSION_COOKIE)
+        for _ in range(6):
+            limited = await sign_in(guessing, "paula", "wrong")
+        assert limited.status_code == 429, "from the same address, as behind one proxy"
+        assert (await sign_in(known, "paula")).status_code == 303
 
 
 @pytest.mark.parametrize(

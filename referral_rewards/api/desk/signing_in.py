@@ -46,6 +46,9 @@ router = APIRouter()
 
 _COOKIE: Final = "referrals_sign_in"
 _SECONDS: Final = 3600
+#: A browser in which somebody signed in keeps its pass for half a year: strangers can't lock that person out there.
+_KNOWN: Final = "referrals_known"
+_KNOWN_SECONDS: Final = 180 * 86_400
 #: The same whatever is wrong, so that nobody learns which names there are.
 _WRONG: Final = "Wrong name or password."
 _LET_GO: Final = (
@@ -94,6 +97,7 @@ async def sign_in(request: Request, parts: Its, form: LoginForm) -> Response:
     else:
         answer = page("carried.html", Visit(user, csrf_of(token), zone_of(request)), carried=carried)
     set_session_cookie(answer, request, token)
+    cookies.hand(answer, request, _KNOWN, attempts.new_pass(parts.intake.marker, name), seconds=_KNOWN_SECONDS)
     return answer
 
 
@@ -198,11 +202,14 @@ async def matches(request: Request, parts: Parts, name: str, password: str) -> b
     """Whether name and password belong together.
 
     Raises:
-        TooManyAttempts: if that was tried in vain too often, by this name or from this address.
+        TooManyAttempts: if that was tried in vain too often (`attempts`).
     """
     now, marker = datetime.now(UTC), parts.intake.marker
     address = request.client.host if request.client else ""
-    attempt = await parts.database.write(attempts.begin, marker, name=name, address=address, at=now)
+    has_pass = cookies.held(request, _KNOWN)
+    attempt = await parts.database.write(
+        attempts.begin, marker, name=name, address=address, at=now, browsers_pass=has_pass
+    )
     possible = id_problem(name) is None
     right = await passwords.matches(parts.database, name if possible else "", password) and possible
     if right:

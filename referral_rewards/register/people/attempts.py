@@ -1,9 +1,15 @@
-"""Attempts to sign in that failed, counted per name and per address: guessing a password has to be slow.
+"""Attempts to sign in that failed: guessing a password has to be slow, and must lock nobody else out.
 
-Names and addresses are kept as keyed hashes. An attempt counts as failed from its beginning, under a lock: ten at once
-are ten, and whoever breaks off has failed.
+A browser in which somebody signed in before has a pass of ours for that name, and counts for itself: whatever strangers
+try elsewhere, that person signs in there. Attempts without a pass are counted by name and address together, by address,
+and, far more of them, by name alone.
+
+Names, addresses and passes are kept as keyed hashes. An attempt counts as failed from its beginning, under a lock: ten
+at once are ten, and whoever breaks off has failed.
 """
 
+import hmac
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,8 +24,12 @@ from referral_rewards.domain.facts.identity import Marker, normal_ip
 from referral_rewards.register.locks import Lock, lock
 
 WINDOW: Final = timedelta(minutes=15)
+#: For one name from one address, and for one name in a browser that has a pass for it.
 PER_NAME_MAX: Final = 5
+#: For all names from one address.
 PER_ADDRESS_MAX: Final = 20
+#: For one name from all addresses together, without a pass. So many guesses find no password of twelve characters.
+EVERYWHERE_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +40,27 @@ class Attempt:
     last: tuple[str, ...]
 
 
-async def begin(connection: AsyncConnection, marker: Marker, *, name: str, address: str, at: datetime) -> Attempt:
+def new_pass(marker: Marker, name: str) -> str:
+    """Return a pass for a browser in which this person has just signed in."""
+    nonce = secrets.token_hex(16)
+    return f"{nonce}.{_sealed(marker, name, nonce)}"
+
+
+async def begin(
+    connection: AsyncConnection,
+    marker: Marker,
+    *,
+    name: str,
+    address: str,
+    at: datetime,
+    browsers_pass: str | None = None,
+) -> Attempt:
     """Counts an attempt, which `succeeded` takes back.
 
     Raises:
-        TooManyAttempts: if this name or this address failed too often already; then nothing is looked at.
+        TooManyAttempts: if it failed too often already by one of the counts; then nothing is looked at.
     """
-    limits = {
-        "name": (marker.mark("sign_in_name", name), PER_NAME_MAX),
-        "address": (marker.mark("sign_in_address", normal_ip(address)), PER_ADDRESS_MAX),
-    }
+    limits = _limits(marker, name, normal_ip(address), browsers_pass or "")
     last, waits = [], []
     for key in sorted(key for key, _ in limits.values()):
         await lock(connection, Lock.SIGN_IN, key)
@@ -65,6 +86,22 @@ async def succeeded(connection: AsyncConnection, attempt: Attempt) -> None:
 async def forget_old(connection: AsyncConnection, at: datetime) -> None:
     """Deletes what no longer counts."""
     await connection.execute(_FORGET, {"since": at - WINDOW})
+
+
+def _limits(marker: Marker, name: str, address: str, browsers_pass: str) -> dict[str, tuple[str, int]]:
+    """Return the keys that an attempt is counted under, with how often each may fail."""
+    nonce, _, seal = browsers_pass.partition(".")
+    if hmac.compare_digest(seal.encode(), _sealed(marker, name, nonce).encode()):
+        return {"name": (marker.mark("sign_in_pass", f"{nonce}\x00{name}"), PER_NAME_MAX)}
+    return {
+        "name": (marker.mark("sign_in_name", f"{address}\x00{name}"), PER_NAME_MAX),
+        "address": (marker.mark("sign_in_address", address), PER_ADDRESS_MAX),
+        "everywhere": (marker.mark("sign_in_everywhere", name), EVERYWHERE_MAX),
+    }
+
+
+def _sealed(marker: Marker, name: str, nonce: str) -> str:
+    return marker.mark("browsers_pass", f"{nonce}\x00{name}")
 
 
 _FAILED: Final = text("SELECT at FROM sign_in_failure WHERE key = :key AND at > :since ORDER BY at DESC LIMIT :most")
