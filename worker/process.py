@@ -15,14 +15,16 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
+from temporalio.worker import Worker
 
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
-from referral_rewards.namespace import LOOK_SECONDS, Namespace
+from referral_rewards.namespace import Namespace
 from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
 from referral_rewards.register.decisions.signing import KeyRing
@@ -37,6 +39,7 @@ from worker.marking import Marking
 from worker.measuring import Measuring
 from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
+from worker.watched import Watched, look, told
 
 ROLES = ("referrals", "payouts", "all")
 
@@ -74,9 +77,9 @@ async def run(settings: Settings, role: str) -> int:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
     access = settings.access() if role in ("payouts", "all") else Access()
-    client = await connect(settings)
-    namespace = NamespaceWatch(client)
-    await namespace.turn()
+    client = await connect(settings, runtime=_runtime(settings))
+    namespace, watched = Namespace(), Watched()
+    await name_what_is_missing(namespace, client)
     stop, codes = asyncio.Event(), [0]
 
     def stopped(code: int) -> None:
@@ -85,7 +88,7 @@ async def run(settings: Settings, role: str) -> int:
 
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
-    beside: dict[str, Turn] = {"the watch of the namespace": namespace.turn}
+    beside: dict[str, Turn] = {}
     intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
     async with AsyncExitStack() as running:
         database = Database.at(settings.database_url, pool_size=5)
@@ -93,6 +96,13 @@ async def run(settings: Settings, role: str) -> int:
         steps = Database.at(settings.database_url, pool_size=10, planned_once=True)
         running.push_async_callback(steps.close)
         await _check_secrets(database, intake, keys)
+        await running.enter_async_context(told(settings, watched))
+        beside["the look at what it needs"] = look(watched, database, client, namespace)
+
+        async def serve(worker: Worker) -> None:
+            await running.enter_async_context(worker)
+            watched.serves(worker.task_queue, worker)
+
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
@@ -103,7 +113,7 @@ async def run(settings: Settings, role: str) -> int:
             beside["the report of connected rails"] = Connections(database, modes(access, rails)).turn
             elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
             common = (database, keys, intake, sources)
-            await running.enter_async_context(
+            await serve(
                 payouts_worker(
                     client, settings.payouts_queue, *common, elsewhere=elsewhere, is_whole=marking.is_whole, steps=steps
                 )
@@ -111,13 +121,9 @@ async def run(settings: Settings, role: str) -> int:
             for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
                 its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
                 pace = settings.requests_pace()[provider]
-                await running.enter_async_context(
-                    provider_worker(client, queue, *common, its, pace, marking.is_whole, steps)
-                )
+                await serve(provider_worker(client, queue, *common, its, pace, marking.is_whole, steps))
         if role in ("referrals", "all"):
-            await running.enter_async_context(
-                referrals_worker(client, settings.referrals_queue, database, keys, intake, sources, steps)
-            )
+            await serve(referrals_worker(client, settings.referrals_queue, database, keys, intake, sources, steps))
             relay = Relay(
                 database,
                 client,
@@ -132,7 +138,7 @@ async def run(settings: Settings, role: str) -> int:
             beside |= {"the relay": relay.turn, "the postman": post.turn}
             beside |= {"the measuring": Measuring(database).turn, "the measurement events": measurements.turn}
         observability.announce_ready(settings)
-        await watch(stop, beside)
+        await watch(stop, beside, watched)
     return codes[-1]
 
 
@@ -157,20 +163,22 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
-class NamespaceWatch:
-    """Says what the namespace lacks, at the start and whenever that changes. What can go on is served meanwhile."""
+async def name_what_is_missing(namespace: Namespace, client: Client) -> None:
+    """Log what the namespace lacks, before anything is served. No worker ends because it was not told."""
+    try:
+        await namespace.look(client)
+    except RPCError as error:
+        _log.warning("namespace_not_read", status=error.status.name)
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._namespace = Namespace()
 
-    async def turn(self) -> float:
-        """Look once and return the seconds until the next look. No worker ends because it was not told."""
-        try:
-            await self._namespace.look(self._client)
-        except RPCError as error:
-            _log.warning("namespace_not_read", status=error.status.name)
-        return LOOK_SECONDS
+def _runtime(settings: Settings) -> Runtime | None:
+    """Return the runtime that tells the metrics of Temporal's client; None for the default one, which tells none."""
+    if settings.temporal_metrics is None:
+        return None
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=settings.temporal_metrics)))
+    except (RuntimeError, ValueError) as error:
+        raise BadInput([Problem("REFERRALS_TEMPORAL_METRICS", f"{settings.temporal_metrics}: {error}")]) from None
 
 
 _AGAIN_SECONDS: Final = 60.0

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import structlog
 from temporalio.service import RPCError
@@ -30,7 +30,17 @@ class SideTaskEnded(RuntimeError):
         super().__init__(f"{name} ended, without which a worker does not live: {reason(error)}")
 
 
-async def take_turns(name: str, turn: Turn, *, patience_seconds: float = PATIENCE_SECONDS) -> NoReturn:
+class Watching(Protocol):
+    """Who is told of every turn of a side task."""
+
+    def expect(self, task: str) -> None: ...
+
+    def took(self, task: str, pause_seconds: float, *, failed: bool) -> None: ...
+
+
+async def take_turns(
+    name: str, turn: Turn, watching: Watching | None = None, *, patience_seconds: float = PATIENCE_SECONDS
+) -> NoReturn:
     """Take turns until cancelled. A turn that fails with a transient error is retried after a pause that doubles from
     one second to thirty.
 
@@ -40,6 +50,8 @@ async def take_turns(name: str, turn: Turn, *, patience_seconds: float = PATIENC
     loop = asyncio.get_running_loop()
     failing_since: float | None = None
     backoff = _FIRST_PAUSE_SECONDS
+    if watching:
+        watching.expect(name)
     while True:
         try:
             pause = await turn()
@@ -51,10 +63,18 @@ async def take_turns(name: str, turn: Turn, *, patience_seconds: float = PATIENC
             pause, backoff = backoff, min(2 * backoff, _LONGEST_PAUSE_SECONDS)
         else:
             failing_since, backoff = None, _FIRST_PAUSE_SECONDS
+        if watching:
+            watching.took(name, pause, failed=failing_since is not None)
         await asyncio.sleep(pause)
 
 
-async def watch(stop: asyncio.Event, turns: Mapping[str, Turn], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+async def watch(
+    stop: asyncio.Event,
+    turns: Mapping[str, Turn],
+    watching: Watching | None = None,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> None:
     """Run the side tasks until ``stop`` is set, then cancel them.
 
     Raises:
@@ -62,7 +82,7 @@ async def watch(stop: asyncio.Event, turns: Mapping[str, Turn], *, patience_seco
     """
     told = asyncio.create_task(stop.wait())
     tasks: dict[asyncio.Task[Any], str] = {
-        asyncio.create_task(take_turns(name, turn, patience_seconds=patience_seconds)): name
+        asyncio.create_task(take_turns(name, turn, watching, patience_seconds=patience_seconds)): name
         for name, turn in turns.items()
     }
     try:

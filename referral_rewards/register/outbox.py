@@ -42,6 +42,7 @@ class WakeupKind(StrEnum):
 
 #: A signal takes far less time. Whatever lags longer than this is woken again.
 OVERDUE_AFTER: Final = timedelta(minutes=2)
+OVERDUE_COUNTED: Final = 10_000
 
 #: These wake a workflow other than a referral's.
 _OF_NO_REFERRAL: Final = frozenset(
@@ -160,6 +161,23 @@ async def sweep(connection: AsyncConnection, now: datetime, limit: int = 500) ->
     given = {"now": now, "overdue_before": now - OVERDUE_AFTER, "limit": limit}
     result = await connection.execute(_SWEEP, given)
     return int(result.scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far delivery and judgement are behind: wake-ups that wait, seconds since the oldest of them was stored, and
+    referrals that should have moved and did not, up to `OVERDUE_COUNTED`."""
+
+    depth: int
+    oldest_seconds: float
+    overdue: int
+
+
+async def lag(connection: AsyncConnection, now: datetime) -> Lag:
+    """Return how far behind we are."""
+    given = {"now": now, "overdue_before": now - OVERDUE_AFTER, "most": OVERDUE_COUNTED}
+    row = (await connection.execute(_LAG, given)).one()
+    return Lag(row.depth, max(0.0, float(row.oldest)), row.overdue)
 
 
 async def wake_payouts(connection: AsyncConnection, rail: str, states: Collection[str]) -> None:
@@ -310,17 +328,27 @@ SELECT (SELECT count(*) FROM referrals) + (SELECT count(*) FROM payouts) + (SELE
     )
 )
 
-_SWEEP: Final = text(
-    spelled(
-        """
-WITH found AS (
+#: Referrals that should have been judged, and since when; one may stand here twice.
+_FOUND: Final = """
     SELECT id, told_at AS since FROM referral
     WHERE judged_version < facts_version AND told_at < CAST(:overdue_before AS timestamptz)
     UNION ALL
     SELECT id, wake_at FROM referral WHERE wake_at < CAST(:overdue_before AS timestamptz)
     UNION ALL
     SELECT referral_id, created_at FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)
-), overdue AS MATERIALIZED (
+"""
+
+_LAG: Final = text(f"""
+SELECT (SELECT count(*) FROM outbox WHERE batch_id IS NULL) AS depth,
+       coalesce((SELECT extract(epoch FROM CAST(:now AS timestamptz) - min(created_at)) FROM outbox
+                 WHERE batch_id IS NULL), 0) AS oldest,
+       (SELECT count(DISTINCT id) FROM (SELECT id FROM ({_FOUND}) AS found LIMIT :most) AS counted) AS overdue
+""")  # noqa: S608 (words of ours)
+
+_SWEEP: Final = text(
+    spelled(
+        f"""
+WITH found AS ({_FOUND}), overdue AS MATERIALIZED (
     SELECT id, min(since) AS since FROM found GROUP BY id
 ), lagging AS MATERIALIZED (
     SELECT r.id, r.program, s.times FROM overdue JOIN referral r USING (id) LEFT JOIN swept s ON s.referral_id = r.id
@@ -381,7 +409,7 @@ WITH found AS (
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
        + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
        + (SELECT count(*) FROM programs)
-""",
+""",  # noqa: S608 (words of ours)
         payouts_under_way=payouts.UNDER_WAY,
         being_sent=payouts.BEING_SENT,
         clawbacks_under_way=clawbacks.UNDER_WAY,

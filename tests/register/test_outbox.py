@@ -95,6 +95,17 @@ async def test_who_caught_up_begins_anew_when_it_is_late_again(database: Databas
         assert await _delivered(connection) == ["referral_overdue"]
 
 
+async def test_the_lag_is_what_waits_since_when_and_what_is_overdue(database: Database) -> None:
+    async with database.transaction() as connection:
+        assert await outbox.lag(connection, _NOW) == outbox.Lag(0, 0.0, 0)
+        await _slept(connection, "r1", _NOW - timedelta(minutes=3))
+        await _slept(connection, "r2", _NOW - timedelta(minutes=1))
+        await outbox.enqueue_newest_fact(connection, ["r1", "r2"])
+        await connection.execute(text("UPDATE outbox SET created_at = :at"), {"at": _NOW - timedelta(seconds=90)})
+        await connection.execute(text("DELETE FROM to_judge"))
+        assert await outbox.lag(connection, _NOW) == outbox.Lag(2, 90.0, 1)
+
+
 async def _facts(connection: AsyncConnection, **programs: int) -> None:
     """News of facts for so many referrals of each program."""
     for program, count in programs.items():

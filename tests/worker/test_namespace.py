@@ -20,7 +20,7 @@ from referral_rewards.namespace import Namespace
 from referral_rewards.search_attributes import REWARD_MINOR, SEARCH_ATTRIBUTES, STATUS, TYPE_NAMES, to_add
 from tests.desk import Desk, life_of
 from tests.installation import Installation
-from worker.process import NamespaceWatch
+from worker.process import name_what_is_missing
 from worker.relay import NotDelivered
 
 _DEADLINE: Final = timedelta(seconds=60)
@@ -94,7 +94,7 @@ async def _lives_on(desk: Desk, without: WorkflowEnvironment) -> None:
 async def test_a_worker_says_so_before_it_serves_anything() -> None:
     async with _server_without(STATUS, REWARD_MINOR) as environment:
         with capture_logs() as logs:
-            assert await NamespaceWatch(environment.client).turn() > 0
+            await name_what_is_missing(Namespace(), environment.client)
     (told,) = logs
     assert (told["event"], told["missing"]) == ("search_attributes_missing", f"{STATUS.name}, {REWARD_MINOR.name}")
 

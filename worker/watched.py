@@ -1,0 +1,110 @@
+"""What a worker process says of itself: whether its parts live, whether it can work, and how far it is behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from models.session import UNREACHABLE, Database
+from referral_rewards.config.settings import Settings
+from referral_rewards.namespace import LOOK_SECONDS, Namespace
+from referral_rewards.operation.pulse import Pulse, Readiness
+from referral_rewards.operation.server import application, serving
+from referral_rewards.register import outbox
+from worker.side_tasks import Turn, reason
+
+#: How long a side task may be silent beyond the pause that it announced: longer than any statement or call takes.
+SILENCE_SECONDS: Final = 300.0
+#: How long a look at the database may take. A probe is answered from what was found last, so it never waits for it.
+_LOOK_SECONDS: Final = 5.0
+
+
+class Watched:
+    """The metrics, the pulse and the readiness of one worker process."""
+
+    def __init__(self) -> None:
+        self.pulse = Pulse()
+        self.ready = Readiness()
+        self._registry = CollectorRegistry()
+        self._lag = {
+            name: Gauge(f"referrals_worker_{name}", told, registry=self._registry)
+            for name, told in (
+                ("outbox_depth", "Wake-ups that wait to be delivered to workflows."),
+                ("outbox_oldest_seconds", "For how long the oldest of these waits; 0 without any."),
+                ("referrals_overdue", "Referrals that should have moved two minutes ago, up to 10,000."),
+            )
+        }
+        self._failures = Counter(
+            "referrals_worker_side_task_failures",
+            "Turns of a side task that failed because the database or Temporal did not answer.",
+            ["task"],
+            registry=self._registry,
+        )
+        self._turns = Counter(
+            "referrals_worker_side_task_turns", "Turns of a side task.", ["task"], registry=self._registry
+        )
+
+    def expect(self, task: str) -> None:
+        """Expect signs of life of a side task."""
+        self.pulse.expect(task, SILENCE_SECONDS)
+
+    def took(self, task: str, pause_seconds: float, *, failed: bool) -> None:
+        """Note that a side task took a turn and rests for so long."""
+        self.pulse.beat(task, within_seconds=pause_seconds + SILENCE_SECONDS)
+        self._turns.labels(task).inc()
+        if failed:
+            self._failures.labels(task).inc()
+
+    def serves(self, queue: str, worker: Worker) -> None:
+        """Ask this worker, too, whether it polls."""
+        self.pulse.ask(f"the poller of {queue}", lambda: worker.is_running)
+
+    def looked(self, lag: outbox.Lag) -> None:
+        """Take over how far behind we are."""
+        self._lag["outbox_depth"].set(lag.depth)
+        self._lag["outbox_oldest_seconds"].set(lag.oldest_seconds)
+        self._lag["referrals_overdue"].set(lag.overdue)
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+def look(watched: Watched, database: Database, client: Client, namespace: Namespace) -> Turn:
+    """Return the side task that finds out, every ten seconds, whether the process can do its work."""
+
+    async def turn() -> float:
+        watched.ready.found(await _problem(watched, database, client, namespace))
+        return LOOK_SECONDS
+
+    return turn
+
+
+async def _problem(watched: Watched, database: Database, client: Client, namespace: Namespace) -> str | None:
+    try:
+        async with asyncio.timeout(_LOOK_SECONDS), database.reading() as connection:
+            watched.looked(await outbox.lag(connection, datetime.now(UTC)))
+    except (TimeoutError, *UNREACHABLE) as error:
+        return f"the database does not answer ({reason(error)})"
+    try:
+        await namespace.look(client)
+    except RPCError as error:
+        return f"Temporal does not answer ({error.status.name})"
+    return namespace.problem
+
+
+@asynccontextmanager
+async def told(settings: Settings, watched: Watched) -> AsyncIterator[None]:
+    """Answer probes and scrapes for the length of the block, if a port is set for them."""
+    if settings.operation_port is None:
+        yield
+        return
+    app = application(watched.pulse, watched.ready, watched.exposition)
+    async with serving(settings.operation_host, settings.operation_port, app):
+        yield
