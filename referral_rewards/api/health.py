@@ -1,5 +1,6 @@
 """Liveness, readiness and metrics of this process."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -20,6 +21,9 @@ from referral_rewards.reporting.queue.counts import counts
 
 router = APIRouter(tags=["operation"])
 
+#: A probe must not wait for a database that does not answer.
+_ANSWER_SECONDS: Final = 1.0
+
 
 class Health(BaseModel):
     """It is well."""
@@ -33,14 +37,22 @@ async def healthz() -> Health:
     return Health()
 
 
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", summary="Does the process answer? What it needs is not asked.")
+async def livez() -> Health:
+    return Health()
+
+
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it do its work?")
-async def readyz(parts: Its, connection: Reading) -> Health:
-    """503 while the database can't be reached or lacks our schema, or Temporal lacks a search attribute of ours.
+async def readyz(parts: Its) -> Health:
+    """503 while the database can't be reached, does not answer within a second, or lacks our schema, or Temporal lacks
+    a search attribute of ours.
 
     Facts and decisions are taken meanwhile: nothing is lost, but no referral goes on.
     """
-    await connection.execute(_USABLE)
+    async with asyncio.timeout(_ANSWER_SECONDS), parts.database.reading() as connection:
+        await connection.execute(_USABLE)
     if (problem := parts.namespace.problem) is not None:
         raise NamespaceIncomplete(problem)
     return Health()

@@ -122,7 +122,7 @@ def _follows(path: str, operation: Mapping[str, Any]) -> Iterable[HTTPStatus]:
         yield _S.REQUEST_ENTITY_TOO_LARGE
     if operation.get("requestBody") or operation.get("parameters"):
         yield _S.UNPROCESSABLE_ENTITY
-    if path != "/healthz":
+    if path not in ("/healthz", "/livez"):
         yield _S.SERVICE_UNAVAILABLE
 
 

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
 
 from referral_rewards.api.problems import STATUS, status_of
 from referral_rewards.domain.errors import NamespaceIncomplete, OutsideSilent, ReferralRewardsError
@@ -122,6 +123,15 @@ async def test_the_queue_holds_what_waits_for_a_person_oldest_first(desk: Desk) 
 async def test_services_read_nothing(desk: Desk) -> None:
     for path in ("/v1/referrals", "/v1/referrals/a", "/v1/claims", "/v1/claims/a"):
         assert (await desk.get(path, as_="site")).status_code == 403
+
+
+async def test_a_database_that_does_not_answer_is_not_waited_for(desk: Desk) -> None:
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
+        answer = await desk.api.get("/readyz")
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert (await desk.api.get("/livez")).status_code == 200
+    assert (await desk.api.get("/readyz")).status_code == 200
 
 
 async def test_readiness_metrics_and_the_description_need_no_token(desk: Desk) -> None:
