@@ -173,12 +173,14 @@ async def name_what_is_missing(namespace: Namespace, client: Client) -> None:
 
 def _runtime(settings: Settings) -> Runtime | None:
     """Return the runtime that tells the metrics of Temporal's client; None for the default one, which tells none."""
-    if settings.temporal_metrics is None:
+    where = settings.temporal_metrics
+    if where is None:
         return None
+    metrics = PrometheusConfig(bind_address=where, durations_as_seconds=True)
     try:
-        return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=settings.temporal_metrics)))
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
     except (RuntimeError, ValueError) as error:
-        raise BadInput([Problem("REFERRALS_TEMPORAL_METRICS", f"{settings.temporal_metrics}: {error}")]) from None
+        raise BadInput([Problem("REFERRALS_TEMPORAL_METRICS", f"{where}: {error}")]) from None
 
 
 _AGAIN_SECONDS: Final = 60.0

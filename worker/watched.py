@@ -36,7 +36,8 @@ class Watched:
             name: Gauge(f"referrals_worker_{name}", told, registry=self._registry)
             for name, told in (
                 ("outbox_depth", "Wake-ups that wait to be delivered to workflows."),
-                ("outbox_oldest_seconds", "For how long the oldest of these waits; 0 without any."),
+                ("outbox_first_seconds", "For how long the oldest about a decision or money waits; 0 without any."),
+                ("outbox_in_turn_seconds", "For how long the oldest about a fact waits for its turn; 0 without any."),
                 ("referrals_overdue", "Referrals that should have moved two minutes ago, up to 10,000."),
             )
         }
@@ -68,7 +69,8 @@ class Watched:
     def looked(self, lag: outbox.Lag) -> None:
         """Take over how far behind we are."""
         self._lag["outbox_depth"].set(lag.depth)
-        self._lag["outbox_oldest_seconds"].set(lag.oldest_seconds)
+        self._lag["outbox_first_seconds"].set(lag.first_seconds)
+        self._lag["outbox_in_turn_seconds"].set(lag.in_turn_seconds)
         self._lag["referrals_overdue"].set(lag.overdue)
 
     def exposition(self) -> bytes:

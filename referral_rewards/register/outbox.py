@@ -165,19 +165,22 @@ async def sweep(connection: AsyncConnection, now: datetime, limit: int = 500) ->
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far delivery and judgement are behind: wake-ups that wait, seconds since the oldest of them was stored, and
-    referrals that should have moved and did not, up to `OVERDUE_COUNTED`."""
+    """How far delivery and judgement are behind: wake-ups that wait, seconds since the oldest was stored of those that
+    go first and of those that wait for their turn, and referrals that should have moved and did not, up to
+    `OVERDUE_COUNTED`."""
 
     depth: int
-    oldest_seconds: float
+    first_seconds: float
+    in_turn_seconds: float
     overdue: int
 
 
 async def lag(connection: AsyncConnection, now: datetime) -> Lag:
     """Return how far behind we are."""
-    given = {"now": now, "overdue_before": now - OVERDUE_AFTER, "most": OVERDUE_COUNTED}
+    given = {"overdue_before": now - OVERDUE_AFTER, "most": OVERDUE_COUNTED}
     row = (await connection.execute(_LAG, given)).one()
-    return Lag(row.depth, max(0.0, float(row.oldest)), row.overdue)
+    first, in_turn = (max(0.0, (now - since).total_seconds()) if since else 0.0 for since in (row.first, row.in_turn))
+    return Lag(row.depth, first, in_turn, row.overdue)
 
 
 async def wake_payouts(connection: AsyncConnection, rail: str, states: Collection[str]) -> None:
@@ -340,8 +343,8 @@ _FOUND: Final = """
 
 _LAG: Final = text(f"""
 SELECT (SELECT count(*) FROM outbox WHERE batch_id IS NULL) AS depth,
-       coalesce((SELECT extract(epoch FROM CAST(:now AS timestamptz) - min(created_at)) FROM outbox
-                 WHERE batch_id IS NULL), 0) AS oldest,
+       (SELECT min(created_at) FROM outbox WHERE batch_id IS NULL AND program IS NULL) AS first,
+       (SELECT min(created_at) FROM outbox WHERE batch_id IS NULL AND program IS NOT NULL) AS in_turn,
        (SELECT count(DISTINCT id) FROM (SELECT id FROM ({_FOUND}) AS found LIMIT :most) AS counted) AS overdue
 """)  # noqa: S608 (words of ours)
 

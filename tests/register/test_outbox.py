@@ -97,13 +97,17 @@ async def test_who_caught_up_begins_anew_when_it_is_late_again(database: Databas
 
 async def test_the_lag_is_what_waits_since_when_and_what_is_overdue(database: Database) -> None:
     async with database.transaction() as connection:
-        assert await outbox.lag(connection, _NOW) == outbox.Lag(0, 0.0, 0)
+        assert await outbox.lag(connection, _NOW) == outbox.Lag(0, 0.0, 0.0, 0)
         await _slept(connection, "r1", _NOW - timedelta(minutes=3))
         await _slept(connection, "r2", _NOW - timedelta(minutes=1))
         await outbox.enqueue_newest_fact(connection, ["r1", "r2"])
         await connection.execute(text("UPDATE outbox SET created_at = :at"), {"at": _NOW - timedelta(seconds=90)})
+        await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, "p1", uuid4())
+        await connection.execute(
+            text("UPDATE outbox SET created_at = :at WHERE target = 'p1'"), {"at": _NOW - timedelta(seconds=4)}
+        )
         await connection.execute(text("DELETE FROM to_judge"))
-        assert await outbox.lag(connection, _NOW) == outbox.Lag(2, 90.0, 1)
+        assert await outbox.lag(connection, _NOW) == outbox.Lag(3, 4.0, 90.0, 1)
 
 
 async def _facts(connection: AsyncConnection, **programs: int) -> None:
