@@ -40,8 +40,9 @@ from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 from workflows.register_mark import RegisterMark
 
-#: How long work in progress may take to finish when a worker is stopped.
-_GRACE: Final = timedelta(seconds=10)
+#: How long work in progress may take to finish when a worker is stopped: longer than a step that signs in at a
+#: provider, looks a payment up and sends it, each of which may take eight seconds.
+_GRACE: Final = timedelta(seconds=30)
 #: Workflow tasks that a worker handles at once, and steps in them that use the database, which has ten connections.
 #: Each must end within the ten seconds that the server waits for it. With more at once a burst of wake-ups ends none in
 #: time, and all of its work is thrown away and done again.

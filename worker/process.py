@@ -99,8 +99,11 @@ async def run(settings: Settings, role: str) -> int:
         await running.enter_async_context(told(settings, watched))
         beside["the look at what it needs"] = look(watched, database, client, namespace)
 
+        serving: list[Worker] = []
+
         async def serve(worker: Worker) -> None:
             await running.enter_async_context(worker)
+            serving.append(worker)
             watched.serves(worker.task_queue, worker)
 
         sources = await running.enter_async_context(connected(settings.endpoints()))
@@ -138,7 +141,11 @@ async def run(settings: Settings, role: str) -> int:
             beside |= {"the relay": relay.turn, "the postman": post.turn}
             beside |= {"the measuring": Measuring(database).turn, "the measurement events": measurements.turn}
         observability.announce_ready(settings)
-        await watch(stop, beside, watched)
+        try:
+            await watch(stop, beside, watched)
+        finally:
+            # All at once: one after another they would take longer than anybody waits.
+            await asyncio.gather(*(each.shutdown() for each in serving))
     return codes[-1]
 
 

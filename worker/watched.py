@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -94,6 +95,8 @@ async def _problem(watched: Watched, database: Database, client: Client, namespa
             watched.looked(await outbox.lag(connection, datetime.now(UTC)))
     except (TimeoutError, *UNREACHABLE) as error:
         return f"the database does not answer ({reason(error)})"
+    except SQLAlchemyError as error:
+        return f"the database is not as we need it ({reason(error)})"
     try:
         await namespace.look(client)
     except RPCError as error:
