@@ -4,27 +4,17 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench import bare
-from bench.lives import Lives
 from bench.meter import IDLE_SECONDS, Meter, recorded_pids
 from bench.pace import Pace
 from bench.profiling import Hotspot
 from bench.report import Measurement, reaches
-from models.migrate import upgrade
-from models.session import Database
-from referral_rewards.config.stack import StackInfo, decode_secret, with_driver
-from referral_rewards.local.children import Secrets, children, environment
-from referral_rewards.local.embedded import Servers, servers
+from bench.stage import Stage, lives_on, stage, workers
 from referral_rewards.local.supervisor import Program, Supervisor
-from referral_rewards.register.decisions.signing import Signer
 
 GOAL = 1.5
 NOTE = (
@@ -36,24 +26,14 @@ NOTE = (
 _QUEUE = "bare"
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """The servers and workers of the measurement."""
-
-    data: Path
-    hosts: Servers
-    common: Mapping[str, str]
-    secrets: Secrets
-
-
 async def measure(data: Path, size: int) -> Measurement:
     """Measure CPU milliseconds per referral with ``size`` concurrent ones, ours and bare in turn; under three
     minutes."""
-    async with _stage(data) as stage:
-        spent = await _both(stage, size)
+    async with stage(data) as its:
+        spent = await _both(its, size)
         ours, beside, alone = (sum(each.values()) for each in spent)
         ratio = ours / beside if beside else float("inf")
-        profile = [] if reaches(ratio, GOAL, "low") else await _profile(stage, size)
+        profile = [] if reaches(ratio, GOAL, "low") else await _profile(its, size)
     return Measurement(
         name="CPU per referral",
         unit="ms",
@@ -71,24 +51,24 @@ async def measure(data: Path, size: int) -> Measurement:
     )
 
 
-async def _both(stage: _Stage, size: int) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+async def _both(its: Stage, size: int) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """Return CPU seconds by process for our referrals, for bare ones, and for bare ones that pay by themselves."""
-    supervisor = Supervisor(stage.data / "run" / "workers.json", print)
+    supervisor = Supervisor(its.data / "run" / "workers.json", print)
     try:
-        await supervisor.start(*_workers(stage), _bare_worker(stage))
-        referrals, payouts, bare_worker = recorded_pids(stage.data / "run" / "workers.json")
+        await supervisor.start(*workers(its), _bare_worker(its))
+        referrals, payouts, bare_worker = recorded_pids(its.data / "run" / "workers.json")
         meter = Meter(
             {
-                "PostgreSQL": recorded_pids(stage.data / "run" / "pids.json")[0],
-                "Temporal": recorded_pids(stage.data / "run" / "temporal.json")[0],
+                "PostgreSQL": recorded_pids(its.data / "run" / "pids.json")[0],
+                "Temporal": recorded_pids(its.data / "run" / "temporal.json")[0],
                 "worker referrals": referrals,
                 "worker payouts": payouts,
                 "bare worker": bare_worker,
                 "driver": os.getpid(),
             }
         )
-        async with _lives(stage) as lives:
-            client = await Client.connect(stage.hosts.temporal)
+        async with lives_on(its) as lives:
+            client = await Client.connect(its.hosts.temporal)
             warm = max(1, size // 20)
             await asyncio.gather(
                 lives.lived("warm-up", _names("w", warm), Pace.of(warm)),
@@ -112,64 +92,33 @@ async def _bare(client: Client, prefix: str, size: int, *, pays_itself: bool) ->
     await bare.lived(client, _QUEUE, _names(prefix, size), bare.Life(Pace.of(size), pays_itself))
 
 
-async def _profile(stage: _Stage, size: int) -> list[Hotspot]:
+async def _profile(its: Stage, size: int) -> list[Hotspot]:
     """Profile our busiest process by running some of the referrals again."""
     size = min(size, 20)
-    found = stage.data / "hotspots.json"
-    supervisor = Supervisor(stage.data / "run" / "profiled.json", print)
+    found = its.data / "hotspots.json"
+    supervisor = Supervisor(its.data / "run" / "profiled.json", print)
     try:
-        referrals, payouts = _workers(stage)
+        referrals, payouts = workers(its)
         command = [sys.executable, "-m", "bench.profiled", str(found), "--role", "referrals"]
         await supervisor.start(
             payouts,
             Program(referrals.name, command, referrals.log, referrals.ready, referrals.env, None, referrals.before),
         )
-        async with _lives(stage) as lives:
+        async with lives_on(its) as lives:
             await lives.lived("profiled", _names("p", size), Pace.of(size))
     finally:
         await supervisor.stop()
     return [Hotspot(**spot) for spot in json.loads(found.read_text())]
 
 
-@asynccontextmanager
-async def _stage(data: Path) -> AsyncIterator[_Stage]:
-    async with servers(data) as hosts:
-        await asyncio.to_thread(upgrade, with_driver(hosts.database_url))
-        secrets = Secrets.of(data, {})
-        info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
-        common = environment(os.environ, data, info, secrets, embedded_temporal=True)
-        # The sandbox imports the workflow's modules for each run, and without bytecode would compile them each time.
-        common.pop("PYTHONDONTWRITEBYTECODE", None)
-        yield _Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
-
-
-@asynccontextmanager
-async def _lives(stage: _Stage) -> AsyncIterator[Lives]:
-    database = Database.at(with_driver(stage.hosts.database_url))
-    client = await Client.connect(stage.hosts.temporal, data_converter=pydantic_data_converter)
-    signer = Signer.load(Path(stage.secrets.signing_key))
-    try:
-        lives = Lives(database, client, decode_secret(stage.secrets.pepper.strip()), signer)
-        await lives.prepare()
-        yield lives
-    finally:
-        await database.close()
-
-
-def _workers(stage: _Stage) -> tuple[Program, Program]:
-    """Return the two workers as the local stack runs them."""
-    _, referrals, payouts = children(stage.data, 1, {}, stage.common, stage.secrets)
-    return referrals, payouts
-
-
-def _bare_worker(stage: _Stage) -> Program:
-    ready_file = stage.data / "run" / "bare.ready"
+def _bare_worker(its: Stage) -> Program:
+    ready_file = its.data / "run" / "bare.ready"
 
     async def polls() -> bool:
         return ready_file.exists()
 
     command = [sys.executable, "-m", "bench.bare", _QUEUE, str(ready_file)]
-    return Program("bare worker", command, stage.data / "logs" / "bare.log", polls, env=dict(stage.common))
+    return Program("bare worker", command, its.data / "logs" / "bare.log", polls, env=dict(its.common))
 
 
 def _names(prefix: str, size: int) -> list[str]:

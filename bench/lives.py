@@ -1,6 +1,7 @@
 """Runs many of our referrals concurrently, fact by fact, each like Dexter's first referral of Brie."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,7 +12,7 @@ from temporalio.client import Client
 from bench.pace import Pace
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.facts.events import Event, parse_event
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.decisions import chain as decisions
@@ -24,6 +25,10 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.temporal import workflow_id
 
 _POLL_SECONDS: Final = 0.25
+#: How exactly the time of one payment is measured.
+_LOOK_SECONDS: Final = 0.02
+#: Facts of a back-fill that are taken in together.
+_BATCH: Final = 500
 _PATIENCE_SECONDS: Final = 120.0
 #: How many friends each referrer invites.
 _FRIENDS: Final = 8
@@ -65,6 +70,16 @@ class Lives:
 
     async def lived(self, program: str, names: Sequence[str], pace: Pace) -> None:
         """Run a referral for each name, from the invitation to the end of the watch."""
+        await self.brought_before_approvers(program, names, pace)
+        for name in names:
+            await self._approve(name)
+        handles = [self._client.get_workflow_handle(workflow_id(name)) for name in names]
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.gather(*(handle.result() for handle in handles))
+        await self._all_stand(program, names, "rewarded")
+
+    async def brought_before_approvers(self, program: str, names: Sequence[str], pace: Pace) -> None:
+        """Run a referral for each name, from the invitation until it waits for an approver."""
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             await programs.publish(connection, TERMS.format(program=program, pace=pace), by="bench", at=now)
@@ -85,12 +100,55 @@ class Lives:
             told = {**bought, "customer": _person(name), "new_customer": True}
             await self._tell(name, "conversion.recorded", told)
         await self._all_stand(program, names, "awaiting_approval")
-        for name in names:
-            await self._approve(name)
-        handles = [self._client.get_workflow_handle(workflow_id(name)) for name in names]
+
+    async def approved_and_paid(self, name: str) -> float:
+        """Approve the referral, and return the seconds until its rewards are paid."""
+        began = time.perf_counter()
+        await self._approve(name)
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await asyncio.gather(*(handle.result() for handle in handles))
-        await self._all_stand(program, names, "rewarded")
+            while await self._status(name) != "rewarded":  # noqa: ASYNC110  (no event tells of it)
+                await asyncio.sleep(_LOOK_SECONDS)
+        return time.perf_counter() - began
+
+    async def back_filled(self, program: str, count: int) -> None:
+        """Tell so many invitations of a program, as fast as they are taken in."""
+        now = datetime.now(UTC)
+        slow = Pace(expiry=3600.0, offer=3600.0, return_=3600.0, watch=3600.0, pause=0.0)
+        async with self._database.transaction() as connection:
+            await programs.publish(connection, TERMS.format(program=program, pace=slow), by="bench", at=now)
+        for first in range(0, count, _BATCH):
+            told = [self._invitation(program, number, now) for number in range(first, min(first + _BATCH, count))]
+            async with self._database.transaction() as connection:
+                await self._intake.record(connection, told, received_at=now)
+
+    async def unjudged(self, program: str) -> int:
+        """Return how many referrals of the program were never judged."""
+        async with self._database.reading() as connection:
+            return int((await connection.execute(_UNJUDGED, {"program": program})).scalar_one())
+
+    async def until_some_are_unjudged(self, program: str) -> None:
+        """Wait until a back-fill has begun to be taken in."""
+        while not await self.unjudged(program):  # noqa: ASYNC110  (no event tells of it)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _invitation(self, program: str, number: int, now: datetime) -> Event:
+        name = f"{program}-{number}"
+        data = {"referral": name, "program": program, "referrer": f"{program}-{number % 100}", "channel": "email"}
+        return parse_event(
+            {
+                "specversion": "1.0",
+                "id": name,
+                "source": "bench",
+                "type": "referral.sent",
+                "time": now.isoformat(),
+                "data": {**data, "referee": {"email": f"{name}@example.com"}},
+            }
+        )
+
+    async def _status(self, name: str) -> str | None:
+        async with self._database.reading() as connection:
+            found = await connection.execute(text("SELECT status FROM referral WHERE id = :name"), {"name": name})
+            return found.scalar_one()
 
     async def _tell(self, name: str, kind: str, data: dict[str, Any], *, ago: timedelta = timedelta(0)) -> None:
         now = datetime.now(UTC)
@@ -147,6 +205,7 @@ def _person(name: str) -> dict[str, str]:
 _APPROVER = text("""
 INSERT INTO app_user (name, roles, created_at) VALUES ('olga', ARRAY['program_owner'], now()) ON CONFLICT DO NOTHING
 """)
+_UNJUDGED = text("SELECT count(*) FROM referral WHERE program = :program AND judged_version < facts_version")
 _STANDING = text("""
 SELECT count(*) FROM referral WHERE program = :program AND status = :status AND judged_version = facts_version
 """)

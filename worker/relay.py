@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
-from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -47,8 +47,6 @@ _UNDER_WAY: Final = 60
 #: What takes longer to be judged counts no more: it may be stuck, and must not hold up the others.
 _GIVEN_UP_AFTER: Final = 30.0
 _SWEEP_EVERY: Final = timedelta(minutes=1)
-#: The longest fairness key that Temporal takes.
-_KEY_BYTES_MAX: Final = 64
 
 
 class NotDelivered(ConnectionError):
@@ -222,7 +220,6 @@ class Relay:
                     start_signal_args=[subject] if signalled else [],
                     search_attributes=_initial_attributes(delivery),
                     static_summary=_summary(delivery),
-                    priority=_turn_of(delivery),
                 )
 
 
@@ -242,12 +239,6 @@ _SIGNALS: Final = {
     WakeupKind.DECISION: "decision_recorded",
     WakeupKind.PAYOUT_SETTLED: "payout_settled",
 }
-
-
-def _turn_of(delivery: Delivery) -> Priority:
-    """Have Temporal, too, take the programs in turn, as when many deadlines of one fall due at once."""
-    key = (delivery.program or "").encode()[:_KEY_BYTES_MAX].decode(errors="ignore")
-    return Priority(fairness_key=key or None)
 
 
 def _summary(delivery: Delivery) -> str:

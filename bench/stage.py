@@ -1,0 +1,63 @@
+"""Servers and workers of a measurement, run as the local stack runs them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from bench.lives import Lives
+from models.migrate import upgrade
+from models.session import Database
+from referral_rewards.config.stack import StackInfo, decode_secret, with_driver
+from referral_rewards.local.children import Secrets, children, environment
+from referral_rewards.local.embedded import Servers, servers
+from referral_rewards.local.supervisor import Program
+from referral_rewards.register.decisions.signing import Signer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The servers and workers of the measurement."""
+
+    data: Path
+    hosts: Servers
+    common: Mapping[str, str]
+    secrets: Secrets
+
+
+@asynccontextmanager
+async def stage(data: Path) -> AsyncIterator[Stage]:
+    """Start the servers, with the schema and the keys."""
+    async with servers(data) as hosts:
+        await asyncio.to_thread(upgrade, with_driver(hosts.database_url))
+        secrets = Secrets.of(data, {})
+        info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
+        common = environment(os.environ, data, info, secrets, embedded_temporal=True)
+        # The sandbox imports the workflow's modules for each run, and without bytecode would compile them each time.
+        common.pop("PYTHONDONTWRITEBYTECODE", None)
+        yield Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
+
+
+@asynccontextmanager
+async def lives_on(its: Stage) -> AsyncIterator[Lives]:
+    """Yield who tells facts there and decides."""
+    database = Database.at(with_driver(its.hosts.database_url))
+    client = await Client.connect(its.hosts.temporal, data_converter=pydantic_data_converter)
+    signer = Signer.load(Path(its.secrets.signing_key))
+    try:
+        lives = Lives(database, client, decode_secret(its.secrets.pepper.strip()), signer)
+        await lives.prepare()
+        yield lives
+    finally:
+        await database.close()
+
+
+def workers(its: Stage) -> tuple[Program, Program]:
+    """Return the two workers as the local stack runs them."""
+    _, referrals, payouts = children(its.data, 1, {}, its.common, its.secrets)
+    return referrals, payouts
