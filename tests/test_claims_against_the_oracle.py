@@ -14,7 +14,7 @@ from models.session import Database
 from referral_rewards.audit.reading import claims as reading
 from referral_rewards.audit.reading.claims import Claim
 from referral_rewards.audit.reading.rewards import Held
-from referral_rewards.audit.reading.world import World
+from referral_rewards.audit.reading.world import Published, World
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.programs.terms import Role
@@ -35,6 +35,8 @@ from tests.register.judging import heard
 from tests.seeds import seeds
 
 PEPPER = b"a pepper for tests only"
+#: Every version is in force from the beginning.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 #: The domain of addresses that anybody can read, of those that the populations use.
 DISPOSABLE = frozenset({"mailinator.com"})
 #: Statuses in which there is a claim to compare.
@@ -55,9 +57,9 @@ async def test_the_register_comes_to_the_oracles_claims(database_url: str, seed:
 
 async def compare(
     database: Database, terms: dict[str, Any], waves: list[Wave], rng: random.Random
-) -> tuple[list[str], "_Office"]:
+) -> tuple[list[str], "Office"]:
     """Every difference between the register and the oracle, one line each."""
-    office = _Office(database, terms, rng)
+    office = Office(database, terms, rng)
     await office.publish()
     for wave in waves:
         await office.take_in(wave)
@@ -71,7 +73,7 @@ async def compare(
 
 
 @dataclass
-class _Office:
+class Office:
     """The register with the hands that judge and decide, and what the oracle has to know of it."""
 
     database: Database
@@ -86,8 +88,12 @@ class _Office:
     differing: list[str] = field(default_factory=list)
 
     @property
+    def judgement_keys(self) -> KeyRing:
+        return KeyRing.of([self.signer.public_entry()])
+
+    @property
     def judgement(self) -> Judgement:
-        return Judgement(KeyRing.of([self.signer.public_entry()]))
+        return Judgement(self.judgement_keys)
 
     async def publish(self) -> None:
         async with self.database.transaction() as connection:
@@ -210,7 +216,8 @@ class _Office:
             ]
         closed = {name for name, row in stood.items() if row.closed_at is not None and name != apart_from}
         settled = {name: row.settled_rivals or () for name, row in stood.items()}
-        return World(oracle.all_told(self.events), self.terms, self.now, held, closed, settled, self.counts)
+        published = {name: [Published(LONG_AGO, raw)] for name, raw in self.terms.items()}
+        return World(oracle.all_told(self.events), published, self.now, held, closed, settled, self.counts)
 
     async def _rewarded_before(self, connection: Any, name: str) -> int:
         """The referrer's approved rewards so far, as a count of legs."""

@@ -30,7 +30,7 @@ def minor(amount: Decimal | str, currency: str) -> int:
 def end(start: datetime, period: str, terms: Terms) -> datetime:
     """When a period that starts at ``start`` ends, in UTC: the first instant that is too late."""
     zone = zone_of(terms)
-    months, days, exact = _parts(period)
+    months, days, exact = parts(period)
     calendar = start
     if months or days:
         calendar = _instant(_later(start.astimezone(zone).replace(tzinfo=None), months, days), zone)
@@ -42,7 +42,7 @@ def end(start: datetime, period: str, terms: Terms) -> datetime:
 
 def length(period: str) -> timedelta:
     """An exact length of time, such as the allowance; a day of it is 24 hours."""
-    _, days, exact = _parts(period)
+    _, days, exact = parts(period)
     return timedelta(days=days) + exact
 
 
@@ -70,7 +70,8 @@ def _closing_midnight(ends: datetime, zone: ZoneInfo) -> datetime:
     return ends if ends == _midnight(day, zone) else _midnight(day + timedelta(days=1), zone)
 
 
-def _parts(period: str) -> tuple[int, int, timedelta]:
+def parts(period: str) -> tuple[int, int, timedelta]:
+    """The months, days and exact time of a period."""
     found = _DURATION.fullmatch(period)
     if found is None:
         raise ValueError(f"{period!r} is not an ISO 8601 duration")

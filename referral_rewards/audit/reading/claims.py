@@ -64,7 +64,12 @@ def claim(world: World, name: str, answer: str, disposable: frozenset[str] = fro
     ``answer`` is what the source said of the conversion: confirmed, contradicted or unavailable. ``disposable`` are the
     domains of addresses that anybody can read.
     """
-    mine, found = world.referrals[name], Claim()
+    return of_referral(world.referrals[name], answer, disposable)
+
+
+def of_referral(mine: Referral, answer: str, disposable: frozenset[str] = frozenset()) -> Claim:
+    """The claim of a referral that has a conversion."""
+    found = Claim()
     _judge_conversion(mine, found, answer)
     _judge_people(mine, found)
     if score(mine, disposable) >= (mine.terms.get("fraud") or {}).get("threshold", 50):
@@ -251,6 +256,9 @@ def _judge_the_rest(mine: Referral, found: Claim) -> None:
     for request in mine.world.of("reward.requested"):
         if mine.is_of_referrer(request) and request.identity & mine.referee:
             found.flags.add("manual_request")
+    if mine.requested:  # there is no invitation or claim to measure the periods from
+        found.flags.add("manual_request")
+        found.cannot_check("within_periods")
     if not links(mine.q.identity, mine.referee):
         found.flags.add("linked_by_hand")
 

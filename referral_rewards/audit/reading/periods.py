@@ -85,9 +85,11 @@ def concerning(facts: Iterable[Told], referral: str, linked: Linked = NOTHING) -
 
 
 def referee_of(facts: Iterable[Told]) -> frozenset[str]:
-    """The union of the invitation and of every claim: what identifies the referee."""
+    """The union of the invitation and of every claim, or of requests if there is nothing else: who the referee is."""
+    facts = list(facts)
     said = [fact.identity for fact in facts if fact.type in ("referral.sent", "referral.claimed")]
-    return frozenset().union(*said)
+    asked = [fact.identity for fact in facts if fact.type == "reward.requested"]
+    return frozenset().union(*(said or asked))
 
 
 def one_customer(one: Told, other: Told) -> bool:

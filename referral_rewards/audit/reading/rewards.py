@@ -129,10 +129,9 @@ class Reckoning:
 
     def _within_cap(self, found: Reckoned, wanted: Sequence[Leg]) -> list[Leg]:
         """What of the wanted legs the referrer's cap leaves."""
-        limit = self._limits.get("per_referrer")
         legs = []
         for leg in wanted:
-            left = self._cap_left(limit) if limit is not None and leg.role == "referrer" else None
+            left = self.cap_left(self._of_referrer(), self.now) if leg.role == "referrer" else None
             if left is not None and left <= 0:
                 found.cap_reached = True
                 continue
@@ -159,10 +158,13 @@ class Reckoning:
                 found.legs.append(replace(leg, amount_minor=granted))
         return found
 
-    def _cap_left(self, limit: Mapping[str, Any]) -> int | None:
-        """Minor units left to the referrer in the rolling period; 0 when the count is used up, None without an end."""
-        period = limit["period"]
-        within = [e for e in self._of_referrer() if self.now < arithmetic.end(e.approved_at, period, self.terms)]
+    def cap_left(self, own: Sequence[Held], now: datetime) -> int | None:
+        """Minor units that the cap leaves to the referrer who has these; 0 when the count is used up, None without an
+        end."""
+        limit = self._limits.get("per_referrer")
+        if limit is None:
+            return None
+        within = [e for e in own if now < arithmetic.end(e.approved_at, limit["period"], self.terms)]
         if limit.get("rewards") is not None and len(within) >= limit["rewards"]:
             return 0
         if limit.get("amount") is not None:

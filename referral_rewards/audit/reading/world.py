@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -28,6 +28,14 @@ class Acts:
 NOTHING_DECIDED: Final = Acts()
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version of a program's terms, and from when it is in force."""
+
+    effective_from: datetime
+    terms: Terms
+
+
 @dataclass(frozen=True)
 class World:
     """Everything that is known at ``now``: what was told, published, approved before, and which referrals closed.
@@ -37,7 +45,7 @@ class World:
     """
 
     events: Sequence[Told]
-    programs: Mapping[str, Terms]
+    programs: Mapping[str, Sequence[Published]]
     now: datetime
     held: Sequence[rewards.Held] = ()
     closed: Collection[str] = ()
@@ -60,6 +68,11 @@ class World:
         begun = (_begun(self, name, facts) for name, facts in naming.items())
         return {each.name: each for each in begun if each is not None}
 
+    def terms_of(self, program: str, began_at: datetime) -> Terms | None:
+        """The terms that a referral which began then is judged by; None if none were in force (SPEC §1, law 5)."""
+        able = [each for each in self.programs.get(program, ()) if each.effective_from <= began_at]
+        return max(able, key=lambda each: each.effective_from).terms if able else None
+
     def of(self, kind: str) -> list[Told]:
         """What is known of this type."""
         return [event for event in self.known if event.type == kind]
@@ -67,16 +80,20 @@ class World:
 
 @dataclass
 class Referral:
-    """One referral, as its facts tell of it. ``referrer`` is None if nobody has its code; ``owners`` are those who
-    do."""
+    """One referral, as its facts tell of it. ``owners`` are those whom its beginning may mean as the referrer; it was
+    ``requested`` if nothing but a request for a reward begins it. ``decided`` is the order for which people decided on
+    it, whatever its periods say."""
 
     world: World
     name: str
     program: str
+    terms: Terms
     owners: tuple[str, ...]
     began_at: datetime
     was_sent: bool
     facts: list[Told]
+    requested: bool = False
+    decided: str | None = None
 
     @property
     def acts(self) -> Acts:
@@ -89,13 +106,11 @@ class Referral:
             return self.acts.referrer
         return self.owners[0] if len(self.owners) == 1 else None
 
-    @property
-    def terms(self) -> Terms:
-        return self.world.programs[self.program]
-
     @cached_property
     def stand(self) -> Stand:
-        """Where §4 leaves it."""
+        """Where §4 leaves it; one that a request began has no periods."""
+        if self.requested:
+            return Stand("requested")
         found = periods.verdict(self.world.events, self.terms, self.name, self.world.now, self.acts.linked)
         assert found is not None  # it has begun
         return found
@@ -122,13 +137,23 @@ class Referral:
         return sorted(its, key=lambda each: (each.at, each.order or ""))
 
     @cached_property
+    def found_q(self) -> Told | None:
+        """*The* conversion, if the referee has it."""
+        return next((each for each in self.conversions if each.order == self.order), None)
+
+    @property
     def q(self) -> Told:
-        """*The* conversion."""
-        return next(each for each in self.conversions if each.order == self.order)
+        """*The* conversion of a referral that has one."""
+        assert self.found_q is not None
+        return self.found_q
 
     @property
     def order(self) -> str | None:
-        return self.stand.order
+        return self.decided if self.decided is not None else self.stand.order
+
+    def for_order(self, order: str) -> "Referral":
+        """The same, for the order for which people decided on it."""
+        return replace(self, decided=order)
 
     @property
     def net(self) -> Decimal | None:
@@ -158,12 +183,16 @@ class Referral:
 def _begun(world: World, name: str, facts: list[Told]) -> Referral | None:
     sents = of_type(facts, "referral.sent")
     claims = [fact for fact in of_type(facts, "referral.claimed") if fact.data.get("program")]
-    if not sents and not claims:
+    asked = of_type(facts, "reward.requested")
+    if not sents and not claims and not asked:
         return None
-    first = (sents or claims)[0]
-    named = first.data.get("referrer")
+    first = (sents or claims or asked)[0]
+    program, named = first.data["program"], first.data.get("referrer")
+    terms = world.terms_of(program, first.at)
+    if terms is None:  # its facts are parked
+        return None
     owners = (named,) if named else _owners(world, first)
-    return Referral(world, name, first.data["program"], owners, first.at, bool(sents), facts)
+    return Referral(world, name, program, terms, owners, first.at, bool(sents), facts, not sents and not claims)
 
 
 def _owners(world: World, first: Told) -> tuple[str, ...]:
