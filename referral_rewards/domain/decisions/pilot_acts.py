@@ -101,6 +101,18 @@ class PilotSubject(ActSubject):
         """The pilot that nobody ended yet."""
         return self.pilots[-1] if self.pilots and self.pilots[-1].ended is None else None
 
+    def check_as_shown(self, asked: Asked) -> None:
+        """Return if there is a pilot to end, or none that runs beside a new one, and it is still as shown; else raise.
+
+        Raises:
+            ActRefused: `not_now` before anything else, as what was shown of a pilot changes with each payment.
+        """
+        if asked.kind not in self.takes:
+            runs = self.running
+            why = f"pilot {runs.number} of it runs; end that first" if runs else "no pilot of this program runs"
+            raise ActRefused(self.name, "not_now", why)
+        ActSubject.check_as_shown(self, asked)
+
     def check_admits(self, asked: Asked, approver: Approver) -> None:
         """Return if the act's own rules admit it, and a plan names what there is; else raise."""
         ActSubject.check_admits(self, asked, approver)

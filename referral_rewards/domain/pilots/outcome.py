@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from referral_rewards.domain.labels import counted, label
-from referral_rewards.domain.pilots.plan import Plan
+from referral_rewards.domain.labels import counted
+from referral_rewards.domain.pilots.plan import ALL, Plan
 from referral_rewards.domain.referrals.lifecycle import Side
 
 
@@ -172,17 +172,9 @@ def _is_below(plan: Plan, rewards: Sequence[Checked]) -> bool:
 
 def _accuracy(plan: Plan, rewards: Sequence[Checked]) -> str:
     holding, of = sum(each.holds for each in rewards), counted(len(rewards), "paid reward")
-    least = "all were promised" if plan.threshold == _ALL else f"{plan.threshold} % were promised"
+    least = "all were promised" if plan.threshold == ALL else f"at least {plan.threshold} % were promised"
     return f"{holding} of {of} {'holds' if holding == 1 else 'hold'} all six parts; {least}."
 
 
 def _wait(count: int) -> str:
     return "waits" if count == 1 else "wait"
-
-
-_ALL: Final = 100
-
-
-def failing_words(failing: Sequence[SixParts]) -> tuple[str, ...]:
-    """Return the names of parts for people."""
-    return tuple(label("six_parts", each) for each in failing)

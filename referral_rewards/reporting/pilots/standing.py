@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
-from itertools import batched
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.cycles.grouping import next_due
-from referral_rewards.domain.decisions.act_kinds import MoneyAct
+from referral_rewards.domain.decisions.act_kinds import PILOT_MEASURED, MoneyAct
 from referral_rewards.domain.decisions.pilot_acts import Pilot, PilotSubject
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.measures.measures import Days, Measures
@@ -24,6 +24,7 @@ from referral_rewards.domain.pilots.outcome import (
     Verdict,
     outcome,
 )
+from referral_rewards.domain.pilots.plan import ALL
 from referral_rewards.domain.programs.sections import PayoutCycle
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import Side
@@ -123,6 +124,17 @@ class PilotShown(Shape):
     @property
     def measured(self) -> Measured:
         return Measured(self.verdict, self.paid, self.accurate)
+
+    @property
+    def promise(self) -> str:
+        """How many of the paid rewards must hold all six parts, in words."""
+        every = Decimal(self.threshold_percent) == ALL
+        return "all paid rewards" if every else f"at least {self.threshold_percent} % of the paid rewards"
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether somebody ended it for another reason than what was measured."""
+        return self.ended is not None and self.ended.reason != PILOT_MEASURED
 
     @property
     def comes_to(self) -> Go:
@@ -281,6 +293,8 @@ def _reward(each: Checked) -> RewardShown:
 async def _figures(connection: AsyncConnection, claims: Sequence[str], now: datetime) -> Figures:
     """Return the measures of these referrals alone, derived from the register."""
     added = [
-        each.its for page in batched(claims, _AT_ONCE) for each in await keeping.derived(connection, list(page), now)
+        each.its
+        for first in range(0, len(claims), _AT_ONCE)
+        for each in await keeping.derived(connection, claims[first : first + _AT_ONCE], now)
     ]
     return Figures.of(Measures.over(added, Days()))
