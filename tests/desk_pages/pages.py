@@ -37,6 +37,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/pilots/acme-friends/1": "oscar",
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
+    "/reports/month/acme-friends": "paula",
     "/ledger": "fiona",
     "/reconciliations": "fiona",
     "/payees": "fiona",
@@ -51,8 +52,8 @@ PAGES: Final[Mapping[str, str]] = {
 
 
 async def furnish(desk: Desk) -> None:
-    """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired; and a
-    pilot of it all."""
+    """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired;
+    and a pilot of it all."""
     await _pilot(desk)
     await desk.tell([account("dexter"), another_account("dexter")])
     await desk.referral("r1")
