@@ -32,6 +32,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/programs": "oscar",
     "/programs/acme-friends": "oscar",
     "/programs/acme-friends/1": "oscar",
+    "/programs/acme-friends/preflight": "oscar",
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
     "/pilots/acme-friends": "paula",
     "/pilots/acme-friends/1": "oscar",
