@@ -63,12 +63,14 @@ async def end(parts: Parts, program: str, reason: str, note: str, digest: str, p
 
 
 def asked_to_end(stands: PilotsOfProgram, reason: str, note: str, digest: str) -> Asked:
-    """Return the end of the pilot that runs, with what it comes to.
+    """Return the end of the newest pilot, with what it comes to; of one that ended, with what was signed: the same end
+    again is on record, and any other is refused.
 
     Raises:
-        ActRefused: if none runs.
+        ActRefused: if there never was one.
     """
     its = stands.pilot
-    if its is None or its.ended is not None:
+    if its is None:
         raise ActRefused(f"pilot of {stands.program}", "not_now", "no pilot of this program runs")
-    return Asked(stands.program, MoneyAct.END_PILOT, reason, note, digest, measured=its.measured)
+    measured = its.measured if its.ended is None else its.ended.as_measured
+    return Asked(stands.program, MoneyAct.END_PILOT, reason, note, digest, measured=measured)

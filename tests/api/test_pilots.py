@@ -193,6 +193,18 @@ async def test_one_pilot_runs_at_a_time_and_another_follows_its_end(cycling: Cyc
         assert await chain.chain_problems(connection, desk.parts.keys) == []
 
 
+async def test_a_start_or_an_end_that_is_sent_again_is_on_record(cycling: Cycling) -> None:
+    desk = cycling.desk
+    for act, reason in (("start", "new_program"), ("end", "other")):
+        digest = (await shown(desk))["digest"]
+        given = {"reason": reason, "digest": digest, **({"owner": "paula"} if act == "start" else {})}
+        made, again = await post(desk, act, **given), await post(desk, act, **given)
+        assert (made.status_code, again.status_code) == (201, 200)
+        assert (again.json()["id"], again.json()["repeated"]) == (made.json()["id"], True)
+        other = await post(desk, act, "paula", **{**given, "reason": "other" if act == "start" else "fraud"})
+        assert (other.status_code, other.json()["rule"]) == (409, "not_now")
+
+
 async def test_the_end_is_signed_on_the_figures_that_were_shown(cycling: Cycling) -> None:
     desk = cycling.desk
     await started(desk)

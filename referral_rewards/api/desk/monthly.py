@@ -4,6 +4,7 @@ exceptions and how they ended, who brought most, and what each figure means."""
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
@@ -45,7 +46,7 @@ async def latest(program: str, visit: Reader, parts: Its) -> Response:
         if not terms:
             raise await programs.unknown(connection, program)
     over = Month.of(_today(terms[0][1])).before
-    return RedirectResponse(f"/reports/month/{program}/{over}", 303)
+    return RedirectResponse(f"/reports/month/{quote(program, safe='')}/{over}", 303)
 
 
 @router.get("/{program}/{written}")

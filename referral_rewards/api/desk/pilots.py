@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
@@ -126,7 +127,9 @@ async def decide(program: str, visit: Reader, form: SentForm, parts: Its) -> Res
     async with parts.database.reading() as connection:
         its = found.pilot.measured if found.pilot is not None and found.pilot.ended is None else None
         subject = await register.shown(connection, program, found.as_of, parts.keys, its, _plan_of(plan, version))
-    return await in_two_steps(parts, visit, form, subject, f"/pilots/{program}?", asked_for, confirm, shown)
+    return await in_two_steps(
+        parts, visit, form, subject, f"/pilots/{quote(program, safe='')}?", asked_for, confirm, shown
+    )
 
 
 def _asked(found: PilotsOfProgram, typed: Typed, plan: TypedPlan, version: int) -> Asked:

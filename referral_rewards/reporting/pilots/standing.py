@@ -84,6 +84,11 @@ class SignedShown(Shape):
     roles: tuple[str, ...]
     at: Instant
 
+    @property
+    def as_measured(self) -> Measured:
+        """The figures that were signed."""
+        return Measured(self.measured, self.paid, self.accurate)
+
 
 class PilotShown(Shape):
     """One pilot: its promise, its figures, and what it comes to.
