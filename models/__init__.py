@@ -6,6 +6,7 @@ from models.claims import BlockedMark, ClaimRow, DecisionEffect, DecisionHead, D
 from models.clawbacks import ClawbackCase, ClawbackRow
 from models.cycles import PayoutCycleRow
 from models.desk import AuditEvent, QueueEntry, SavedView
+from models.examined import ExaminedReward, ExaminedTotal, ToExamine
 from models.facts import (
     FactKey,
     FactRecord,
@@ -44,6 +45,8 @@ __all__ = [
     "DecisionEffect",
     "DecisionHead",
     "DecisionRow",
+    "ExaminedReward",
+    "ExaminedTotal",
     "FactKey",
     "FactRecord",
     "FactTeller",
@@ -88,6 +91,7 @@ __all__ = [
     "SessionRow",
     "SignInFailure",
     "SignInFlow",
+    "ToExamine",
     "ToJudge",
     "ToMeasure",
     "TokenRow",

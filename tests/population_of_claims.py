@@ -11,8 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import Any
 
+from referral_rewards.domain.calendar import zone
 from tests import telling
-from tests.oracle import _zone
 
 Event = dict[str, Any]
 Terms = dict[str, Any]
@@ -305,7 +305,7 @@ class _World:
             midnight = datetime.combine(
                 datetime.fromisoformat(rng.choice([v for k, v in one.items() if k.startswith("valid")])).date(),
                 time(),
-                _zone(terms["timezone"]),
+                zone(terms["timezone"]),
             ).astimezone(UTC)
             beside = midnight + rng.choice((-_MINUTE, timedelta(0), _MINUTE))
             when = beside if claimed_at < beside < claimed_at + timedelta(days=25) else when

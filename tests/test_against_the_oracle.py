@@ -75,7 +75,7 @@ def test_the_periods_come_to_the_oracles_verdicts_at_every_instant(seed: int) ->
     terms, marker = load_terms(yaml.safe_dump(raw)), Marker(PEPPER)
     differing = {}
     for referral in population.referrals(events):
-        facts = [fact_of(event, marker) for event in oracle._concerning(events, referral)]
+        facts = [fact_of(event, marker) for event in oracle.concerning(events, referral)]
         for now in population.instants(raw, events, referral):
             found = _found(facts, terms, now)
             wanted = oracle.verdict(events, raw, referral, now)

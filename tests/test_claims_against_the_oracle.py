@@ -11,6 +11,10 @@ import yaml
 from sqlalchemy import text
 
 from models.session import Database
+from referral_rewards.audit.reading import claims as reading
+from referral_rewards.audit.reading.claims import Claim
+from referral_rewards.audit.reading.rewards import Held
+from referral_rewards.audit.reading.world import Published, World
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.programs.terms import Role
@@ -25,15 +29,16 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows
-from tests import oracle_of_claims, population_of_claims, telling
-from tests.oracle_of_claims import Claim
-from tests.oracle_of_referrals import World
-from tests.oracle_of_rewards import Held
+from tests import oracle, population_of_claims, telling
 from tests.population_of_claims import Wave
 from tests.register.judging import heard
 from tests.seeds import seeds
 
 PEPPER = b"a pepper for tests only"
+#: Every version is in force from the beginning.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+#: The domain of addresses that anybody can read, of those that the populations use.
+DISPOSABLE = frozenset({"mailinator.com"})
 #: Statuses in which there is a claim to compare.
 _OPEN = ("awaiting_approval", "approved")
 
@@ -52,9 +57,9 @@ async def test_the_register_comes_to_the_oracles_claims(database_url: str, seed:
 
 async def compare(
     database: Database, terms: dict[str, Any], waves: list[Wave], rng: random.Random
-) -> tuple[list[str], "_Office"]:
+) -> tuple[list[str], "Office"]:
     """Every difference between the register and the oracle, one line each."""
-    office = _Office(database, terms, rng)
+    office = Office(database, terms, rng)
     await office.publish()
     for wave in waves:
         await office.take_in(wave)
@@ -68,7 +73,7 @@ async def compare(
 
 
 @dataclass
-class _Office:
+class Office:
     """The register with the hands that judge and decide, and what the oracle has to know of it."""
 
     database: Database
@@ -83,8 +88,12 @@ class _Office:
     differing: list[str] = field(default_factory=list)
 
     @property
+    def judgement_keys(self) -> KeyRing:
+        return KeyRing.of([self.signer.public_entry()])
+
+    @property
     def judgement(self) -> Judgement:
-        return Judgement(KeyRing.of([self.signer.public_entry()]))
+        return Judgement(self.judgement_keys)
 
     async def publish(self) -> None:
         async with self.database.transaction() as connection:
@@ -184,18 +193,18 @@ class _Office:
 
     async def _lines(self, name: str, world: World, row: Any) -> list[str]:
         stand = world.referrals[name].stand
-        if stand["status"] != "awaiting_approval":
+        if stand.status != "awaiting_approval":
             stood = (row.status, row.reason)
-            return [] if stood == (stand["status"], stand["reason"]) else [f"stands at {stood}, should at {stand}"]
+            return [] if stood == (stand.status, stand.reason) else [f"stands at {stood}, should at {stand}"]
         if row.reason == "denied_by_decision":
             return []
         if row.reason == "attribution_lost":
-            return [] if oracle_of_claims.lost(world, name) else ["lost its attribution to nobody"]
+            return [] if reading.lost(world, name) else ["lost its attribution to nobody"]
         if row.claim_id is None:
             return [f"stands at {row.status} {row.reason}, §4 has it awaiting approval"]
         async with self.database.transaction() as connection:
             claim, _ = await claims.current(connection, row.claim_id)
-        wanted = oracle_of_claims.claim(world, name, self.answers[name].answer.value)
+        wanted = reading.claim(world, name, self.answers[name].answer.value, DISPOSABLE)
         return [*_differences(claim, wanted), *_misplaced(row, wanted)]
 
     async def _world(self, stood: dict[str, Any], apart_from: str = "") -> World:
@@ -207,7 +216,8 @@ class _Office:
             ]
         closed = {name for name, row in stood.items() if row.closed_at is not None and name != apart_from}
         settled = {name: row.settled_rivals or () for name, row in stood.items()}
-        return World(self.events, self.terms, self.now, held, closed, settled, self.counts)
+        published = {name: [Published(LONG_AGO, raw)] for name, raw in self.terms.items()}
+        return World(oracle.all_told(self.events), published, self.now, held, closed, settled, self.counts)
 
     async def _rewarded_before(self, connection: Any, name: str) -> int:
         """The referrer's approved rewards so far, as a count of legs."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from referral_rewards.audit.reading import disputes, orders
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.disputes import DisputeState
-from tests import oracle_of_disputes, oracle_of_orders, telling
+from tests import oracle, telling
 from tests.domain.build import BRIE, acme
 from tests.seeds import seeds
 from tests.test_against_the_oracle import fact_of
@@ -61,11 +62,12 @@ def test_an_order_is_worth_what_the_oracle_makes_of_it(seed: int) -> None:
     rng, differing = Random(seed), {}
     for number in range(_ORDERS):
         events = order(rng, number)
-        record, name = events[0], f"o{number}"
-        gross, _, unread = oracle_of_orders.amounts(record, events)
+        told, name = oracle.all_told(events), f"o{number}"
+        record = told[0]
+        gross, _, unread = orders.amounts(record, told)
         assert gross is not None
-        taken, differs = oracle_of_disputes.taken(events, name, gross, "USD")
-        still_open = sum(bool(each.opened) and not each.counted for each in oracle_of_disputes.disputes(events, name))
+        taken, differs = disputes.taken(told, name, gross, "USD")
+        still_open = sum(bool(each.opened) and not each.counted for each in disputes.disputes(told, name))
         wanted = (max(gross - taken, Decimal(0)), unread or differs, still_open)
         facts = [fact_of(event, _MARKER) for event in rng.sample(events, len(events))]
         (found,) = conversions(facts, frozenset(_MARKER.marks(BRIE)), _TERMS)

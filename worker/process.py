@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 
 from models.session import Database
 from referral_rewards import interrupts, observability
+from referral_rewards.audit.loading import Means
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
@@ -32,6 +33,7 @@ from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
+from worker.examining import Examining
 from worker.letters import Home, Letters
 from worker.marking import Marking
 from worker.measuring import Measuring
@@ -130,6 +132,8 @@ async def run(settings: Settings, role: str) -> int:
                 telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
             )
             beside |= {"the relay": relay.turn, "the postman": post.turn}
+            examining = Examining(database, Means(keys.keys, intake.marker))
+            beside |= {"the examining of rewards": examining.turn}
             beside |= {"the measuring": Measuring(database).turn, "the measurement events": measurements.turn}
         observability.announce_ready(settings)
         await watch(stop, beside)

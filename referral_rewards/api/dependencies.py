@@ -17,6 +17,7 @@ from temporalio.client import Client
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
+from referral_rewards.audit.loading import Means
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
@@ -62,6 +63,11 @@ class Parts:
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal: Callable[[], Awaitable[Client]] | None = None
     namespace: Namespace = field(default_factory=Namespace)
+
+    @property
+    def means(self) -> Means:
+        """What paid rewards are examined with."""
+        return Means(self.keys.keys, self.intake.marker)
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":

@@ -15,7 +15,10 @@ from psycopg import Connection
 from sqlalchemy import Executable, make_url, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-PACKAGES = ("models", "referral_rewards.register", "referral_rewards.reporting", "activities", "worker")
+PACKAGES = (
+    *("models", "referral_rewards.audit", "referral_rewards.register", "referral_rewards.reporting"),
+    *("activities", "worker"),
+)
 #: Only the values that it is run with tell the type of a parameter.
 _UNTYPED = (psycopg.errors.IndeterminateDatatype, psycopg.errors.AmbiguousParameter)
 

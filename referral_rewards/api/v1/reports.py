@@ -160,6 +160,21 @@ _EXAMPLE: Final = {
         "refund_rate": 0.3333333333333333,
         "cost_per_acquired_customer": [{"currency": "CAD", "customers": 2, "minor": 2500}],
     },
+    "referral_reward_eligibility_accuracy": {
+        "paid": 2,
+        "accurate": 1,
+        "share": 0.5,
+        "by_decision": 0,
+        "behind": 0,
+        "failing": [
+            {
+                "referral": "r1",
+                "role": "referrer",
+                "parts": ["payout_amount"],
+                "why": ["its amount is 35.00 CAD; right would be 25.00 CAD"],
+            }
+        ],
+    },
 }
 
 
@@ -215,7 +230,7 @@ async def program_report(
     wanted = asked.of(program)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        found = await measured.report(connection, wanted, datetime.now(UTC))
+        found = await measured.report(connection, wanted, datetime.now(UTC), parts.means)
     if asked.format == "json":
         return found
     headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}

@@ -8,10 +8,13 @@ from typing import Self
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.audit.evidence import Span
+from referral_rewards.audit.loading import Means
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.domain.measures.measures import Days, Measures
 from referral_rewards.register import programs
 from referral_rewards.register.measures import sums
+from referral_rewards.reporting.measures.accuracy import EligibilityAccuracy, accuracy
 from referral_rewards.reporting.shape import Instant, Shape, csv_row
 
 
@@ -171,6 +174,7 @@ class ProgramReport(Shape):
     as_of: Instant
     behind: int
     measures: Figures
+    referral_reward_eligibility_accuracy: EligibilityAccuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +188,17 @@ class Wanted:
     referrer: str | None = None
 
 
-async def report(connection: AsyncConnection, wanted: Wanted, now: datetime) -> ProgramReport:
-    """Return a report. The connection's transaction must see one moment.
+async def report(connection: AsyncConnection, wanted: Wanted, now: datetime, means: Means) -> ProgramReport:
+    """Return a report. The connection's transaction must see one moment. ``means`` are what paid rewards are examined
+    with.
 
     Raises:
         RequestInvalid: if there is no such program.
     """
     await programs.hold_known(connection, wanted.program)
-    read = await sums.measures(connection, await asked(connection, wanted), now)
+    its = await asked(connection, wanted)
+    read = await sums.measures(connection, its, now)
+    span = Span(wanted.program, wanted.days.start, wanted.days.end)
     return ProgramReport(
         program=wanted.program,
         partner=wanted.partner,
@@ -199,6 +206,7 @@ async def report(connection: AsyncConnection, wanted: Wanted, now: datetime) -> 
         as_of=now,
         behind=read.behind,
         measures=Figures.of(read.measures),
+        referral_reward_eligibility_accuracy=await accuracy(connection, span, means, its.referrers),
         **{"from": wanted.days.start, "to": wanted.days.end},
     )
 
@@ -252,7 +260,9 @@ def as_csv(report: ProgramReport) -> Iterator[str]:
     """Yield the report as CSV: a figure a line, with its part, currency and value. Money is in minor units."""
     yield csv_row("program", "from", "to", "as_of", "figure", "part", "currency", "value")
     head = (report.program, str(report.from_ or ""), str(report.to or ""), report.as_of.isoformat())
-    for figure, part, currency, value in _lines(report.measures):
+    accuracy = report.referral_reward_eligibility_accuracy
+    its = [("eligibility_accuracy", part, "", getattr(accuracy, part)) for part in ("paid", "accurate", "share")]
+    for figure, part, currency, value in (*_lines(report.measures), *its):
         yield csv_row(*head, figure, part, currency, "" if value is None else str(value))
 
 

@@ -1,0 +1,163 @@
+"""The evidence of a paid reward: what was told, published and decided by the instant when its payment was committed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from referral_rewards.audit.reading.rewards import Held
+from referral_rewards.audit.reading.told import Terms, Told
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which paid rewards of a program: of one payout cycle, and those settled from one day to before another, on the
+    program's calendar; None sets no bound."""
+
+    program: str
+    since: date | None = None
+    until: date | None = None
+    cycle: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """One paid leg, and its payment. ``committed_at`` is when the payment was first sent under its last key, None if
+    its history shows no sending; ``settled_at`` when its history shows it as settled."""
+
+    leg: UUID
+    referral: str
+    role: str
+    program: str
+    referrer: str
+    order: str
+    beneficiary: str
+    kind: str
+    amount_minor: int
+    currency: str
+    claim_id: UUID
+    digest: str
+    decisions: tuple[str, ...]
+    approved_at: datetime
+    payout: UUID
+    committed_at: datetime | None
+    settled_at: datetime
+
+    @property
+    def at(self) -> datetime:
+        """The instant as of which it is examined."""
+        return self.committed_at or self.settled_at
+
+
+@dataclass(frozen=True, slots=True)
+class PromisedLeg:
+    """A leg that was reserved for a claim."""
+
+    role: str
+    beneficiary: str
+    kind: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOnRecord:
+    """The claim that was approved, as it stands on record."""
+
+    id: UUID
+    referral: str
+    round: int
+    digest: str
+    program: str | None
+    version: int | None
+    flags: frozenset[str]
+    approved_rewards: int
+    first_assembled_at: datetime
+    first_approved_rewards: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A fact as it was received. ``problems`` say where what stands on record of it is not what was received.
+
+    Of a fact whose person was erased nothing but its marks can be read: it is believed as it stands.
+    """
+
+    id: UUID
+    told: Told
+    received_at: datetime
+    digest: str
+    teller: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision whose signature verifies."""
+
+    seq: int
+    id: UUID
+    listed: str
+    subject: UUID
+    digest: str
+    kind: str
+    user: str
+    roles: frozenset[str]
+    at: datetime
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version of a program's terms: as their text says them (``terms``), and as they are ``kept``."""
+
+    program: str
+    number: int
+    effective_from: datetime
+    published_at: datetime
+    terms: Terms
+    kept: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a source answered about an order or a customer."""
+
+    source: str
+    subject: str
+    at: datetime
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of the status of a referral, from its history."""
+
+    at: datetime
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that a paid reward is examined from.
+
+    ``facts`` are those of its referral, its people and its order, and of the ``rivals`` that it meets; ``legs`` all
+    legs of its claim. ``held`` are live legs of its rivals and of its referrer. ``steps`` are the histories of
+    its rivals, by referral. ``versions`` are those of every program that one of these is of. ``counted`` is between
+    which numbers the referrer's rewards lay when its claim was first assembled.
+    """
+
+    reward: Reward
+    claim: ClaimOnRecord | None
+    facts: Sequence[Received]
+    decisions: Sequence[Made]
+    forged: Sequence[UUID]
+    program_acts: Sequence[Made]
+    versions: Mapping[str, Sequence[Version]]
+    asked: Sequence[Asked] = ()
+    legs: Sequence[PromisedLeg] = ()
+    held: Sequence[Held] = ()
+    rivals: frozenset[str] = frozenset()
+    steps: Mapping[str, Sequence[Step]] = field(default_factory=dict)
+    rival_decisions: Mapping[str, Sequence[Made]] = field(default_factory=dict)
+    counted: tuple[int, int] = (0, 0)

@@ -1,0 +1,116 @@
+"""The audit's statements: its own, so that it finds what the register's would leave out."""
+
+from typing import Final
+
+from sqlalchemy import text
+
+#: A page of paid rewards by their legs' ids. What was paid is read from the history of payments, not from a status:
+#: the last step of a leg's last payout stands at ``:settled``.
+REWARDS: Final = text("""
+SELECT l.id AS leg, l.referral_id AS referral, l.role, l.program, l.referrer, l.order_key AS "order", l.beneficiary,
+       l.kind, l.amount_minor, l.currency, l.claim_id, l.digest, l.decisions, l.approved_at, paid.payout_id AS payout, (
+           SELECT min(s.at) FROM payout_step s
+           WHERE s.payout_id = paid.payout_id AND s.act = ANY(CAST(:sent AS text[]))
+             AND s.generation = paid.generation
+       ) AS committed_at, paid.settled_at
+FROM leg l CROSS JOIN LATERAL (
+    SELECT pl.payout_id, last.generation, (
+        SELECT min(s.at) FROM payout_step s
+        WHERE s.payout_id = pl.payout_id AND s.state = :settled AND s.generation = last.generation
+    ) AS settled_at
+    FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id CROSS JOIN LATERAL (
+        SELECT state, generation FROM payout_step s WHERE s.payout_id = pl.payout_id ORDER BY s.id DESC LIMIT 1
+    ) AS last
+    WHERE pl.leg_id = l.id AND pl.live AND last.state = :settled
+      AND (CAST(:cycle AS uuid) IS NULL OR p.cycle_id = CAST(:cycle AS uuid))
+    ORDER BY pl.payout_id LIMIT 1
+) AS paid
+WHERE l.program = :program AND l.id > CAST(:after AS uuid)
+  AND (CAST(:since AS timestamptz) IS NULL OR paid.settled_at >= CAST(:since AS timestamptz))
+  AND (CAST(:until AS timestamptz) IS NULL OR paid.settled_at < CAST(:until AS timestamptz))
+  AND (CAST(:referrals AS text[]) IS NULL OR l.referral_id = ANY(CAST(:referrals AS text[])))
+ORDER BY l.id LIMIT :limit
+""")
+
+#: The same of some referrals: by their index, however many legs the program has.
+REWARDS_OF: Final = text(
+    REWARDS.text.replace(
+        "l.program = :program AND l.id > CAST(:after AS uuid)",
+        "l.referral_id = ANY(CAST(:referrals AS text[])) AND l.program = :program AND l.id > CAST(:after AS uuid)",
+    )
+)
+
+#: Claims with the first of their round and referrer, which froze the count of rewards.
+CLAIMS: Final = text("""
+SELECT c.id, c.referral_id, c.round, c.digest, c.body->>'program' AS program,
+       CAST(c.body->>'version' AS integer) AS version, ARRAY(
+           SELECT each->>'flag' FROM jsonb_array_elements(c.body->'flags') AS each
+       ) AS flags, c.approved_rewards, first.assembled_at, first.approved_rewards AS first_rewards
+FROM reward_claim c CROSS JOIN LATERAL (
+    SELECT assembled_at, approved_rewards FROM reward_claim f
+    WHERE f.referral_id = c.referral_id AND f.round = c.round AND f.referrer IS NOT DISTINCT FROM c.referrer
+    ORDER BY f.assembled_at, f.facts_version LIMIT 1
+) AS first
+WHERE c.id = ANY(CAST(:ids AS uuid[]))
+""")
+
+_DECISION: Final = """
+SELECT seq, id, referral_id, claim_id, digest, kind, username, roles, reason, note_commitment, details, decided_at,
+       previous_hash, hash, key_id, signature
+FROM decision
+"""
+DECISIONS: Final = text(_DECISION + "WHERE referral_id = ANY(CAST(:listed AS text[])) ORDER BY seq")
+
+VERSIONS: Final = text("""
+SELECT program, version, effective_from, published_at, source, terms FROM program_version
+ORDER BY program, version
+""")
+
+#: The facts that are filed under some keys, each with the key.
+FACTS: Final = text("""
+SELECT k.key, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, p.body,
+       p.salt, p.commitment, t.username, t.sources, t.types
+FROM fact_key k JOIN fact f ON f.id = k.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
+LEFT JOIN fact_teller t ON t.id = f.teller_id
+WHERE k.key = ANY(CAST(:keys AS text[]))
+""")
+
+#: Who listens to some keys: the referrals that may meet.
+LISTENING: Final = text("""
+SELECT DISTINCT key, referral_id FROM referral_key WHERE key = ANY(CAST(:keys AS text[]))
+""")
+
+ASKED: Final = text("""
+SELECT referral_id, source, subject, asked_at, answer FROM inquiry
+WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY asked_at, id
+""")
+
+STEPS: Final = text("""
+SELECT referral_id, at, status FROM referral_step WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY id
+""")
+
+_HELD: Final = "SELECT referral_id, program, referrer, order_key, role, amount_minor, approved_at FROM leg"
+#: The live legs of some referrals.
+HELD_OF_REFERRALS: Final = text(
+    f"{_HELD} WHERE referral_id = ANY(CAST(:referrals AS text[])) AND state <> ALL(CAST(:freed AS text[]))"
+)
+#: The live legs of a referrer in a program that were approved in a time.
+HELD_OF_REFERRER: Final = text(f"""
+{_HELD} WHERE program = :program AND referrer = :referrer AND role = 'referrer'
+  AND approved_at > CAST(:since AS timestamptz) AND approved_at <= CAST(:until AS timestamptz)
+  AND state <> ALL(CAST(:freed AS text[]))
+""")
+
+#: How many rewards a referrer had when a claim was assembled: surely, and at most. Some were given up since.
+COUNTED: Final = text("""
+SELECT count(*) FILTER (WHERE approved_at < CAST(:at AS timestamptz) AND state <> ALL(CAST(:freed AS text[]))) AS least,
+       count(*) AS most
+FROM leg WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
+  AND approved_at <= CAST(:at AS timestamptz)
+""")
+
+#: The legs of some claims.
+LEGS_OF_CLAIMS: Final = text("""
+SELECT id, claim_id, role, beneficiary, kind, amount_minor, currency FROM leg
+WHERE claim_id = ANY(CAST(:claims AS uuid[])) ORDER BY id
+""")
