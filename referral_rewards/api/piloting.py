@@ -26,7 +26,7 @@ async def shown(parts: Parts, program: str, number: int | None = None) -> Pilots
     """
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        return await pilots(connection, program, number, datetime.now(UTC), parts.keys)
+        return await pilots(connection, program, number, datetime.now(UTC), parts.keys, parts.means)
 
 
 async def ready_version(parts: Parts, program: str, person: User) -> int:

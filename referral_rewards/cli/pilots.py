@@ -113,6 +113,9 @@ def show(
         say(line)
     if its["rewards"]:
         tables().print(_rewards(its))
+    for each in its["rewards"]:
+        for what in each["findings"]:
+            say(f"{each['referral']}, {label('side', each['role'])}: {what}")
     return code
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from referral_rewards.audit.findings import ACCURACY_PARTS
 from referral_rewards.domain.decisions.money_acts import MoneyAct
-from referral_rewards.domain.pilots.outcome import PaidReward, SixParts, Verdict
+from referral_rewards.domain.pilots.outcome import SixParts
 from referral_rewards.register.decisions import chain
 from referral_rewards.register.people import users
-from referral_rewards.reporting.pilots.standing import pilots
+from tests.audit.settled import rows
 from tests.desk import Desk, days_ago, desk_after, event
 from tests.register.cycling import Cycling, in_cycles
 from tests.snapshots import Snapshots
@@ -27,7 +28,7 @@ async def cycling(snapshots: Snapshots) -> AsyncIterator[Cycling]:
 
 
 async def _in_cycles(desk: Desk) -> None:
-    await desk.publish(in_cycles())
+    await desk.publish(in_cycles(**{"2025-01-01T00:00:00Z": "2025-02-01T00:00:00Z"}))
 
 
 async def post(desk: Desk, act: str, as_: str = "paula", **given: Any) -> httpx.Response:
@@ -85,32 +86,36 @@ async def test_a_pilot_tracks_one_payout_cycle_to_its_end(cycling: Cycling) -> N
     assert [each["settled_minor"] for each in figures["reward_cost"]] == [5000 + 1600]
 
 
-async def test_without_a_verification_of_what_was_paid_there_is_no_go(cycling: Cycling) -> None:
+async def test_a_pilot_whose_rewards_all_hold_ends_with_a_go(cycling: Cycling) -> None:
     desk = cycling.desk
     await started(desk)
     await paid(cycling, "r1")
     its = (await shown(desk))["pilot"]
-    assert (its["verdict"], its["accurate"]) == ("undecided", 0)
-    assert "The six parts of the paid rewards were not verified yet." in its["undecided"]
+    assert (its["verdict"], its["paid"], its["accurate"]) == ("go", 2, 2)
+    assert its["why"] == ["2 of 2 paid rewards hold all six parts; all were promised."]
+    assert {tuple(each["failing"]) for each in its["rewards"]} == {()}
+    made = await post(desk, "end", "fiona", reason="pilot_measured")
+    assert (made.status_code, made.json()["verdict"]) == (201, "go")
+    its = (await shown(desk))["pilot"]
+    assert (its["ended"]["verdict"], its["ended"]["accurate"], its["ended"]["by"]) == ("go", 2, "fiona")
 
 
-@pytest.mark.parametrize(("failing", "verdict", "accurate"), [((), "go", 2), ((SixParts.PAYOUT_AMOUNT,), "no_go", 1)])
-async def test_the_verdict_is_that_of_the_parts_recomputed(
-    cycling: Cycling, failing: tuple[SixParts, ...], verdict: str, accurate: int
-) -> None:
+async def test_a_reward_that_was_changed_behind_our_backs_is_no_go(cycling: Cycling) -> None:
     desk = cycling.desk
     await started(desk)
     await paid(cycling, "r1")
+    await rows(desk, "UPDATE leg SET amount_minor = amount_minor + 100 WHERE role = 'referee'")
+    its = (await shown(desk))["pilot"]
+    assert (its["verdict"], its["paid"], its["accurate"]) == ("no_go", 2, 1)
+    first = its["rewards"][0]
+    assert (first["role"], "payout_amount" in first["failing"], bool(first["findings"])) == ("referee", True, True)
+    assert its["why"] == ["1 of 2 paid rewards holds all six parts; all were promised."]
+    made = await post(desk, "end", reason="pilot_measured")
+    assert (made.status_code, made.json()["verdict"]) == (201, "no_go")
 
-    async def verify(_: object, rewards: Any, now: datetime) -> list[Verdict]:
-        assert all(isinstance(each, PaidReward) for each in rewards)
-        return [Verdict(each.referral, each.role, failing if each.role == "referee" else ()) for each in rewards]
 
-    async with desk.database.reading() as connection:
-        found = await pilots(connection, "acme-friends", None, datetime.now(UTC), desk.parts.keys, verify)
-    assert found.pilot is not None
-    assert (found.pilot.verdict, found.pilot.accurate, found.pilot.paid) == (verdict, accurate, 2)
-    assert [each.failing for each in found.pilot.rewards] == sorted([failing, ()], reverse=True)
+def test_the_six_parts_are_those_of_the_audit() -> None:
+    assert [each.value for each in SixParts] == [each.value for each in ACCURACY_PARTS]
 
 
 async def test_what_was_paid_before_the_start_and_after_the_cycle_does_not_count(cycling: Cycling) -> None:
@@ -212,12 +217,17 @@ async def test_the_end_is_signed_on_the_figures_that_were_shown(cycling: Cycling
     await paid(cycling, "r1")
     late = await post(desk, "end", reason="other", digest=seen)
     assert (late.status_code, late.json()["rule"]) == (409, "stale")
-    early = await post(desk, "end", reason="pilot_measured")
-    assert (early.status_code, [each["where"] for each in early.json()["problems"]]) == (422, ["reason"])
     made = await post(desk, "end", reason="other")
     assert (made.status_code, made.json()["verdict"]) == (201, "no_go")
     its = (await shown(desk))["pilot"]
-    assert (its["ended"]["verdict"], its["ended"]["paid"]) == ("no_go", 2)
+    assert (its["ended"]["verdict"], its["ended"]["measured"], its["ended"]["paid"]) == ("no_go", "go", 2)
+
+
+async def test_a_pilot_that_still_runs_does_not_end_as_measured(cycling: Cycling) -> None:
+    desk = cycling.desk
+    await started(desk)
+    early = await post(desk, "end", reason="pilot_measured")
+    assert (early.status_code, [each["where"] for each in early.json()["problems"]]) == (422, ["reason"])
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,12 @@ def rewards(count: int) -> tuple[PaidReward, ...]:
 
 def verdicts(count: int, failing: int = 0) -> list[Verdict]:
     parts = [(SixParts.PAYOUT_AMOUNT,) if each < failing else () for each in range(count)]
-    return [Verdict(f"r{each}", Side.REFERRER, its) for each, its in enumerate(parts)]
+    return [Verdict(f"r{each}", Side.REFERRER, UUID(int=each), its) for each, its in enumerate(parts)]
+
+
+def of(side: Side, payout: int | None = None) -> list[Verdict]:
+    """That all of four rewards hold, of one side, or by one payout."""
+    return [Verdict(f"r{each}", side, UUID(int=each if payout is None else payout), ()) for each in range(4)]
 
 
 def evidence(paid: int = 4, failing: int = 0, **more: Any) -> Evidence:
@@ -77,11 +82,11 @@ def evidence(paid: int = 4, failing: int = 0, **more: Any) -> Evidence:
         (PLAN, evidence(over_at=None), Go.UNDECIDED),
         (PLAN, evidence(over_at=None, failing=1), Go.UNDECIDED),
         (PLAN, evidence(moving=1), Go.UNDECIDED),
-        (PLAN, evidence(verdicts=None), Go.UNDECIDED),
-        (PLAN, evidence(paid=0, verdicts=None), Go.NO_GO),
-        # A reward that nobody verified, or only its other side, does not hold.
+        # A reward that nobody verified, or only its other side, or its other payment, does not hold.
+        (PLAN, evidence(verdicts=[]), Go.NO_GO),
         (replace(PLAN, threshold=Decimal(75)), evidence(verdicts=verdicts(3)), Go.NO_GO),
-        (PLAN, evidence(verdicts=[Verdict(f"r{each}", Side.REFEREE, ()) for each in range(4)]), Go.NO_GO),
+        (PLAN, evidence(verdicts=of(Side.REFEREE)), Go.NO_GO),
+        (PLAN, evidence(verdicts=of(Side.REFERRER, payout=9)), Go.NO_GO),
         # What waits is told, and does not hold the verdict on what was paid back.
         (PLAN, evidence(waiting=2, unpaid=1), Go.GO),
         (replace(PLAN, sample=Sample(first=4)), evidence(), Go.GO),
@@ -111,9 +116,10 @@ def test_each_reason_and_each_open_thing_is_a_sentence() -> None:
 
 
 def test_rewards_that_do_not_hold_come_first() -> None:
-    its = outcome(PLAN, evidence(verdicts=[*verdicts(2), Verdict("r3", Side.REFERRER, (SixParts.PROGRAM_TERMS,))]))
-    assert [(each.reward.referral, each.failing) for each in its.rewards] == [
-        ("r2", None), ("r3", (SixParts.PROGRAM_TERMS,)), ("r0", ()), ("r1", ()),
+    late = Verdict("r3", Side.REFERRER, UUID(int=3), (SixParts.PROGRAM_TERMS,), ("late",))
+    its = outcome(PLAN, evidence(verdicts=[*verdicts(2), late]))
+    assert [(each.reward.referral, each.failing, each.findings) for each in its.rewards] == [
+        ("r2", None, ()), ("r3", (SixParts.PROGRAM_TERMS,), ("late",)), ("r0", (), ()), ("r1", (), ()),
     ]  # fmt: skip
 
 

@@ -60,8 +60,8 @@ async def show_month(program: str, written: str, visit: Reader, parts: Its) -> R
             raise await programs.unknown(connection, program)
         terms = published[-1][1]
         wanted = Wanted(program, its.days)
-        found = await measured.report(connection, wanted, now)
-        before = await measured.report(connection, Wanted(program, its.before.days), now)
+        found = await measured.report(connection, wanted, now, parts.means)
+        before = await measured.report(connection, Wanted(program, its.before.days), now, parts.means)
         over_time = await charts.charts(connection, wanted, now)
         behind = await month.behind(connection, program, its)
     return page(

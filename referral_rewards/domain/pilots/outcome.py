@@ -35,14 +35,6 @@ class Go(StrEnum):
     UNDECIDED = "undecided"
 
 
-class Verdict(NamedTuple):
-    """Which of the six parts a paid reward does not hold, by recomputation from the evidence; none: it holds all."""
-
-    referral: str
-    role: Side
-    parts_failing: tuple[SixParts, ...]
-
-
 class PaidReward(NamedTuple):
     """A reward that was paid in the pilot, in minor units of its currency."""
 
@@ -55,11 +47,23 @@ class PaidReward(NamedTuple):
     payout: UUID
 
 
+class Verdict(NamedTuple):
+    """Which of the six parts a paid reward does not hold, by recomputation from the evidence, and why, in sentences;
+    none: it holds all. A referral that was exchanged has two rewards of a role, in two payouts."""
+
+    referral: str
+    role: Side
+    payout: UUID
+    parts_failing: tuple[SixParts, ...]
+    findings: tuple[str, ...] = ()
+
+
 class Checked(NamedTuple):
-    """A paid reward, and the parts that it does not hold; None: nobody verified it."""
+    """A paid reward, and the parts that it does not hold with the reasons; None: nobody verified it."""
 
     reward: PaidReward
     failing: tuple[SixParts, ...] | None
+    findings: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -72,7 +76,7 @@ class Evidence:
 
     ``over_at`` is when its cycle was done or its period was over; None while it runs. ``claims`` are those that count,
     of which ``waiting`` wait for approvers, and ``unpaid`` rewards are approved and not paid. ``moving`` are rewards
-    whose payment was begun and has no certain end. ``verdicts`` are None where paid rewards can't be verified.
+    whose payment was begun and has no certain end. A paid reward without one of the ``verdicts`` was not verified.
     """
 
     over_at: datetime | None
@@ -81,7 +85,7 @@ class Evidence:
     unpaid: int
     moving: int
     paid: Sequence[PaidReward]
-    verdicts: Sequence[Verdict] | None
+    verdicts: Sequence[Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def outcome(plan: Plan, found: Evidence) -> Outcome:
     """Return what a pilot comes to on this evidence."""
     rewards = _checked(found)
     against, undecided = tuple(_against(plan, found, rewards)), tuple(_undecided(found))
-    if found.over_at is None or found.moving or (found.paid and found.verdicts is None):
+    if found.over_at is None or found.moving:
         return Outcome(Go.UNDECIDED, against, undecided, rewards)
     if against:
         return Outcome(Go.NO_GO, against, undecided, rewards)
@@ -134,9 +138,13 @@ def ended_as(measured: Measured, *, as_measured: bool) -> Go:
 
 
 def _checked(found: Evidence) -> tuple[Checked, ...]:
-    known = {(each.referral, each.role): each.parts_failing for each in found.verdicts or ()}
-    checked = [Checked(each, known.get((each.referral, each.role))) for each in found.paid]
+    known = {(each.referral, each.role, each.payout): each for each in found.verdicts}
+    checked = [_with(each, known.get((each.referral, each.role, each.payout))) for each in found.paid]
     return tuple(sorted(checked, key=lambda each: (each.holds, each.reward.referral, each.reward.role)))
+
+
+def _with(reward: PaidReward, verdict: Verdict | None) -> Checked:
+    return Checked(reward, None) if verdict is None else Checked(reward, verdict.parts_failing, verdict.findings)
 
 
 def _against(plan: Plan, found: Evidence, rewards: Sequence[Checked]) -> Iterator[str]:
@@ -162,8 +170,6 @@ def _undecided(found: Evidence) -> Iterator[str]:
         yield f"{counted(found.unpaid, 'approved reward')} {'is' if found.unpaid == 1 else 'are'} not paid yet."
     if found.moving:
         yield f"The payment of {counted(found.moving, 'reward')} was begun and has no certain end yet."
-    if found.paid and found.verdicts is None:
-        yield "The six parts of the paid rewards were not verified yet."
 
 
 def _is_below(plan: Plan, rewards: Sequence[Checked]) -> bool:

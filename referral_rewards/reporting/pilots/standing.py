@@ -1,6 +1,6 @@
 """The pilots of a program for display: what was promised, what was measured, and go or no-go."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.audit.loading import Means
 from referral_rewards.domain.cycles.grouping import next_due
 from referral_rewards.domain.decisions.act_kinds import PILOT_MEASURED, MoneyAct
 from referral_rewards.domain.decisions.pilot_acts import Pilot, PilotSubject
@@ -19,7 +20,6 @@ from referral_rewards.domain.pilots.outcome import (
     Go,
     Measured,
     Outcome,
-    PaidReward,
     SixParts,
     Verdict,
     outcome,
@@ -36,11 +36,9 @@ from referral_rewards.register.pilots.course import Course, course
 from referral_rewards.reporting import decisions
 from referral_rewards.reporting.decisions import ActShown
 from referral_rewards.reporting.measures.program import Figures
+from referral_rewards.reporting.pilots.verifying import verify
 from referral_rewards.reporting.programs import life
 from referral_rewards.reporting.shape import Instant, Shape
-
-#: Verifies paid rewards by recomputation.
-Verify = Callable[[AsyncConnection, Sequence[PaidReward], datetime], Awaitable[Sequence[Verdict]]]
 
 _AT_ONCE: Final = 500
 
@@ -56,7 +54,7 @@ class SampleShown(Shape):
 
 class RewardShown(Shape):
     """A reward that was paid in the pilot, in minor units; ``failing`` are the parts that it does not hold, null where
-    nobody verified it."""
+    nobody verified it; ``findings`` say why, in sentences."""
 
     referral: str
     role: Side
@@ -66,6 +64,7 @@ class RewardShown(Shape):
     settled_at: Instant
     payout: UUID
     failing: tuple[SixParts, ...] | None
+    findings: tuple[str, ...]
 
     @property
     def holds(self) -> bool:
@@ -168,23 +167,19 @@ class PilotsOfProgram(Shape):
 
 
 async def pilots(
-    connection: AsyncConnection,
-    program: str,
-    number: int | None,
-    now: datetime,
-    keys: KeyRing,
-    verify: Verify | None = None,
+    connection: AsyncConnection, program: str, number: int | None, now: datetime, keys: KeyRing, means: Means
 ) -> PilotsOfProgram:
-    """Return a program's pilots, and the one with that number. Without ``verify`` no paid reward counts as verified.
+    """Return a program's pilots, and the one with that number; ``means`` is what paid rewards are verified with. The
+    connection's transaction must see one moment.
 
     Raises:
         NotFound: if there is no such program, or no such pilot of it.
     """
     stands = await register.shown(connection, program, now, keys)
     its = _numbered(stands, number)
-    shown = None if its is None else await _shown(connection, program, its, now, verify)
+    shown = None if its is None else await _shown(connection, program, its, now, means)
     if stands.running is not None:
-        running = shown if its is stands.running else await _shown(connection, program, stands.running, now, verify)
+        running = shown if its is stands.running else await _shown(connection, program, stands.running, now, means)
         assert running is not None, "what runs is shown"
         stands = await register.shown(connection, program, now, keys, running.measured)
     alive = await life.life(connection, program, now, keys)
@@ -215,14 +210,11 @@ def _numbered(stands: PilotSubject, number: int | None) -> Pilot | None:
     return stands.pilots[number - 1]
 
 
-async def _shown(
-    connection: AsyncConnection, program: str, its: Pilot, now: datetime, verify: Verify | None
-) -> PilotShown:
+async def _shown(connection: AsyncConnection, program: str, its: Pilot, now: datetime, means: Means) -> PilotShown:
     terms = await programs.find(connection, program, its.plan.version)
     assert terms is not None, "a pilot names a version that was published"
     goes = await course(connection, program, its, terms, now)
-    verdicts = None if verify is None else await verify(connection, goes.paid, now)
-    found = outcome(its.plan, _evidence(goes, verdicts))
+    found = outcome(its.plan, _evidence(goes, await verify(connection, program, goes.paid, means)))
     return PilotShown(
         number=its.number,
         owner=its.plan.owner,
@@ -253,7 +245,7 @@ async def _shown(
     )
 
 
-def _evidence(goes: Course, verdicts: Sequence[Verdict] | None) -> Evidence:
+def _evidence(goes: Course, verdicts: Sequence[Verdict]) -> Evidence:
     return Evidence(goes.over_at, len(goes.claims), goes.waiting, goes.unpaid, goes.moving, goes.paid, verdicts)
 
 
@@ -292,7 +284,7 @@ def _rewards(found: Outcome) -> tuple[RewardShown, ...]:
 
 
 def _reward(each: Checked) -> RewardShown:
-    return RewardShown(**each.reward._asdict(), failing=each.failing)
+    return RewardShown(**each.reward._asdict(), failing=each.failing, findings=each.findings)
 
 
 async def _figures(connection: AsyncConnection, claims: Sequence[str], now: datetime) -> Figures:
