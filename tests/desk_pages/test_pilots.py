@@ -54,7 +54,10 @@ async def test_a_program_that_is_not_ready_says_each_gap_on_the_page(monthly: De
     async with monthly.database.transaction() as connection:
         await users.bar(connection, "fiona", at=datetime.now(UTC))
     async with monthly.browser("paula") as paula:
-        refused = await send(paula, **PLAN, step="review")
+        shown = await paula.get(PATH)
+        refused = await paula.send(PATH, **PLAN, digest="", step="review")
+    assert "The program is not ready for a pilot." in shown.text
+    assert 'name="owner"' not in shown.text
     assert refused.status_code == 409
     assert "the program is not ready" in refused.text
     assert "nobody who can sign in has the role finance" in refused.text

@@ -24,8 +24,10 @@ from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.pilots.outcome import Go, SixParts
 from referral_rewards.domain.pilots.plan import Plan, planned
+from referral_rewards.domain.readiness.gaps import Area, gaps
 from referral_rewards.register.pilots import subject as register
 from referral_rewards.reporting.pilots.standing import PilotsOfProgram
+from referral_rewards.reporting.programs.preflight import readiness
 
 router = APIRouter(prefix="/pilots")
 
@@ -93,8 +95,8 @@ async def decide(program: str, visit: Reader, form: SentForm, parts: Its) -> Res
     """Starts a pilot, or ends the one that runs, in two steps."""
     found, plan = await piloting.shown(parts, program), TypedPlan.of(form)
 
-    async def shown(typed: Typed, said: Said, gaps: tuple[Problem, ...] = ()) -> Response:
-        return await _page(parts, visit, found, typed, plan, said, gaps)
+    async def shown(typed: Typed, said: Said, missing: tuple[Problem, ...] = ()) -> Response:
+        return await _page(parts, visit, found, typed, plan, said, missing)
 
     version = found.version
     if form.get("kind") == _A.START_PILOT and form.get("step") != "edit":
@@ -182,9 +184,9 @@ async def _page(
     typed: Typed,
     plan: TypedPlan,
     said: Said,
-    gaps: tuple[Problem, ...] = (),
+    missing: tuple[Problem, ...] = (),
 ) -> Response:
-    its = found.pilot
+    its, lacks = found.pilot, found.takes[0] is _A.START_PILOT and await _lacks(parts, found.program)
     shown = None if its is None else its.model_copy(update={"rewards": its.rewards[:_REWARDS_MAX]})
     return page(
         "pilot.html",
@@ -195,22 +197,31 @@ async def _page(
         found=found,
         pilot=shown,
         parts=list(SixParts),
-        gaps=gaps,
-        form=_form(visit, found, typed, plan, said),
+        gaps=missing,
+        form=_form(visit, found, typed, plan, said, lacks=lacks),
     )
 
 
-def _form(visit: Visit, found: PilotsOfProgram, typed: Typed, plan: TypedPlan, said: Said) -> Mapping[str, Any]:
+async def _lacks(parts: Parts, program: str) -> bool:
+    """Whether something is missing that a pilot needs, as far as nobody outside has to be asked."""
+    state = await readiness(parts.database, program, {}, parts.keys)
+    return any(each.area is not Area.BILLING for each in gaps(state))
+
+
+def _form(
+    visit: Visit, found: PilotsOfProgram, typed: Typed, plan: TypedPlan, said: Said, *, lacks: bool
+) -> Mapping[str, Any]:
     """What the page needs to show its form; ``blocked`` says why this person can't decide."""
     act = found.takes[0]
-    reasons = REASONS[act]
+    reasons, refused = REASONS[act], _blocked(visit, act)
     if found.pilot is not None and found.pilot.ended is None and found.pilot.verdict is Go.UNDECIDED:
         reasons = tuple(each for each in reasons if each != PILOT_MEASURED)
     return {
         "act": act,
         "title": first_upper(label("decision", act)),
         "follows": FOLLOWS[act],
-        "blocked": _blocked(visit, act),
+        "blocked": refused or ("The program is not ready for a pilot." if lacks else None),
+        "lacks": lacks and refused is None,
         "digest": found.digest,
         "codes": reasons,
         "typed": replace(typed, kind=act),
