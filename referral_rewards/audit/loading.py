@@ -163,6 +163,9 @@ class _Drawn:
         own = sorted({each.referral for each in page})
         keys = await _keys(facts, own)
         paid = {each.referral: each for each in page}
+        for name, reward in paid.items():
+            keys[name].add(f"order:{reward.order}")  # also of one that people linked by hand
+        await facts.draw(f"order:{each.order}" for each in page)
         met_by = await drawing.listening(connection, _meeting_keys(facts, keys, paid))
         meets = {
             name: frozenset(

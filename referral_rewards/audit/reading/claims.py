@@ -90,28 +90,24 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     found.check("evidence_agrees", _evidence_agrees(mine), flag="evidence_conflict")
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
     found.passes("program_active")
-    its = disputes.disputes(mine.world.known, mine.order)
+    its = disputes.disputes(mine.world.apart, mine.q.order)
     found.check("no_open_dispute", all(each.counted for each in its), flag="dispute_open")
-    gross = orders.amounts(mine.q, mine.world.known).latest
+    gross = orders.amounts(mine.q, mine.world.apart).latest
     if mine.net is not None and gross is not None and mine.net < gross:
         found.flags.add("partial_refund")
 
 
 def _evidence_agrees(mine: Referral) -> bool:
-    known, order = mine.world.known, mine.q.order
-    records = [each for each in mine.world.of("conversion.recorded") if each.order == mine.order]
+    known, order = mine.world.apart, mine.q.order
+    recorded = of_type(known, "conversion.recorded")
     gross, _, differs = orders.amounts(mine.q, known)
     if gross is not None:
         differs = differs or disputes.taken(known, order, gross, mine.q.data["currency"])[1]
     else:
         differs = differs or any(each.is_doubted for each in disputes.disputes(known, order))
     own = {each.order for each in mine.conversions}
-    strange = [
-        each
-        for each in mine.world.of("conversion.recorded")
-        if links(each.identity, mine.referee) and each.order not in own
-    ]
-    return not differs and not strange and all(_agree(mine.q, each) for each in records)
+    strange = [each for each in recorded if links(each.identity, mine.referee) and each.order not in own]
+    return not differs and not strange and all(_agree(mine.q, each) for each in recorded if each.order == order)
 
 
 def _agree(one: Told, other: Told) -> bool:

@@ -38,7 +38,7 @@ def existing(mine: Referral) -> tuple[bool, bool]:
     )
     alike = [
         each
-        for each in orders.earliest(mine.world.known).values()
+        for each in orders.earliest(mine.world.apart).values()
         if each.identity & mine.referee and _before(mine, each) and _makes_a_customer(mine, each)
     ]
     return certain, bool(against or alike)

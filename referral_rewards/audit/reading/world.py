@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
-from referral_rewards.audit.reading import orders, periods, rewards
+from referral_rewards.audit.reading import orders, periods, rewards, stores
 from referral_rewards.audit.reading.periods import Linked, Stand
 from referral_rewards.audit.reading.told import Terms, Told, in_turn, links, of_type
 
@@ -57,6 +57,11 @@ class World:
     def known(self) -> list[Told]:
         """What had occurred by now, oldest first."""
         return in_turn(event for event in self.events if event.at <= self.now)
+
+    @cached_property
+    def apart(self) -> list[Told]:
+        """The same, with the orders of several stores told apart."""
+        return stores.told_apart(self.known, periods.one_customer)
 
     @cached_property
     def referrals(self) -> dict[str, "Referral"]:
@@ -132,14 +137,14 @@ class Referral:
     @cached_property
     def conversions(self) -> list[Told]:
         """The referee's orders, each its earliest record."""
-        records = orders.earliest(self.world.known).values()
+        records = orders.earliest(self.world.apart).values()
         its = [each for each in records if links(each.identity, self.referee) or self.acts.linked.holds(each)]
         return sorted(its, key=lambda each: (each.at, each.order or ""))
 
     @cached_property
     def found_q(self) -> Told | None:
         """*The* conversion, if the referee has it."""
-        return next((each for each in self.conversions if each.order == self.order), None)
+        return next((each for each in self.conversions if stores.id_of(each.order) == self.order), None)
 
     @property
     def q(self) -> Told:
@@ -157,7 +162,7 @@ class Referral:
 
     @property
     def net(self) -> Decimal | None:
-        return periods.net(self.q, self.world.known)
+        return periods.net(self.q, self.world.apart)
 
     def of(self, kind: str) -> list[Told]:
         return [fact for fact in self.facts if fact.type == kind]
