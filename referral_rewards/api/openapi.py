@@ -27,7 +27,8 @@ class PlaceOfProblem(BaseModel):
 class Problem(BaseModel):
     """Why a request was refused (RFC 9457). ``type`` tells refusals apart; ``detail`` is one sentence for people.
 
-    ``problems`` comes with 422 and lists all that is wrong with the input; ``rule`` with a decision that no rule
+    ``problems`` comes with 422 and lists all that is wrong with the input, and with 409 where a program is not ready
+    for a pilot: there it lists each gap. ``rule`` comes with a decision that no rule
     admits; ``shown`` and ``current`` are the digests of a claim that changed since it was shown.
     """
 

@@ -22,6 +22,7 @@ from referral_rewards.domain.errors import (
     NamespaceIncomplete,
     NotAllowed,
     NotFound,
+    NotReady,
     NotSignedIn,
     OutsideSilent,
     ReferralRewardsError,
@@ -158,6 +159,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     match error:
         case BadInput():
             more["problems"] = [problem._asdict() for problem in error.problems]
+        case NotReady():
+            more["problems"] = [gap._asdict() for gap in error.gaps]
         case StaleDigest():
             more |= {"shown": error.shown, "current": error.current}
         case DecisionRefused() | ActRefused():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from referral_rewards.cli.credentials import Access, Credential
 from referral_rewards.cli.output import PAGE
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.domain.errors import BadInput, NotReady, Problem, ReferralRewardsError
 
 if TYPE_CHECKING:
     import httpx
@@ -100,6 +100,8 @@ class Api:
         if response.status_code == 422:
             found = [Problem(_place(each["where"], options), each["what"]) for each in problem.get("problems", [])]
             raise BadInput(found or [Problem("", problem.get("detail") or "the API can't take this")])
+        if response.status_code == 409 and (gaps := problem.get("problems")):
+            raise NotReady("", [Problem(each["where"], each["what"]) for each in gaps])
         raise ReferralRewardsError(problem.get("detail") or f"the API answered {response.status_code}")
 
     def need_owner(self) -> None:

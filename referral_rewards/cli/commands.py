@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "simulate": Entry("simulate", "simulate_", "Replay a program's past under other terms."),
     "program": Entry("programs", "commands", "Programs and the versions of their terms."),
     "preflight": Entry("programs", "preflight", "Check that a program is ready."),
+    "pilot": Entry("pilots", "commands", "Pilots: a program is measured over one payout cycle, to a go or a no-go."),
     "payout": Entry("payouts", "commands", "Payouts: one provider call each, for one reward or several."),
     "clawback": Entry("clawbacks", "commands", "Clawback cases: paid rewards whose ground fell away."),
     "cycle": Entry("cycles", "commands", "Payout cycles: what is due is gathered, released by finance, and paid."),

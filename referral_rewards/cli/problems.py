@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 
 from referral_rewards.cli.console import say, tell
-from referral_rewards.domain.errors import BadInput, ReferralRewardsError
+from referral_rewards.domain.errors import BadInput, NotReady, ReferralRewardsError
 from referral_rewards.interrupts import INTERRUPTED
 
 DONE, FOUND_PROBLEMS, BAD_INPUT = 0, 1, 2
@@ -36,6 +36,10 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         for problem in error.problems:
             tell(str(problem))
         return BAD_INPUT
+    except NotReady as error:
+        for gap in error.gaps:
+            tell(str(gap))
+        return FOUND_PROBLEMS
     except ReferralRewardsError as error:
         tell(str(error))
         return FOUND_PROBLEMS

@@ -12,6 +12,7 @@ ReferralRewardsError
 │   ├── TermsNotPublishable      a version that would change the terms of an existing referral
 │   ├── DecisionRefused          a decision on a claim that the approval rules forbid
 │   ├── ActRefused               a decision on a payout, a clawback case or a cycle that its rules forbid
+│   ├── NotReady                 a pilot of a program that is not ready, with every gap
 │   ├── StaleDigest              the claim changed since it was shown
 │   ├── SchemaUnknown            a database with a schema version that this code does not know
 │   ├── RegisterMoved            a register from another server, whose order of commits is to be carried on first
@@ -106,6 +107,14 @@ class ActRefused(Refused):
     def __init__(self, subject: str, rule: str, why: str) -> None:
         self.subject, self.rule, self.why = subject, rule, why
         super().__init__(f"{subject}: {why}")
+
+
+class NotReady(Refused):
+    """A pilot of a program that is not ready; each gap with the area that it is in."""
+
+    def __init__(self, program: str, gaps: Sequence[Problem]) -> None:
+        self.program, self.gaps = program, tuple(gaps)
+        super().__init__(f"program {program} is not ready: {'; '.join(map(str, gaps))}")
 
 
 class StaleDigest(Refused):

@@ -328,6 +328,8 @@ _DECISION: Final = {
     "end_program": "end the program",
     "add_budget": "add to the budget",
     "pay_below_minimum": "pay below the minimum",
+    "start_pilot": "start a pilot",
+    "end_pilot": "end the pilot",
 }
 
 #: What somebody did, as in ``approved by paula``.
@@ -367,6 +369,8 @@ _DECIDED: Final = {
     "end_program": "program ended",
     "add_budget": "addition to the budget signed",
     "pay_below_minimum": "payment below the minimum ordered",
+    "start_pilot": "pilot started",
+    "end_pilot": "pilot ended",
 }
 
 #: Why somebody decided so. One code may serve several kinds of decision.
@@ -441,6 +445,10 @@ _DECISION_REASON: Final = {
     "campaign_extended": "the campaign was extended",
     "payee_leaves": "the payee leaves",
     "required_by_law": "the law requires it",
+    "new_program": "the program is new",
+    "new_terms": "its terms are new",
+    "pilot_repeated": "an earlier pilot is repeated",
+    "pilot_measured": "as measured",
     "other": "another reason (see the note)",
 }
 
@@ -753,6 +761,15 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "claims:decide": "decide (claims:decide)",
         },
         "side": {"referrer": "referrer", "referee": "referee"},
+        "go": {"go": "go", "no_go": "no go", "undecided": "undecided"},
+        "six_parts": {
+            "source_attribution": "source attribution",
+            "qualifying_event": "qualifying event",
+            "program_terms": "program terms",
+            "fraud_conflict_check": "fraud and conflict check",
+            "payout_amount": "payout amount",
+            "approval_record": "approval record",
+        },
         "signal": _SIGNAL,
         "sort": {
             "oldest": "oldest first",
@@ -775,6 +792,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "program": "program",
             "leaving_payee": "leaving payee",
             "payee": "payee",
+            "pilot": "pilot",
         },
         "terms": {
             "contact_hours": "contact hours",

@@ -32,9 +32,13 @@ PAGES: Final[Mapping[str, str]] = {
     "/programs": "oscar",
     "/programs/acme-friends": "oscar",
     "/programs/acme-friends/1": "oscar",
+    "/programs/acme-friends/preflight": "oscar",
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
+    "/pilots/acme-friends": "paula",
+    "/pilots/acme-friends/1": "oscar",
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
+    "/reports/month/acme-friends": "paula",
     "/ledger": "fiona",
     "/reconciliations": "fiona",
     "/payees": "fiona",
@@ -49,7 +53,9 @@ PAGES: Final[Mapping[str, str]] = {
 
 
 async def furnish(desk: Desk) -> None:
-    """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired."""
+    """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired;
+    and a pilot of it all."""
+    await _pilot(desk)
     await desk.tell([account("dexter"), another_account("dexter")])
     await desk.referral("r1")
     await desk.referral("own", email="dexter@example.com")
@@ -59,3 +65,13 @@ async def furnish(desk: Desk) -> None:
     await money.stand(desk, "approved")
     await desk.tell(life_of("expired")[:1])
     assert await desk.judge("expired") == "expired"
+
+
+async def _pilot(desk: Desk) -> None:
+    """A pilot that runs for a month."""
+    shown = (await desk.get("/v1/pilots/acme-friends")).json()
+    asked = {"owner": "paula", "lasts": "P30D", "reason": "new_program", "note": "a first look"}
+    made = await desk.api.post(
+        "/v1/pilots/acme-friends/start", json={**asked, "digest": shown["digest"]}, headers=desk.bearer("paula")
+    )
+    assert made.status_code == 201, made.text

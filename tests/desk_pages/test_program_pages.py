@@ -8,6 +8,7 @@ import pytest
 from referral_rewards.register.people import users
 from tests.desk import PROGRAM, Desk
 
+SHOP = PROGRAM.replace("conversions: register", "conversions: shop")
 NEWER = PROGRAM.replace("2025-01-01T00:00:00Z", "2030-01-01T00:00:00Z").replace('percent: "10"', 'percent: "12"')
 
 
@@ -48,6 +49,22 @@ async def test_a_program_says_what_it_lacks(desk: Desk) -> None:
     assert "Not ready" in shown.text
     assert "program owner" in shown.text
     assert "program_owner" not in shown.text.split("As published")[0]
+
+
+async def test_the_preflight_says_each_area_and_asks_the_sources(desk: Desk) -> None:
+    async with desk.browser("oscar") as browser:
+        ready = await browser.get("/programs/acme-friends/preflight")
+        await desk.publish(SHOP)
+        async with desk.database.transaction() as connection:
+            await users.bar(connection, "fiona", at=datetime.now(UTC))
+        gaps = await browser.get("/programs/acme-friends/preflight")
+        none = await browser.get("/programs/none/preflight")
+    assert ready.status_code == gaps.status_code == 200
+    assert "not ready" not in ready.text
+    assert "Conversions: register" in ready.text
+    for said in ("not ready", "shop is not connected", "needed for an override"):
+        assert said in gaps.text, said
+    assert none.status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ ROOMS: Final[Mapping[SubjectKind, str]] = {
     SubjectKind.RAIL: "rails",
     SubjectKind.FORGOTTEN_PAYMENT: "forgotten",
     SubjectKind.PROGRAM: "programs",
+    SubjectKind.PILOT: "pilots",
 }
 
 

@@ -25,6 +25,7 @@ from referral_rewards.reporting.programs.life import life
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.programs.terms_in_words import in_words
 from referral_rewards.reporting.programs.versions import COUNTED_MAX, Version, versions
+from referral_rewards.sources.http import connected
 
 router = APIRouter(prefix="/programs")
 
@@ -78,7 +79,7 @@ async def _page(parts: Parts, visit: Visit, program: str, typed: Typed, said: Sa
     async with parts.database.reading() as connection:
         found = await versions(connection, program, now)
         stands = await life(connection, program, now, parts.keys)
-    # The desk asks no outside source: whether they answer is for `preflight`, which runs where they are connected.
+    # This page asks no outside source: whether they answer says the page of the preflight.
     state = await readiness(parts.database, program, {}, parts.keys)
     return page(
         "program.html",
@@ -93,6 +94,27 @@ async def _page(parts: Parts, visit: Visit, program: str, typed: Typed, said: Sa
         counted_max=COUNTED_MAX,
         gaps=_without_sources(gaps(state)),
         in_order=_without_sources(in_order(state)),
+    )
+
+
+@router.get("/{program}/preflight")
+async def preflight(program: str, visit: Reader, parts: Its) -> Response:
+    """Whether the newest version is ready: the one page of the desk that asks the outside sources."""
+    async with parts.database.reading() as connection:
+        zone = (await versions(connection, program, datetime.now(UTC)))[0].terms.timezone
+    async with connected(parts.sources) as sources:
+        state = await readiness(parts.database, program, sources, parts.keys)
+    return page(
+        "preflight.html",
+        visit,
+        here=_HERE,
+        zone=zone,
+        program=program,
+        version=state.version,
+        checked_at=datetime.now(UTC),
+        areas=list(Area),
+        gaps=gaps(state),
+        in_order=in_order(state),
     )
 
 

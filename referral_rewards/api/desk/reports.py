@@ -114,7 +114,7 @@ async def report(
         as_of=now,
         behind=found.behind,
         accuracy=found.referral_reward_eligibility_accuracy,
-        rows=_beside(wanted, found.measures, before.measures if before else None),
+        rows=beside(wanted, found.measures, before.measures if before else None),
         charts=[(each, drawn(each, over_time.step)) for each in over_time.charts],
         named=lambda first: named(first, over_time.step),
         spans=_spans(today),
@@ -202,7 +202,7 @@ def _query_of(wanted: Wanted) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in asked.items() if value is not None]
 
 
-def _beside(wanted: Wanted, now: Figures, before: Figures | None) -> list[Row]:
+def beside(wanted: Wanted, now: Figures, before: Figures | None) -> list[Row]:
     """Each line of the report, and what it was in the period before: a dash where that had no such line."""
     earlier = {(each.measure, each.part): each.value for each in _named(before)} if before else {}
     rows, last = [], ""

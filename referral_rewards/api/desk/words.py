@@ -70,6 +70,9 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.END_PROGRAM: "Referrals that begin at or after the end are denied. Earlier ones go on under their terms. An end "
     "is final.",
     _A.ADD_BUDGET: "Once finance and the program owner have both signed, claims that the budget cut are judged again.",
+    _A.START_PILOT: "The program is measured from now on, over one payout cycle or the period that you name. "
+    "Nothing is judged or paid otherwise for it.",
+    _A.END_PILOT: "What was measured is signed with your name, as a go or a no-go. Ended early, a pilot is a no-go.",
     _A.PAY_BELOW_MINIMUM: "The payee is paid in this one cycle even below its minimum, once finance releases it.",
 }
 
@@ -207,6 +210,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age,
     "first_upper": first_upper,
     "label": label,
+    "lasted": instants.lasted,
     "effect_in_words": labels.effect_in_words,
     "listed": listed,
     "money": money,

@@ -21,6 +21,7 @@ class SubjectKind(StrEnum):
     FORGOTTEN_PAYMENT = "forgotten_payment"
     PROGRAM = "program"
     LEAVING_PAYEE = "leaving_payee"
+    PILOT = "pilot"
 
 
 class MoneyAct(StrEnum):
@@ -51,6 +52,8 @@ class MoneyAct(StrEnum):
     END_PROGRAM = "end_program"  # take no referral from then on, for good
     ADD_BUDGET = "add_budget"  # add an amount to the program's budget
     PAY_BELOW_MINIMUM = "pay_below_minimum"  # pay a payee less than the minimum in one cycle
+    START_PILOT = "start_pilot"  # measure a program over one payout cycle or a period
+    END_PILOT = "end_pilot"  # sign what a pilot came to
 
 
 _A = MoneyAct
@@ -76,7 +79,11 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
         SubjectKind.PROGRAM,
     ),
     _A.PAY_BELOW_MINIMUM: SubjectKind.LEAVING_PAYEE,
+    **dict.fromkeys((_A.START_PILOT, _A.END_PILOT), SubjectKind.PILOT),
 }
+
+#: A pilot ends with what was measured; for any other reason it ends early, with a no.
+PILOT_MEASURED: Final = "pilot_measured"
 
 #: The reason codes of each act.
 REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
@@ -105,6 +112,8 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.END_PROGRAM: ("campaign_over", "fraud", "budget_used_up", "other"),
     _A.ADD_BUDGET: ("more_referrals", "campaign_extended", "other"),
     _A.PAY_BELOW_MINIMUM: ("payee_leaves", "required_by_law", "other"),
+    _A.START_PILOT: ("new_program", "new_terms", "pilot_repeated", "other"),
+    _A.END_PILOT: (PILOT_MEASURED, "something_wrong", "fraud", "funds_missing", "other"),
 }
 
 #: The reference of `ASSIGN_PAYMENT` is the id of the payout.

@@ -9,6 +9,8 @@ from uuid import UUID
 from referral_rewards.domain.claims.approval import DecisionKind, Signoff
 from referral_rewards.domain.decisions.act_kinds import SUBJECT_OF, MoneyAct, SubjectKind
 from referral_rewards.domain.people.authority import Role
+from referral_rewards.domain.pilots.outcome import Measured
+from referral_rewards.domain.pilots.plan import Plan
 
 Kind = DecisionKind | MoneyAct
 
@@ -112,6 +114,7 @@ class Asked:
     ``leave_out``, is what an adjustment is about; ``referrer`` whom a reassignment names, ``order`` what is linked,
     with its ``store`` where one is known.
     A redirect has the payee as its subject, names the ``rail``, and may name the destination as its ``reference``.
+    ``pilot`` is the plan with which a pilot starts, ``measured`` what was shown to whoever ends it.
     """
 
     subject: str
@@ -132,6 +135,8 @@ class Asked:
     referrer: str | None = None
     order: str | None = None
     store: str | None = None
+    pilot: Plan | None = None
+    measured: Measured | None = None
 
 
 def known_at(decision: Decision) -> int | None:

@@ -60,6 +60,8 @@ ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     **dict.fromkeys((_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM), frozenset({Role.PROGRAM_OWNER})),
     # It takes one signature of each of the two roles, by two people.
     _A.ADD_BUDGET: frozenset({Role.FINANCE, Role.PROGRAM_OWNER}),
+    _A.START_PILOT: frozenset({Role.PROGRAM_OWNER}),
+    _A.END_PILOT: frozenset({Role.FINANCE, Role.PROGRAM_OWNER}),
 }
 
 _P = PayoutState

@@ -102,7 +102,12 @@ def paused_words(program: str, life: Life, now: datetime) -> str | None:
 
 def program_id(program: str) -> UUID:
     """Return the id that decisions on a program sign. PostgreSQL finds it as ``CAST(md5('program:' || …) AS uuid)``."""
-    return UUID(hashlib.md5(f"program:{program}".encode(), usedforsecurity=False).hexdigest())
+    return named_id("program", program)
+
+
+def named_id(kind: str, name: str) -> UUID:
+    """Return the id of what is known by its name alone."""
+    return UUID(hashlib.md5(f"{kind}:{name}".encode(), usedforsecurity=False).hexdigest())
 
 
 def state_words(life: Life, now: datetime) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import claim_subject, money_acts, program_acts, redirects
+from referral_rewards.domain.decisions import claim_subject, money_acts, pilot_acts, program_acts, redirects
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
@@ -21,6 +21,7 @@ from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import subject as payee
 from referral_rewards.register.payouts import subject as payout
+from referral_rewards.register.pilots import subject as pilot
 from referral_rewards.register.program_life import subject as program
 from referral_rewards.register.restores import payment_subject as forgotten_payment
 from referral_rewards.register.restores import rail_subject as rail
@@ -44,6 +45,7 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.PAYEE: Entry(redirects.check_asked, payee.held),
     SubjectKind.LEAVING_PAYEE: Entry(money_acts.check_asked, leaving.held),
     SubjectKind.PROGRAM: Entry(program_acts.check_asked, program.held),
+    SubjectKind.PILOT: Entry(pilot_acts.check_asked, pilot.held),
     SubjectKind.RAIL: Entry(money_acts.check_asked, rail.held),
     SubjectKind.FORGOTTEN_PAYMENT: Entry(money_acts.check_asked, forgotten_payment.held),
 }
