@@ -28,6 +28,13 @@ def test_the_measures_are_printed_for_people_and_for_programs(kept: Shell) -> No
     assert json.loads(kept("report", "program", "mates", "--json").out)["measures"]["claims_created"] == 0
 
 
+def test_a_report_is_of_a_partner_or_of_one_referrer(kept: Shell) -> None:
+    asked = ("--partner", "blogs", "--referrer", "mia")
+    assert "mates, partner blogs, referrer mia, from the beginning" in kept("report", "program", "mates", *asked).out
+    told = json.loads(kept("report", "program", "mates", *asked, "--json").out)
+    assert (told["partner"], told["referrer"]) == ("blogs", "mia")
+
+
 def test_a_spreadsheet_gets_a_figure_a_line(kept: Shell) -> None:
     file = kept.folder / "mates.csv"
     ran = kept("report", "program", "mates", "--csv", "--output", file)

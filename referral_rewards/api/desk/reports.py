@@ -167,11 +167,9 @@ async def behind(
 
 
 def _before(wanted: Wanted) -> Wanted | None:
-    """The same over the period before, of the same length; None for one without a beginning or end."""
-    since, until = wanted.days
-    if since is None or until is None:
-        return None
-    return replace(wanted, days=Days(since - (until - since), since))
+    """The same over the period before; None for one without a beginning or end."""
+    before = wanted.days.before
+    return None if before is None else replace(wanted, days=before)
 
 
 def _spans(today: date) -> Sequence[tuple[str, str]]:
