@@ -36,6 +36,8 @@ PAGES: Final[Mapping[str, str]] = {
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
     "/ledger": "fiona",
+    "/reports/liabilities": "fiona",
+    "/reports/liabilities?program=acme-friends": "fiona",
     "/reconciliations": "fiona",
     "/payees": "fiona",
     "/payees/dexter": "fiona",
