@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from referral_rewards.cli import budget_report
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
@@ -69,7 +70,12 @@ def _show(report: dict[str, Any]) -> None:
     listed = table("measure", "", "value", title=f"{report['program']}{of}, {span}; as of {report['as_of']}")
     for name, part, value in _lines(report["measures"]):
         listed.add_row(DEFINITIONS[name].name if name else "", part, value)
+    if report["budget"]:
+        for at, (part, value) in enumerate(budget_report.lines(report["budget"])):
+            listed.add_row("" if at else "budget, over the whole life", part, value)
     tables().print(listed)
+    if report["budget"] and report["budget"]["warning"]:
+        say(f"Warning: {report['budget']['warning']}")
     if report["behind"]:
         say(f"{report['behind']} referrals changed so lately that they count as they stood before.")
 

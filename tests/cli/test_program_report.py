@@ -35,6 +35,15 @@ def test_a_report_is_of_a_partner_or_of_one_referrer(kept: Shell) -> None:
     assert (told["partner"], told["referrer"]) == ("blogs", "mia")
 
 
+def test_the_budget_is_printed_for_people_for_programs_and_for_spreadsheets(kept: Shell) -> None:
+    ran = kept("report", "budget", "mates")
+    assert (ran.code, ran.err) == (0, "")
+    assert "waiting for approvers" in ran.out
+    assert json.loads(kept("report", "budget", "mates", "--json").out)["budget"]["spending"][0]["used_minor"] == 0
+    assert kept("report", "budget", "mates", "--csv").out.startswith("program,as_of,figure,currency,value\n")
+    assert kept("report", "budget", "mate").code == 1
+
+
 def test_a_spreadsheet_gets_a_figure_a_line(kept: Shell) -> None:
     file = kept.folder / "mates.csv"
     ran = kept("report", "program", "mates", "--csv", "--output", file)

@@ -35,6 +35,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
+    "/reports/program/acme-friends/budget": "oscar",
     "/ledger": "fiona",
     "/reports/liabilities": "fiona",
     "/reports/liabilities?program=acme-friends": "fiona",

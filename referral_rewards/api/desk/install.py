@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 from referral_rewards.api.desk import (
     account,
     audit,
+    budgets,
     bulk,
     claims,
     clawbacks,
@@ -53,6 +54,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     cycles,
     programs,
     reports,
+    budgets,
     ledger,
     liabilities,
     rails,

@@ -99,7 +99,7 @@ async def report(
         today = now.astimezone(zone_named(zone)).date()
         if wanted.days == Days() and not every:
             wanted = replace(wanted, days=Days(today.replace(day=1), today + timedelta(days=1)))
-        found = await measured.report(connection, wanted, now)
+        found = await measured.report(connection, wanted, now, parts.keys)
         earlier = _before(wanted)
         before = await measured.report(connection, earlier, now) if earlier else None
         over_time = await charts.charts(connection, wanted, now)
@@ -113,6 +113,7 @@ async def report(
         earlier=earlier,
         as_of=now,
         behind=found.behind,
+        budget=found.budget,
         rows=_beside(wanted, found.measures, before.measures if before else None),
         charts=[(each, drawn(each, over_time.step)) for each in over_time.charts],
         named=lambda first: named(first, over_time.step),
@@ -131,7 +132,7 @@ async def as_csv(
     """The report as a file."""
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        found = await measured.report(connection, wanted, datetime.now(UTC))
+        found = await measured.report(connection, wanted, datetime.now(UTC), parts.keys)
     headers = {"Content-Disposition": f'attachment; filename="program-{wanted.program}.csv"'}
     return StreamingResponse(measured.as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 

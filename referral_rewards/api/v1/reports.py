@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its, Person, Reading
+from referral_rewards.api.v1.budgets import EXAMPLE as BUDGET
 from referral_rewards.api.v1.fields import TEXT, Day, NamedInPath
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.domain.measures.measures import Days
@@ -160,6 +161,7 @@ _EXAMPLE: Final = {
         "refund_rate": 0.3333333333333333,
         "cost_per_acquired_customer": [{"currency": "CAD", "customers": 2, "minor": 2500}],
     },
+    "budget": BUDGET,
 }
 
 
@@ -215,7 +217,7 @@ async def program_report(
     wanted = asked.of(program)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        found = await measured.report(connection, wanted, datetime.now(UTC))
+        found = await measured.report(connection, wanted, datetime.now(UTC), parts.keys)
     if asked.format == "json":
         return found
     headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}

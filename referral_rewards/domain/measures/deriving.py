@@ -9,18 +9,23 @@ from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.measures.expecting import expected
 from referral_rewards.domain.measures.life import Claim, Conversion, Life, Money, Rating, Reward
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.case import acts_of
 from referral_rewards.domain.referrals.conversions import Conversion as Order
 from referral_rewards.domain.referrals.conversions import conversions
-from referral_rewards.domain.referrals.lifecycle import Reason, Side
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus, Side
 from referral_rewards.domain.referrals.origin import OriginKind, origin, referee_identity
 from referral_rewards.domain.referrals.referral import Referral
 
 #: What takes from an order: without these it is what it was before.
 _TAKE: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_CLOSED})
+
+
+#: Its conversion qualifies, and its claim is not assembled yet.
+_BEFORE_CLAIM: Final = frozenset({ReferralStatus.IN_RETURN_PERIOD, ReferralStatus.IN_REVIEW})
 
 
 class Assembled(NamedTuple):
@@ -69,6 +74,7 @@ def life_of(record: Record, now: datetime) -> Life:
         rewarded_at=row.rewarded_at,
         asked=tuple(record.asked),
         ratings=_ratings(facts),
+        expected=expected(row, record.terms, order, facts, now) if order and row.status in _BEFORE_CLAIM else None,
     )
 
 
@@ -109,7 +115,7 @@ def _claim(assembled: Sequence[Assembled]) -> Claim | None:
         for flag in each.flags:
             flagged.setdefault(flag, each.at)
     duplicates = (each.legs for each in assembled if Flag.DUPLICATE_CLAIM in each.flags)
-    return Claim(assembled[0].at, flagged, next(duplicates, ()))
+    return Claim(assembled[0].at, flagged, next(duplicates, ()), assembled[-1].legs)
 
 
 def _decided_at(record: Record) -> datetime | None:

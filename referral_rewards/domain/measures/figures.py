@@ -41,6 +41,9 @@ class Figure(StrEnum):
     SETTLED = "settled"  # a reward settled; part: its kind
     TAKEN_BACK = "taken_back"  # a reward settled of which something was taken back since; part: its kind
     PAYABLE = "payable"  # a reward was approved that is not paid yet; part: its kind
+    BUDGETED = "budgeted"  # a reward was approved that counts against the budget; part: its kind
+    REWARDS_WAITING = "rewards_waiting"  # its claim was first assembled, and waits for approvers now; amount: its legs
+    REWARDS_EXPECTED = "rewards_expected"  # the return period that it is in ends; amount: the most that becomes due
     CONVERTED = "converted"  # its conversion occurred; amount: the net amount
     CONVERTED_GROSS = "converted_gross"  # its conversion occurred; amount: the latest amount
     REVERSED = "reversed"  # its conversion occurred, of which something was reversed since; amount: what
@@ -134,6 +137,8 @@ class _Adding:
         yield self._at(Figure.CLAIMS_CREATED, claim.assembled_at)
         if life.status in WITH_APPROVERS:
             yield self._at(Figure.CLAIMS_WAITING, claim.assembled_at)
+            for worth in claim.rewards:
+                yield self._worth(Figure.REWARDS_WAITING, claim.assembled_at, worth)
         if life.rewards:
             yield self._at(Figure.CLAIMS_APPROVED, min(reward.approved_at for reward in life.rewards))
         if life.decided_at is not None and life.due_at is not None:
@@ -158,8 +163,12 @@ class _Adding:
             yield self._worth(Figure.REVERSED, at, Money(net.currency, gross.minor - net.minor))
         if life.rewarded_at is not None:
             yield self._worth(Figure.REWARDED, life.rewarded_at, net)
+        if life.expected is not None and life.due_at is not None:
+            yield self._worth(Figure.REWARDS_EXPECTED, life.due_at, life.expected)
 
     def _rewards(self, life: Life, reward: Reward) -> Iterator[Contribution]:
+        if reward.counted:
+            yield self._worth(Figure.BUDGETED, reward.approved_at, reward.amount, reward.kind)
         if reward.owed:
             yield self._worth(Figure.PAYABLE, reward.approved_at, reward.amount, reward.kind)
         if reward.settled_at is None:

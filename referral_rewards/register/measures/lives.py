@@ -15,7 +15,7 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.measures.deriving import Assembled, Record, life_of
 from referral_rewards.domain.measures.life import Life, Money, Reward
 from referral_rewards.domain.notices.contact import NoticeState, Template
-from referral_rewards.domain.payouts.states import OWED, LegState, PayoutState
+from referral_rewards.domain.payouts.states import FREED, OWED, LegState, PayoutState
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import Reason, Side
 from referral_rewards.register import programs, typed_rows
@@ -112,6 +112,7 @@ class _Leg(NamedTuple):
             settled_at=self.settled_at,
             taken_back_minor=self.taken_back_minor,
             owed=self.state in OWED,
+            counted=self.state not in FREED,
         )
 
 

@@ -11,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.domain.measures.measures import Days, Measures
 from referral_rewards.register import programs
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.measures import sums
+from referral_rewards.reporting.measures import budget
+from referral_rewards.reporting.measures.budget import BudgetShown
 from referral_rewards.reporting.shape import Instant, Shape, csv_row
 
 
@@ -159,8 +162,9 @@ class ProgramReport(Shape):
     """The measures of a program from one day to before another, on its own calendar; null is without an end;
     of a partner's or one referrer's referrals if one is named.
 
-    ``as_of`` is when the report was made. ``behind`` is how many referrals changed so lately that they count as they
-    stood before: a back-fill under way.
+    ``budget`` is that of the whole program over its whole life, null if no terms were published. ``as_of`` is when the
+    report was made. ``behind`` is how many referrals changed so lately that they count as they stood before: a
+    back-fill under way.
     """
 
     program: str
@@ -171,6 +175,7 @@ class ProgramReport(Shape):
     as_of: Instant
     behind: int
     measures: Figures
+    budget: BudgetShown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +189,19 @@ class Wanted:
     referrer: str | None = None
 
 
-async def report(connection: AsyncConnection, wanted: Wanted, now: datetime) -> ProgramReport:
-    """Return a report. The connection's transaction must see one moment.
+async def report(
+    connection: AsyncConnection, wanted: Wanted, now: datetime, keys: KeyRing | None = None
+) -> ProgramReport:
+    """Return a report, with the program's budget if ``keys`` are given, which verify the signed acts on it.
+
+    The connection's transaction must see one moment.
 
     Raises:
         RequestInvalid: if there is no such program.
     """
     await programs.hold_known(connection, wanted.program)
     read = await sums.measures(connection, await asked(connection, wanted), now)
+    its = None if keys is None else await budget.shown(connection, wanted.program, now, keys)
     return ProgramReport(
         program=wanted.program,
         partner=wanted.partner,
@@ -199,6 +209,7 @@ async def report(connection: AsyncConnection, wanted: Wanted, now: datetime) -> 
         as_of=now,
         behind=read.behind,
         measures=Figures.of(read.measures),
+        budget=its,
         **{"from": wanted.days.start, "to": wanted.days.end},
     )
 
@@ -252,11 +263,16 @@ def as_csv(report: ProgramReport) -> Iterator[str]:
     """Yield the report as CSV: a figure a line, with its part, currency and value. Money is in minor units."""
     yield csv_row("program", "from", "to", "as_of", "figure", "part", "currency", "value")
     head = (report.program, str(report.from_ or ""), str(report.to or ""), report.as_of.isoformat())
-    for figure, part, currency, value in _lines(report.measures):
+    for figure, part, currency, value in (*_lines(report.measures), *_of_budget(report.budget)):
         yield csv_row(*head, figure, part, currency, "" if value is None else str(value))
 
 
 _Line = tuple[str, str, str, int | float | None]
+
+
+def _of_budget(its: BudgetShown | None) -> "Iterator[_Line]":
+    for figure, currency, value in budget.lines(its) if its is not None else ():
+        yield "budget", figure, currency, value
 
 
 def _lines(its: Figures) -> Iterator[_Line]:
