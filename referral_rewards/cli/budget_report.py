@@ -1,20 +1,24 @@
 """`referrals report budget`: how much of a program's budget is used, and how much would be left."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
 from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.money import display
 
+_OPTIONS: Final = {"as_of": "--as-of"}
+
 
 def budget(
     name: Annotated[str, typer.Argument(metavar="PROGRAM", help="The program.")],
+    as_of: AsOf = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a figure a line, money in minor units.")] = False,
     output: Output = None,
@@ -26,11 +30,11 @@ def budget(
     path = f"/v1/reports/budget/{name}"
     with api_of(data, user) as api:
         if as_csv:
-            with api.stream("GET", path, format="csv") as sent, written(output) as into:
+            with api.stream("GET", path, options=_OPTIONS, format="csv", as_of=as_of) as sent, written(output) as into:
                 for block in sent.iter_text():
                     into.write(block)
             return
-        found = api.get(path)
+        found = api.get(path, _OPTIONS, timeout=600, as_of=as_of)
     say_json(found) if as_json else _show(found)
 
 

@@ -11,6 +11,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import day_of
+from referral_rewards.cli.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
 from referral_rewards.domain.instants import lasted
 from referral_rewards.domain.labels import label
@@ -18,7 +19,9 @@ from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.money import display
 
 _DAY: Final = ["%Y-%m-%d"]
-OPTIONS: Final = {"from": "--from", "to": "--to", "partner": "--partner", "referrer": "--referrer"}
+#: Seconds; what was on record at a past moment is recomputed.
+_PATIENCE: Final = 600
+OPTIONS: Final = {"from": "--from", "to": "--to", "partner": "--partner", "referrer": "--referrer", "as_of": "--as-of"}
 
 Since = Annotated[
     datetime | None,
@@ -44,6 +47,7 @@ def program(
     until: Until = None,
     partner: Partner = None,
     referrer: Referrer = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a figure a line, money in minor units.")] = False,
     output: Output = None,
@@ -52,7 +56,8 @@ def program(
 ) -> None:
     """Print the measures of a program: claims, exceptions, times, cost, revenue and satisfaction. Each counts in the
     period of the event that it names; without days it is of all time."""
-    asked: dict[str, Any] = {"from_": day_of(since), "to": day_of(until), "partner": partner, "referrer": referrer}
+    span = {"from_": day_of(since), "to": day_of(until)}
+    asked: dict[str, Any] = {**span, "partner": partner, "referrer": referrer, "as_of": as_of}
     path = f"/v1/reports/program/{name}"
     with api_of(data, user) as api:
         if as_csv:
@@ -60,7 +65,7 @@ def program(
                 for block in sent.iter_text():
                     into.write(block)
             return
-        found = api.get(path, OPTIONS, **asked)
+        found = api.get(path, OPTIONS, timeout=_PATIENCE, **asked)
     say_json(found) if as_json else _show(found)
 
 

@@ -44,6 +44,14 @@ def test_the_budget_is_printed_for_people_for_programs_and_for_spreadsheets(kept
     assert kept("report", "budget", "mate").code == 1
 
 
+def test_a_report_is_of_a_past_moment(kept: Shell) -> None:
+    ran = kept("report", "program", "mates", "--as-of", "2020-01-31")
+    assert (ran.code, ran.err) == (0, "")
+    assert "as of 2020-02-01T" in ran.out
+    wrong = kept("report", "budget", "mates", "--as-of", "soon")
+    assert (wrong.code, "--as-of" in wrong.err) == (2, True)
+
+
 def test_a_spreadsheet_gets_a_figure_a_line(kept: Shell) -> None:
     file = kept.folder / "mates.csv"
     ran = kept("report", "program", "mates", "--csv", "--output", file)

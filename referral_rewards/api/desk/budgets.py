@@ -38,7 +38,7 @@ async def show(visit: Reader, parts: Its, program: str) -> Response:
         zone = await zone_of(connection, program)
         if zone is None:
             raise NotFound("program", program)
-        found = await budget.report(connection, program, datetime.now(UTC), parts.keys)
+        found = await budget.report(connection, program, None, datetime.now(UTC), parts.keys)
     return page(
         "budget.html",
         visit,

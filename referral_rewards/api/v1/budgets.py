@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from referral_rewards.api.dependencies import Its, Person
-from referral_rewards.api.v1.fields import NamedInPath
+from referral_rewards.api.v1.fields import AS_OF, AsOf, NamedInPath
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.measures import budget
+from referral_rewards.reporting.measures import program as measured
 from referral_rewards.reporting.measures.budget import BudgetReport
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
@@ -50,13 +51,16 @@ async def program_budget(
     parts: Its,
     person: Person,
     program: NamedInPath,
+    as_of: Annotated[AsOf | None, Query(description=f"{AS_OF} Days are the program's.")] = None,
     format: Annotated[Literal["json", "csv"], Query(description="How it is written.")] = "json",  # noqa: A002
 ) -> BudgetReport | StreamingResponse:
     """Returns what is spent, approved and not paid, waiting for approvers and expected from return periods, in minor
-    units by currency, and what would be left of the budget. Amounts are as of now, over the program's whole life."""
+    units by currency, and what would be left of the budget, over the program's whole life."""
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        found = await budget.report(connection, program, datetime.now(UTC), parts.keys)
+        now = datetime.now(UTC)
+        moment = await measured.moment(connection, program, as_of, now)
+        found = await budget.report(connection, program, moment, now, parts.keys)
     if format == "json":
         return found
     headers = {"Content-Disposition": f'attachment; filename="budget-{program}.csv"'}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
-from referral_rewards.api.v1.fields import TEXT
+from referral_rewards.api.v1.fields import AS_OF, TEXT, AsOf
 from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.measures.as_of import moment_named
@@ -19,13 +19,6 @@ from referral_rewards.reporting.books.liabilities import Liabilities, Wanted
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
-AS_OF: Final = Field(
-    default=None,
-    max_length=40,
-    pattern=TEXT,
-    description="As of the end of a day, such as `2026-07-31`, or of an instant, such as `2026-07-31T22:00:00Z`; now by"
-    " default.",
-)
 _EXAMPLE: Final[dict[str, Any]] = {
     "as_of": "2026-08-01T00:00:00Z",
     "program": None,
@@ -49,7 +42,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    as_of: str | None = AS_OF
+    as_of: AsOf | None = Field(default=None, description=f"{AS_OF} Days are in UTC.")
     program: Annotated[str, Field(max_length=200, pattern=TEXT)] | None = Field(
         default=None, description="Only of this program."
     )

@@ -78,6 +78,16 @@ def life_of(record: Record, now: datetime) -> Life:
     )
 
 
+def denied_by(row: Referral, denials: Sequence[datetime]) -> datetime | None:
+    """Return when the decision was signed that denied a referral; None if none did.
+
+    A denial of a referral that is closed already answers an appeal: it came after the one that closed it.
+    """
+    if row.reason != Reason.DENIED_BY_DECISION or row.closed_at is None:
+        return None
+    return max((at for at in denials if at <= row.closed_at), default=None)
+
+
 def _the_conversion(record: Record, facts: Sequence[Fact], now: datetime) -> Order | None:
     row, terms = record.row, record.terms
     linked = acts_of(row).orders

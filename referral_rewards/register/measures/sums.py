@@ -90,11 +90,16 @@ async def over_time(connection: AsyncConnection, asked: Asked, step: Step, now: 
     for part in (correction.before, correction.after):
         for each in part:
             if each.day in asked.days:
-                found.setdefault(each.day if step is Step.DAY else each.day.replace(day=1), {})
+                found.setdefault(first_of(each.day, step), {})
     return [
         (first, _corrected(Sums(its), correction, _days(first, step, asked.days)))
         for first, its in sorted(found.items())
     ]
+
+
+def first_of(day: date, step: Step) -> date:
+    """Return the first day of the step that a day lies in."""
+    return day if step is Step.DAY else day.replace(day=1)
 
 
 def _days(first: date, step: Step, within: Days) -> Days:

@@ -10,6 +10,7 @@ from referral_rewards.domain.measures.budget import Budget
 from referral_rewards.register import programs
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.measures import budgets
+from referral_rewards.register.measures.past import Past
 from referral_rewards.reporting.shape import Instant, Shape, csv_row
 
 
@@ -65,22 +66,31 @@ class BudgetReport(Shape):
     budget: BudgetShown
 
 
-async def report(connection: AsyncConnection, program: str, now: datetime, keys: KeyRing) -> BudgetReport:
-    """Return the budget of a program. The connection's transaction must see one moment.
+async def report(
+    connection: AsyncConnection, program: str, as_of: datetime | None, now: datetime, keys: KeyRing
+) -> BudgetReport:
+    """Return the budget of a program as of a past moment, or of now. The connection's transaction must see one moment.
 
     Raises:
-        NotFound: if there is no such program.
+        NotFound: if there is no such program, or there was none by then.
     """
-    found = await budgets.budget(connection, program, now, keys)
+    found = await budgets.budget(connection, program, as_of, now, keys)
     if found is None:
         raise await programs.unknown(connection, program)
     its, behind = found
-    return BudgetReport(program=program, as_of=now, behind=behind, budget=BudgetShown.of(its))
+    return BudgetReport(program=program, as_of=as_of or now, behind=behind, budget=BudgetShown.of(its))
 
 
-async def shown(connection: AsyncConnection, program: str, now: datetime, keys: KeyRing) -> BudgetShown | None:
-    """Return the budget of a program beside other figures of it; None if no terms of it were published."""
-    found = await budgets.budget(connection, program, now, keys)
+async def shown(
+    connection: AsyncConnection,
+    program: str,
+    as_of: datetime | None,
+    now: datetime,
+    keys: KeyRing,
+    looked: Past | None = None,
+) -> BudgetShown | None:
+    """Return the budget of a program beside other figures of it; None if no terms of it were published by then."""
+    found = await budgets.budget(connection, program, as_of, now, keys, looked)
     return None if found is None else BudgetShown.of(found[0])
 
 
