@@ -25,6 +25,7 @@ from referral_rewards.api.v1 import (
     instructions,
     ledger,
     liabilities,
+    lifetime,
     looks,
     measurements,
     payees,
@@ -82,7 +83,7 @@ def create_app(parts: Parts) -> FastAPI:
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
-    booked = (each.router for each in (ledger, liabilities, reconciliations, reports, budgets, measurements))
+    booked = (each.router for each in (ledger, liabilities, reconciliations, reports, budgets, lifetime, measurements))
     access = (each.router for each in (tokens, users, blocklist, audit))
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])

@@ -52,6 +52,16 @@ def test_a_report_is_of_a_past_moment(kept: Shell) -> None:
     assert (wrong.code, "--as-of" in wrong.err) == (2, True)
 
 
+def test_the_lifetime_value_is_printed_for_people_for_programs_and_for_spreadsheets(kept: Shell) -> None:
+    ran = kept("report", "lifetime", "mates")
+    assert (ran.code, ran.err) == (0, "")
+    assert "first referral" in ran.out
+    told = json.loads(kept("report", "lifetime", "mates", "--partner", "blogs", "--json").out)
+    assert (told["partner"], told["referrers"], told["next"]) == ("blogs", [], None)
+    assert kept("report", "lifetime", "mates", "--csv").out.startswith("program,as_of,referrer,month,currency,")
+    assert kept("report", "lifetime", "mate").code == 2
+
+
 def test_a_spreadsheet_gets_a_figure_a_line(kept: Shell) -> None:
     file = kept.folder / "mates.csv"
     ran = kept("report", "program", "mates", "--csv", "--output", file)

@@ -36,6 +36,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
     "/reports/program/acme-friends/budget": "oscar",
+    "/reports/program/acme-friends/lifetime": "oscar",
     "/ledger": "fiona",
     "/reports/liabilities": "fiona",
     "/reports/liabilities?program=acme-friends": "fiona",

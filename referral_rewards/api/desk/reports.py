@@ -127,6 +127,7 @@ async def report(
         spans=_spans(today),
         query=_query(wanted),
         file_query=urlencode([*_query_of(wanted), *([("as_of", as_of.strip())] if as_of.strip() else [])]),
+        lifetime_query=_query(replace(wanted, days=Days())),
         every=every,
     )
 

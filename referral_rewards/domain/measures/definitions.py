@@ -87,6 +87,13 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
         "Referrers who were asked in the period after a reward, and the scores, from 1 to 5, that were given in it.",
     ),
     "funnel": Definition("funnel", "Of the referrals that began in the period: how many came how far until now."),
+    "lifetime_value": Definition(
+        "lifetime referral value",
+        "What the referees of a referrer bring less what their rewards cost. Revenue is what is left of all their"
+        " orders after refunds, from the one that was rewarded on, later ones included; only of referees for whom a"
+        " reward was paid. Cost is what was settled less what was taken back. A month counts the referrers whose first"
+        " referral began in it.",
+    ),
     "refund_rate": Definition(
         "refund rate", "The share of the conversions in the period of which something was refunded or reversed since."
     ),

@@ -58,7 +58,8 @@ def life_of(record: Record, now: datetime) -> Life:
     row = record.row
     assert row.status is not None, "only what was judged is measured"
     facts = [fact for fact in record.facts if fact.occurred_at <= now]
-    order = _the_conversion(record, facts, now)
+    known = conversions(facts, referee_identity(facts, now), record.terms, acts_of(row).orders)
+    order = _the_conversion(record, known, facts, now)
     return Life(
         referral=row.id,
         status=row.status,
@@ -66,6 +67,7 @@ def life_of(record: Record, now: datetime) -> Life:
         reason=Reason(row.reason) if row.reason else None,
         claimed_at=row.claimed_at,
         conversion=_worth(order) if order else None,
+        orders=tuple(_worth(each) for each in _from(known, order)),
         due_at=record.terms.end(order.occurred_at, record.terms.periods.return_) if order else None,
         claim=_claim(record.assembled),
         decided_at=_decided_at(record),
@@ -88,12 +90,14 @@ def denied_by(row: Referral, denials: Sequence[datetime]) -> datetime | None:
     return max((at for at in denials if at <= row.closed_at), default=None)
 
 
-def _the_conversion(record: Record, facts: Sequence[Fact], now: datetime) -> Order | None:
-    row, terms = record.row, record.terms
-    linked = acts_of(row).orders
-    name = row.order or _reversed(record, facts, now)
-    known = conversions(facts, referee_identity(facts, now), terms, linked)
+def _the_conversion(record: Record, known: Sequence[Order], facts: Sequence[Fact], now: datetime) -> Order | None:
+    name = record.row.order or _reversed(record, facts, now)
     return next((each for each in known if each.name == name), None)
+
+
+def _from(known: Sequence[Order], order: Order | None) -> Sequence[Order]:
+    """Return an order and those of the same person after it, in the order of time."""
+    return known[known.index(order) :] if order is not None else ()
 
 
 def _reversed(record: Record, facts: Sequence[Fact], now: datetime) -> OrderName | None:

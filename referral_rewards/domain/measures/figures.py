@@ -48,6 +48,7 @@ class Figure(StrEnum):
     CONVERTED_GROSS = "converted_gross"  # its conversion occurred; amount: the latest amount
     REVERSED = "reversed"  # its conversion occurred, of which something was reversed since; amount: what
     REWARDED = "rewarded"  # it was rewarded; amount: the net amount of its conversion
+    LIFETIME = "lifetime_revenue"  # the referee ordered, also again, once a reward was paid; part: first or repeat
     ASKED = "asked"  # its referrer was asked how satisfied they are
     RATED = "rated"  # somebody answered; part: the score
 
@@ -61,6 +62,13 @@ class Stage(StrEnum):
     ASSEMBLED = "assembled"
     APPROVED = "approved"
     REWARDED = "rewarded"
+
+
+class Purchase(StrEnum):
+    """Which order of a referee it is: the one that the reward is for, or a later one."""
+
+    FIRST = "first"
+    REPEAT = "repeat"
 
 
 class Settlement(StrEnum):
@@ -116,6 +124,8 @@ class _Adding:
             yield from self._conversions(life, life.conversion)
         for reward in life.rewards:
             yield from self._rewards(life, reward)
+        if any(reward.settled_at is not None for reward in life.rewards):
+            yield from self._lifetime(life)
         for asked in life.asked:
             yield self._at(Figure.ASKED, asked)
         for rating in life.ratings:
@@ -165,6 +175,13 @@ class _Adding:
             yield self._worth(Figure.REWARDED, life.rewarded_at, net)
         if life.expected is not None and life.due_at is not None:
             yield self._worth(Figure.REWARDS_EXPECTED, life.due_at, life.expected)
+
+    def _lifetime(self, life: Life) -> Iterator[Contribution]:
+        """What referees bring is counted where a reward was paid for them: so nobody's order counts twice."""
+        for order in life.orders:
+            which = Purchase.FIRST if order == life.conversion else Purchase.REPEAT
+            if order.net is not None and order.net.minor:
+                yield self._worth(Figure.LIFETIME, order.occurred_at, order.net, which)
 
     def _rewards(self, life: Life, reward: Reward) -> Iterator[Contribution]:
         if reward.counted:

@@ -72,7 +72,7 @@ class Life:
     ``due_at`` is the end of its return period; ``decided_at`` is when the decision was signed that approved or denied
     it; ``closed_at`` is when it ended without a reward; ``rewarded_at`` is when it was last rewarded. ``asked`` is when
     its referrer was asked how satisfied they are. ``expected`` is the most that becomes due if its return period ends
-    well, None unless that runs.
+    well, None unless that runs. ``orders`` are all of the referee from the conversion on, this one first.
     """
 
     referral: str
@@ -81,6 +81,7 @@ class Life:
     reason: Reason | None = None
     claimed_at: datetime | None = None
     conversion: Conversion | None = None
+    orders: tuple[Conversion, ...] = ()
     due_at: datetime | None = None
     claim: Claim | None = None
     decided_at: datetime | None = None
