@@ -1,7 +1,7 @@
 """Derive what the measures read of a referral from the register: its row, its facts, its claims and its rewards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -17,12 +17,8 @@ from referral_rewards.domain.referrals.case import acts_of
 from referral_rewards.domain.referrals.conversions import Conversion as Order
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus, Side
-from referral_rewards.domain.referrals.origin import OriginKind, origin, referee_identity
+from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.domain.referrals.referral import Referral
-
-#: What takes from an order: without these it is what it was before.
-_TAKE: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_CLOSED})
-
 
 #: Its conversion qualifies, and its claim is not assembled yet.
 _BEFORE_CLAIM: Final = frozenset({ReferralStatus.IN_RETURN_PERIOD, ReferralStatus.IN_REVIEW})
@@ -101,16 +97,11 @@ def _from(known: Sequence[Order], order: Order | None) -> Sequence[Order]:
 
 
 def _reversed(record: Record, facts: Sequence[Fact], now: datetime) -> OrderName | None:
-    """Return the order that would have qualified if nothing had been taken of it."""
+    """Return the order that would have qualified by the largest amount that it had."""
     if record.row.reason != Reason.CONVERSION_REVERSED:
         return None
-    kept = [fact for fact in facts if fact.type not in _TAKE]
-    begun = origin(kept, now)
-    if begun is None or begun.kind is OriginKind.REQUEST:
-        return None
-    begun = replace(begun, referrer=record.row.referrer or begun.referrer)
-    course = periods.course(kept, record.terms, now, origin=begun, linked=acts_of(record.row).orders)
-    return course.conversion.name if course.conversion else None
+    lost = periods.taken_back(facts, record.terms, now, linked=acts_of(record.row).orders)
+    return None if lost is None else lost.name
 
 
 def _worth(order: Order) -> Conversion:
