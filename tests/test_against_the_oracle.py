@@ -32,7 +32,7 @@ async def test_the_register_comes_to_the_oracles_verdicts(database_url: str, see
     now = max(oracle.at(event) for event in events) + timedelta(days=400)
     database = Database.at(database_url)
     try:
-        await _take_in(database, raw, events, random.Random(seed))
+        await take_in(database, raw, events, random.Random(seed))
         judgement = Judgement(KeyRing.of([]))
         found, wanted = {}, {}
         for referral in population.referrals(events):
@@ -53,7 +53,7 @@ def _wanted(verdict: dict[str, Any] | None) -> tuple[Any, ...]:
     return (status, verdict["reason"], verdict["order"], verdict["net_minor"])
 
 
-async def _take_in(database: Database, raw: dict[str, Any], events: list[Any], rng: random.Random) -> None:
+async def take_in(database: Database, raw: dict[str, Any], events: list[Any], rng: random.Random) -> None:
     intake, received_at = Intake(PEPPER), datetime.now(UTC) + timedelta(days=3650)
     facts = list(events)
     async with database.transaction() as connection:

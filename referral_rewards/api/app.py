@@ -17,12 +17,15 @@ from referral_rewards.api.v1 import (
     audit,
     batches,
     blocklist,
+    budgets,
     claims,
     clawbacks,
     cycles,
     events,
     instructions,
     ledger,
+    liabilities,
+    lifetime,
     looks,
     measurements,
     payees,
@@ -81,9 +84,10 @@ def create_app(parts: Parts) -> FastAPI:
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
-    booked = (each.router for each in (ledger, reconciliations, reports, measurements, pilots))
+    booked = (each.router for each in (ledger, liabilities, reconciliations))
+    measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
     access = (each.router for each in (tokens, users, blocklist, audit))
-    for router in (*judged, *paid, *payable, rails.forgotten, *booked, tokens.whose, *access):
+    for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
     for room in (webhooks, health, docs):

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from referral_rewards.cli import budget_report
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import day_of
+from referral_rewards.cli.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
 from referral_rewards.domain.instants import lasted
 from referral_rewards.domain.labels import label
@@ -17,18 +19,35 @@ from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.money import display
 
 _DAY: Final = ["%Y-%m-%d"]
-_SPAN: Final = {"from": "--from", "to": "--to"}
+#: Seconds; what was on record at a past moment is recomputed.
+_PATIENCE: Final = 600
+OPTIONS: Final = {"from": "--from", "to": "--to", "partner": "--partner", "referrer": "--referrer", "as_of": "--as-of"}
+
+Since = Annotated[
+    datetime | None,
+    typer.Option("--from", metavar="DATE", formats=_DAY, help="The first day, on the program's calendar."),
+]
+Until = Annotated[
+    datetime | None, typer.Option("--to", metavar="DATE", formats=_DAY, help="The day after the last one.")
+]
+Partner = Annotated[
+    str | None,
+    typer.Option(
+        "--partner", metavar="PARTNER", help="Only referrals of referrers whose enrolment names this partner."
+    ),
+]
+Referrer = Annotated[
+    str | None, typer.Option("--referrer", metavar="REFERRER", help="Only referrals of this referrer.")
+]
 
 
 def program(
     name: Annotated[str, typer.Argument(metavar="PROGRAM", help="The program.")],
-    since: Annotated[
-        datetime | None,
-        typer.Option("--from", metavar="DATE", formats=_DAY, help="The first day, on the program's calendar."),
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option("--to", metavar="DATE", formats=_DAY, help="The day after the last one.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    partner: Partner = None,
+    referrer: Referrer = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a figure a line, money in minor units.")] = False,
     output: Output = None,
@@ -37,25 +56,32 @@ def program(
 ) -> None:
     """Print the measures of a program: claims, exceptions, times, cost, revenue and satisfaction. Each counts in the
     period of the event that it names; without days it is of all time."""
-    asked: dict[str, Any] = {"from_": day_of(since), "to": day_of(until)}
+    span = {"from_": day_of(since), "to": day_of(until)}
+    asked: dict[str, Any] = {**span, "partner": partner, "referrer": referrer, "as_of": as_of}
     path = f"/v1/reports/program/{name}"
     with api_of(data, user) as api:
         if as_csv:
-            with api.stream("GET", path, options=_SPAN, format="csv", **asked) as sent, written(output) as into:
+            with api.stream("GET", path, options=OPTIONS, format="csv", **asked) as sent, written(output) as into:
                 for block in sent.iter_text():
                     into.write(block)
             return
-        found = api.get(path, _SPAN, **asked)
+        found = api.get(path, OPTIONS, timeout=_PATIENCE, **asked)
     say_json(found) if as_json else _show(found)
 
 
 def _show(report: dict[str, Any]) -> None:
     span = f"from {report['from'] or 'the beginning'} to before {report['to'] or 'now'}"
-    listed = table("measure", "", "value", title=f"{report['program']}, {span}; as of {report['as_of']}")
+    of = "".join(f", {name} {report[name]}" for name in ("partner", "referrer") if report[name])
+    listed = table("measure", "", "value", title=f"{report['program']}{of}, {span}; as of {report['as_of']}")
     for name, part, value in _lines(report["measures"]):
         listed.add_row(DEFINITIONS[name].name if name else "", part, value)
+    if report["budget"]:
+        for at, (part, value) in enumerate(budget_report.lines(report["budget"])):
+            listed.add_row("" if at else "budget, over the whole life", part, value)
     tables().print(listed)
     _show_accuracy(report["referral_reward_eligibility_accuracy"])
+    if report["budget"] and report["budget"]["warning"]:
+        say(f"Warning: {report['budget']['warning']}")
     if report["behind"]:
         say(f"{report['behind']} referrals changed so lately that they count as they stood before.")
 

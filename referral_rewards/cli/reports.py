@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from referral_rewards.cli import program_report
+from referral_rewards.cli import budget_report, liabilities, lifetime_report, program_report
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data
 from referral_rewards.cli.credentials import As
@@ -12,6 +12,9 @@ from referral_rewards.cli.output import Output, written
 
 commands = typer.Typer(help="The measures of a program, and reports as files.", no_args_is_help=True)
 commands.command("program")(program_report.program)
+commands.command("budget")(budget_report.budget)
+commands.command("lifetime")(lifetime_report.lifetime)
+commands.command("liabilities")(liabilities.liabilities)
 
 
 @commands.command()

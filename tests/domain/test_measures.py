@@ -223,3 +223,25 @@ def test_a_microsecond_is_a_duration() -> None:
     quick = replace(REWARDED, rewards=(replace(CASH, settled_at=DECIDED + timedelta(microseconds=1_500_000)),))
 
     assert _measured(quick).payout_time[Figure.DECIDED_TO_SETTLED].median_s == 1.5
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "before"),
+    [
+        (date(2026, 7, 1), date(2026, 8, 1), Days(date(2026, 6, 1), date(2026, 7, 1))),
+        (date(2026, 1, 1), date(2026, 2, 1), Days(date(2025, 12, 1), date(2026, 1, 1))),
+        (date(2026, 1, 1), date(2027, 1, 1), Days(date(2025, 1, 1), date(2026, 1, 1))),
+        (date(2026, 4, 1), date(2026, 7, 1), Days(date(2026, 1, 1), date(2026, 4, 1))),
+        (date(2026, 7, 1), date(2026, 7, 11), Days(date(2026, 6, 21), date(2026, 7, 1))),
+        (date(2026, 7, 10), date(2026, 8, 10), Days(date(2026, 6, 9), date(2026, 7, 10))),
+        (date(1, 1, 2), date(1, 1, 9), None),
+        (date(1, 1, 1), date(1, 2, 1), None),
+        (None, date(2026, 8, 1), None),
+        (date(2026, 7, 1), None, None),
+    ],
+)
+def test_the_period_before_ends_where_this_one_begins(
+    start: date | None, end: date | None, before: Days | None
+) -> None:
+    """Of whole months it is as many months, of other days as many days."""
+    assert Days(start, end).before == before

@@ -25,8 +25,10 @@ from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.money import display
 from referral_rewards.register import programs
 from referral_rewards.reporting.books.journal import see_one_moment
+from referral_rewards.reporting.measures import behind as behind_figure
 from referral_rewards.reporting.measures import charts
 from referral_rewards.reporting.measures import program as measured
+from referral_rewards.reporting.measures import sheet as sheet_of
 from referral_rewards.reporting.measures.program import Duration, Figures, Wanted
 
 router = APIRouter()
@@ -88,8 +90,10 @@ async def report(
     parts: Its,
     wanted: Chosen,
     every: bool = False,
+    as_of: Typed = "",
 ) -> Response:
-    """The report over some days, by default the month so far; with ``every`` of all time."""
+    """The report over some days, by default the month so far; with ``every`` of all time. As of the end of a day it is
+    what was on record then."""
     now = datetime.now(UTC)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
@@ -99,10 +103,12 @@ async def report(
         today = now.astimezone(zone_named(zone)).date()
         if wanted.days == Days() and not every:
             wanted = replace(wanted, days=Days(today.replace(day=1), today + timedelta(days=1)))
-        found = await measured.report(connection, wanted, now, parts.means)
+        wanted = replace(wanted, as_of=await measured.moment(connection, wanted.program, as_of.strip() or None, now))
+        looked = await measured.looked_back(connection, wanted)
+        found = await measured.report(connection, wanted, now, parts.means, parts.keys, looked)
         earlier = _before(wanted)
-        before = await measured.report(connection, earlier, now, parts.means) if earlier else None
-        over_time = await charts.charts(connection, wanted, now)
+        before = await measured.report(connection, earlier, now, parts.means, looked=looked) if earlier else None
+        over_time = await charts.charts(connection, wanted, now, looked)
     return page(
         "report.html",
         visit,
@@ -111,14 +117,18 @@ async def report(
         program=wanted.program,
         wanted=wanted,
         earlier=earlier,
-        as_of=now,
+        as_of=found.as_of,
+        as_of_day=as_of.strip(),
         behind=found.behind,
         accuracy=found.referral_reward_eligibility_accuracy,
+        budget=found.budget,
         rows=beside(wanted, found.measures, before.measures if before else None),
         charts=[(each, drawn(each, over_time.step)) for each in over_time.charts],
         named=lambda first: named(first, over_time.step),
         spans=_spans(today),
         query=_query(wanted),
+        file_query=urlencode([*_query_of(wanted), *([("as_of", as_of.strip())] if as_of.strip() else [])]),
+        lifetime_query=_query(replace(wanted, days=Days())),
         every=every,
     )
 
@@ -128,13 +138,16 @@ async def as_csv(
     visit: Reader,
     parts: Its,
     wanted: Chosen,
+    as_of: Typed = "",
 ) -> Response:
     """The report as a file."""
+    now = datetime.now(UTC)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        found = await measured.report(connection, wanted, datetime.now(UTC), parts.means)
+        wanted = replace(wanted, as_of=await measured.moment(connection, wanted.program, as_of.strip() or None, now))
+        found = await measured.report(connection, wanted, now, parts.means, parts.keys)
     headers = {"Content-Disposition": f'attachment; filename="program-{wanted.program}.csv"'}
-    return StreamingResponse(measured.as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(sheet_of.as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/reports/program/{program}/behind/{figure}")
@@ -149,7 +162,7 @@ async def behind(
     """The referrals that add to a figure."""
     async with parts.database.reading() as connection:
         zone = await zone_of(connection, wanted.program)
-        found = await measured.behind(connection, wanted, figure, part, after, _BEHIND_ON_A_PAGE)
+        found = await behind_figure.behind(connection, wanted, figure, part, after, _BEHIND_ON_A_PAGE)
     asked = {**dict(_query_of(wanted)), **({"part": part} if part is not None else {})}
     return page(
         "report_behind.html",
@@ -168,11 +181,9 @@ async def behind(
 
 
 def _before(wanted: Wanted) -> Wanted | None:
-    """The same over the period before, of the same length; None for one without a beginning or end."""
-    since, until = wanted.days
-    if since is None or until is None:
-        return None
-    return replace(wanted, days=Days(since - (until - since), since))
+    """The same over the period before; None for one without a beginning or end."""
+    before = wanted.days.before
+    return None if before is None else replace(wanted, days=before)
 
 
 def _spans(today: date) -> Sequence[tuple[str, str]]:
@@ -209,6 +220,8 @@ def beside(wanted: Wanted, now: Figures, before: Figures | None) -> list[Row]:
     for each in _named(now):
         asked = [*_query_of(wanted), *([("part", each.of_part)] if each.of_part is not None else [])]
         link = f"/reports/program/{wanted.program}/behind/{each.figure}?{urlencode(asked)}" if each.figure else None
+        # The referrals behind a figure are kept as of now only.
+        link = None if wanted.as_of is not None else link
         defined = DEFINITIONS[each.measure] if each.measure != last else None
         value = earlier.get((each.measure, each.part), "0" if before and each.value.isdecimal() else "–")
         rows.append(Row(defined, each.part, each.value, value, link))

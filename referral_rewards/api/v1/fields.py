@@ -73,6 +73,13 @@ Day = Annotated[date, BeforeValidator(_written_as_a_day)]
 """A calendar day."""
 
 
+AsOf = Annotated[str, Field(max_length=40, pattern=TEXT)]
+"""A moment of the past, as somebody typed it."""
+AS_OF: Final[str] = (
+    "As of the end of a day, such as `2026-07-31`, or of an instant, such as `2026-07-31T22:00:00Z`; now by default."
+)
+
+
 def _written_as_an_instant(given: object) -> object:
     # Pydantic would also take seconds since 1970.
     if isinstance(given, int | float | bool) or (isinstance(given, str) and "T" not in given.upper()):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -12,13 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its, Person, Reading
-from referral_rewards.api.v1.fields import TEXT, Day, NamedInPath
+from referral_rewards.api.v1.budgets import EXAMPLE as BUDGET
+from referral_rewards.api.v1.fields import AS_OF, TEXT, AsOf, Day, NamedInPath
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.reporting.books.journal import see_one_moment
+from referral_rewards.reporting.measures import behind as behind_figure
 from referral_rewards.reporting.measures import program as measured
-from referral_rewards.reporting.measures.program import BehindPage, ProgramReport, Wanted
+from referral_rewards.reporting.measures import sheet as sheet_of
+from referral_rewards.reporting.measures.behind import BehindPage
+from referral_rewards.reporting.measures.program import ProgramReport, Wanted
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
 
@@ -175,6 +180,7 @@ _EXAMPLE: Final = {
             }
         ],
     },
+    "budget": BUDGET,
 }
 
 
@@ -202,6 +208,7 @@ class Slice(BaseModel):
 
 
 class FormOfReport(Slice):
+    as_of: AsOf | None = Field(default=None, description=f"{AS_OF} Days are the program's.")
     format: Literal["json", "csv"] = Field(default="json", description="How it is written.")
 
 
@@ -226,15 +233,19 @@ async def program_report(
     parts: Its, person: Person, program: NamedInPath, asked: Annotated[FormOfReport, Query()]
 ) -> ProgramReport | StreamingResponse:
     """Returns the measures of the program: each counts in the period of the event that defines it, and amounts are as
-    of now, in minor units. Currencies are never added up. Without days it is of all time."""
-    wanted = asked.of(program)
+    of now, in minor units. Currencies are never added up. Without days it is of all time.
+
+    With `as_of` it says what was on record at that moment. This is recomputed from every referral of the program, which
+    takes longer the more there are."""
+    wanted, now = asked.of(program), datetime.now(UTC)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        found = await measured.report(connection, wanted, datetime.now(UTC), parts.means)
+        as_of = await measured.moment(connection, program, asked.as_of, now)
+        found = await measured.report(connection, replace(wanted, as_of=as_of), now, parts.means, parts.keys)
     if asked.format == "json":
         return found
     headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}
-    return StreamingResponse(measured.as_csv(found), media_type=_KINDS["csv"], headers=headers)
+    return StreamingResponse(sheet_of.as_csv(found), media_type=_KINDS["csv"], headers=headers)
 
 
 @router.get("/program/{program}/referrals", summary="The referrals behind a figure")
@@ -243,4 +254,4 @@ async def referrals_behind(
 ) -> BehindPage:
     """Returns the referrals that add to a figure of the report, by id, each with its day and what it adds. It lags the
     report by the seconds since each was last measured."""
-    return await measured.behind(connection, asked.of(program), asked.figure, asked.part, asked.after, asked.limit)
+    return await behind_figure.behind(connection, asked.of(program), asked.figure, asked.part, asked.after, asked.limit)

@@ -52,6 +52,31 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
         "Rewards whose payment settled in the period, what was taken back of these until now, and rewards that were"
         " approved in the period and are not paid yet.",
     ),
+    "budget": Definition(
+        "budget", "What the newest terms in force set for the whole program, and all that was signed in addition since."
+    ),
+    "budget_used": Definition(
+        "used of the budget",
+        "Rewards that were approved and neither cancelled nor taken back in full. One that was taken back in part"
+        " counts as a whole.",
+    ),
+    "budget_spent": Definition("spent", "Rewards whose payment settled, less what was taken back of them."),
+    "budget_approved": Definition("approved, not paid", "Rewards that were approved and are still owed."),
+    "budget_waiting": Definition(
+        "waiting for approvers", "The rewards of claims that wait for a decision now, those on hold too."
+    ),
+    "budget_expected": Definition(
+        "in the return period",
+        "The most that the terms promise for conversions whose return period runs, before caps and the budget. Where a"
+        " rate depends on the number of rewards so far, the best one counts.",
+    ),
+    "budget_left": Definition("left", "The budget less what is used of it."),
+    "budget_left_after_waiting": Definition(
+        "left if what waits is paid", "What is left if every claim that waits for approvers is approved as it stands."
+    ),
+    "budget_left_after_all": Definition(
+        "left if all is paid", "What is left if, besides, everything becomes due that is in its return period."
+    ),
     "referred_revenue": Definition(
         "referred revenue",
         "What is left of the orders after refunds: of referrals that were rewarded in the period, and of all whose"
@@ -62,6 +87,13 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
         "Referrers who were asked in the period after a reward, and the scores, from 1 to 5, that were given in it.",
     ),
     "funnel": Definition("funnel", "Of the referrals that began in the period: how many came how far until now."),
+    "lifetime_value": Definition(
+        "lifetime referral value",
+        "What the referees of a referrer bring less what their rewards cost. Revenue is what is left of all their"
+        " orders after refunds, from the one that was rewarded on, later ones included; only of referees for whom a"
+        " reward was paid. Cost is what was settled less what was taken back. A month counts the referrers whose first"
+        " referral began in it.",
+    ),
     "refund_rate": Definition(
         "refund rate", "The share of the conversions in the period of which something was refunded or reversed since."
     ),

@@ -1,7 +1,7 @@
 """Derive what the measures read of a referral from the register: its row, its facts, its claims and its rewards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,18 +9,19 @@ from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.measures.expecting import expected
 from referral_rewards.domain.measures.life import Claim, Conversion, Life, Money, Rating, Reward
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.case import acts_of
 from referral_rewards.domain.referrals.conversions import Conversion as Order
 from referral_rewards.domain.referrals.conversions import conversions
-from referral_rewards.domain.referrals.lifecycle import Reason, Side
-from referral_rewards.domain.referrals.origin import OriginKind, origin, referee_identity
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus, Side
+from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.domain.referrals.referral import Referral
 
-#: What takes from an order: without these it is what it was before.
-_TAKE: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_CLOSED})
+#: Its conversion qualifies, and its claim is not assembled yet.
+_BEFORE_CLAIM: Final = frozenset({ReferralStatus.IN_RETURN_PERIOD, ReferralStatus.IN_REVIEW})
 
 
 class Assembled(NamedTuple):
@@ -53,7 +54,8 @@ def life_of(record: Record, now: datetime) -> Life:
     row = record.row
     assert row.status is not None, "only what was judged is measured"
     facts = [fact for fact in record.facts if fact.occurred_at <= now]
-    order = _the_conversion(record, facts, now)
+    known = conversions(facts, referee_identity(facts, now), record.terms, acts_of(row).orders)
+    order = _the_conversion(record, known, facts, now)
     return Life(
         referral=row.id,
         status=row.status,
@@ -61,6 +63,7 @@ def life_of(record: Record, now: datetime) -> Life:
         reason=Reason(row.reason) if row.reason else None,
         claimed_at=row.claimed_at,
         conversion=_worth(order) if order else None,
+        orders=tuple(_worth(each) for each in _from(known, order)),
         due_at=record.terms.end(order.occurred_at, record.terms.periods.return_) if order else None,
         claim=_claim(record.assembled),
         decided_at=_decided_at(record),
@@ -69,28 +72,36 @@ def life_of(record: Record, now: datetime) -> Life:
         rewarded_at=row.rewarded_at,
         asked=tuple(record.asked),
         ratings=_ratings(facts),
+        expected=expected(row, record.terms, order, facts, now) if order and row.status in _BEFORE_CLAIM else None,
     )
 
 
-def _the_conversion(record: Record, facts: Sequence[Fact], now: datetime) -> Order | None:
-    row, terms = record.row, record.terms
-    linked = acts_of(row).orders
-    name = row.order or _reversed(record, facts, now)
-    known = conversions(facts, referee_identity(facts, now), terms, linked)
+def denied_by(row: Referral, denials: Sequence[datetime]) -> datetime | None:
+    """Return when the decision was signed that denied a referral; None if none did.
+
+    A denial of a referral that is closed already answers an appeal: it came after the one that closed it.
+    """
+    if row.reason != Reason.DENIED_BY_DECISION or row.closed_at is None:
+        return None
+    return max((at for at in denials if at <= row.closed_at), default=None)
+
+
+def _the_conversion(record: Record, known: Sequence[Order], facts: Sequence[Fact], now: datetime) -> Order | None:
+    name = record.row.order or _reversed(record, facts, now)
     return next((each for each in known if each.name == name), None)
 
 
+def _from(known: Sequence[Order], order: Order | None) -> Sequence[Order]:
+    """Return an order and those of the same person after it, in the order of time."""
+    return known[known.index(order) :] if order is not None else ()
+
+
 def _reversed(record: Record, facts: Sequence[Fact], now: datetime) -> OrderName | None:
-    """Return the order that would have qualified if nothing had been taken of it."""
+    """Return the order that would have qualified by the largest amount that it had."""
     if record.row.reason != Reason.CONVERSION_REVERSED:
         return None
-    kept = [fact for fact in facts if fact.type not in _TAKE]
-    begun = origin(kept, now)
-    if begun is None or begun.kind is OriginKind.REQUEST:
-        return None
-    begun = replace(begun, referrer=record.row.referrer or begun.referrer)
-    course = periods.course(kept, record.terms, now, origin=begun, linked=acts_of(record.row).orders)
-    return course.conversion.name if course.conversion else None
+    lost = periods.taken_back(facts, record.terms, now, linked=acts_of(record.row).orders)
+    return None if lost is None else lost.name
 
 
 def _worth(order: Order) -> Conversion:
@@ -109,7 +120,7 @@ def _claim(assembled: Sequence[Assembled]) -> Claim | None:
         for flag in each.flags:
             flagged.setdefault(flag, each.at)
     duplicates = (each.legs for each in assembled if Flag.DUPLICATE_CLAIM in each.flags)
-    return Claim(assembled[0].at, flagged, next(duplicates, ()))
+    return Claim(assembled[0].at, flagged, next(duplicates, ()), assembled[-1].legs)
 
 
 def _decided_at(record: Record) -> datetime | None:

@@ -41,10 +41,14 @@ class Figure(StrEnum):
     SETTLED = "settled"  # a reward settled; part: its kind
     TAKEN_BACK = "taken_back"  # a reward settled of which something was taken back since; part: its kind
     PAYABLE = "payable"  # a reward was approved that is not paid yet; part: its kind
+    BUDGETED = "budgeted"  # a reward was approved that counts against the budget; part: its kind
+    REWARDS_WAITING = "rewards_waiting"  # its claim was first assembled, and waits for approvers now; amount: its legs
+    REWARDS_EXPECTED = "rewards_expected"  # the return period that it is in ends; amount: the most that becomes due
     CONVERTED = "converted"  # its conversion occurred; amount: the net amount
     CONVERTED_GROSS = "converted_gross"  # its conversion occurred; amount: the latest amount
     REVERSED = "reversed"  # its conversion occurred, of which something was reversed since; amount: what
     REWARDED = "rewarded"  # it was rewarded; amount: the net amount of its conversion
+    LIFETIME = "lifetime_revenue"  # the referee ordered, also again, once a reward was paid; part: first or repeat
     ASKED = "asked"  # its referrer was asked how satisfied they are
     RATED = "rated"  # somebody answered; part: the score
 
@@ -58,6 +62,13 @@ class Stage(StrEnum):
     ASSEMBLED = "assembled"
     APPROVED = "approved"
     REWARDED = "rewarded"
+
+
+class Purchase(StrEnum):
+    """Which order of a referee it is: the one that the reward is for, or a later one."""
+
+    FIRST = "first"
+    REPEAT = "repeat"
 
 
 class Settlement(StrEnum):
@@ -113,6 +124,8 @@ class _Adding:
             yield from self._conversions(life, life.conversion)
         for reward in life.rewards:
             yield from self._rewards(life, reward)
+        if any(reward.settled_at is not None for reward in life.rewards):
+            yield from self._lifetime(life)
         for asked in life.asked:
             yield self._at(Figure.ASKED, asked)
         for rating in life.ratings:
@@ -134,6 +147,8 @@ class _Adding:
         yield self._at(Figure.CLAIMS_CREATED, claim.assembled_at)
         if life.status in WITH_APPROVERS:
             yield self._at(Figure.CLAIMS_WAITING, claim.assembled_at)
+            for worth in claim.rewards:
+                yield self._worth(Figure.REWARDS_WAITING, claim.assembled_at, worth)
         if life.rewards:
             yield self._at(Figure.CLAIMS_APPROVED, min(reward.approved_at for reward in life.rewards))
         if life.decided_at is not None and life.due_at is not None:
@@ -158,8 +173,19 @@ class _Adding:
             yield self._worth(Figure.REVERSED, at, Money(net.currency, gross.minor - net.minor))
         if life.rewarded_at is not None:
             yield self._worth(Figure.REWARDED, life.rewarded_at, net)
+        if life.expected is not None and life.due_at is not None:
+            yield self._worth(Figure.REWARDS_EXPECTED, life.due_at, life.expected)
+
+    def _lifetime(self, life: Life) -> Iterator[Contribution]:
+        """What referees bring is counted where a reward was paid for them: so nobody's order counts twice."""
+        for order in life.orders:
+            which = Purchase.FIRST if order == life.conversion else Purchase.REPEAT
+            if order.net is not None and order.net.minor:
+                yield self._worth(Figure.LIFETIME, order.occurred_at, order.net, which)
 
     def _rewards(self, life: Life, reward: Reward) -> Iterator[Contribution]:
+        if reward.counted:
+            yield self._worth(Figure.BUDGETED, reward.approved_at, reward.amount, reward.kind)
         if reward.owed:
             yield self._worth(Figure.PAYABLE, reward.approved_at, reward.amount, reward.kind)
         if reward.settled_at is None:

@@ -32,7 +32,8 @@ class Conversion:
 @dataclass(frozen=True, slots=True)
 class Reward:
     """One approved leg. ``settled_at`` is None unless a payment of it settled and stands. What was taken back is what
-    was recovered, less what went back to the payee."""
+    was recovered, less what went back to the payee. ``owed`` is whether it is still to be paid, ``counted`` whether it
+    counts against the budget: it was neither cancelled nor taken back in full."""
 
     side: Side
     kind: str
@@ -42,16 +43,19 @@ class Reward:
     settled_at: datetime | None = None
     taken_back_minor: int = 0
     owed: bool = False
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The reward claim, over all the times it was assembled. ``flagged`` is since when it had each flag that it ever
-    had; ``duplicate_cost`` is what it came to when it was first flagged as a duplicate."""
+    had; ``duplicate_cost`` is what it came to when it was first flagged as a duplicate, and ``rewards`` what it
+    comes to as it was last assembled."""
 
     assembled_at: datetime
     flagged: Mapping[Flag, datetime] = field(default_factory=dict)
     duplicate_cost: tuple[Money, ...] = ()
+    rewards: tuple[Money, ...] = ()
 
 
 class Rating(NamedTuple):
@@ -67,7 +71,8 @@ class Life:
 
     ``due_at`` is the end of its return period; ``decided_at`` is when the decision was signed that approved or denied
     it; ``closed_at`` is when it ended without a reward; ``rewarded_at`` is when it was last rewarded. ``asked`` is when
-    its referrer was asked how satisfied they are.
+    its referrer was asked how satisfied they are. ``expected`` is the most that becomes due if its return period ends
+    well, None unless that runs. ``orders`` are all of the referee from the conversion on, this one first.
     """
 
     referral: str
@@ -76,6 +81,7 @@ class Life:
     reason: Reason | None = None
     claimed_at: datetime | None = None
     conversion: Conversion | None = None
+    orders: tuple[Conversion, ...] = ()
     due_at: datetime | None = None
     claim: Claim | None = None
     decided_at: datetime | None = None
@@ -84,3 +90,4 @@ class Life:
     rewarded_at: datetime | None = None
     asked: tuple[datetime, ...] = ()
     ratings: tuple[Rating, ...] = ()
+    expected: Money | None = None

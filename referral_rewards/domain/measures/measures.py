@@ -32,10 +32,32 @@ class Days(NamedTuple):
             raise RequestInvalid(f"to, {end}, is not after from, {start}: it is the day after the last one", "to")
         return cls(start, end)
 
+    @property
+    def before(self) -> "Days | None":
+        """The period before: of whole months as many months, of others as many days, up to the day before ``start``.
+
+        None for one that has no beginning or no end, or that would begin before the calendar does.
+        """
+        if self.start is None or self.end is None:
+            return None
+        try:
+            return Days(_as_long_before(self.start, self.end), self.start)
+        except (OverflowError, ValueError):
+            return None
+
     def __contains__(self, day: object) -> bool:
         return (
             isinstance(day, date) and (self.start is None or self.start <= day) and (self.end is None or day < self.end)
         )
+
+
+def _as_long_before(start: date, end: date) -> date:
+    """The day on which a period begins that is as long and ends at ``start``: in months if these are whole ones."""
+    if start.day == end.day == 1:
+        months = 12 * (end.year - start.year) + end.month - start.month
+        year, month = divmod(12 * start.year + start.month - 1 - months, 12)
+        return date(year, month + 1, 1)
+    return start - (end - start)
 
 
 class Sum(NamedTuple):

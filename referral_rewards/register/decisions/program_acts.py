@@ -25,19 +25,25 @@ def acts_on(names: str) -> str:
 )"""  # noqa: S608 (queries of ours alone)
 
 
-def lives(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> Mapping[str, Life]:
-    """Return the lives of programs, by name, from what a statement read by `acts_on`; none for one without an act."""
+def lives(documents: Sequence[Mapping[str, Any]], keys: KeyRing, before: datetime | None = None) -> Mapping[str, Life]:
+    """Return the lives of programs, by name, from what a statement read by `acts_on`; none for one without an act.
+
+    With ``before`` only what was decided before that moment counts.
+    """
     if not documents:
         return {}
     genuine, _ = verified(documents, keys)
+    genuine = tuple(each for each in genuine if before is None or each.decided_at < before)
     names = sorted({each.referral.removeprefix(_LISTED) for each in genuine if each.referral.startswith(_LISTED)})
     return {name: life_of(genuine, name) for name in names}
 
 
-async def of_program(connection: AsyncConnection, program: str, keys: KeyRing) -> Life:
-    """Return the life of a program."""
+async def of_program(
+    connection: AsyncConnection, program: str, keys: KeyRing, *, before: datetime | None = None
+) -> Life:
+    """Return the life of a program; with ``before``, by what was decided before that moment."""
     documents = (await connection.execute(_OF_PROGRAM, {"program": program})).scalar_one()
-    return lives(documents, keys).get(program, Life())
+    return lives(documents, keys, before).get(program, Life())
 
 
 async def newest_terms(connection: AsyncConnection, program: str, now: datetime) -> Terms | None:

@@ -12,13 +12,15 @@ from models.statuses import statement
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.measures.deriving import Assembled, Record, life_of
+from referral_rewards.domain.measures.deriving import Assembled, Record, denied_by, life_of
 from referral_rewards.domain.measures.life import Life, Money, Reward
+from referral_rewards.domain.measures.looking_back import Step, as_it_stood
 from referral_rewards.domain.notices.contact import NoticeState, Template
-from referral_rewards.domain.payouts.states import OWED, LegState, PayoutState
+from referral_rewards.domain.payouts.states import FREED, OWED, LegState, PayoutState
 from referral_rewards.domain.programs.terms import Terms
-from referral_rewards.domain.referrals.lifecycle import Reason, Side
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.register import programs, typed_rows
+from referral_rewards.register.measures.legs_then import LEGS_THEN, LegThen
 from referral_rewards.register.referrals import rows as referrals
 
 
@@ -34,21 +36,49 @@ async def lives(connection: AsyncConnection, names: Sequence[str], now: datetime
     """Return what the measures read of these referrals as of ``now``. Those that were never judged, wait for terms or
     became part of another referral are left out."""
     asked = {"referrals": list(names)}
+    legs = _by_referral(await typed_rows.read(connection, _Leg, _LEGS, asked), _Leg.reward)
+    found = await _found(connection, asked, legs)
+    return [Measured(each.program, each.record.terms, life_of(each.record, now)) for each in found]
+
+
+async def lives_then(connection: AsyncConnection, names: Sequence[str], moment: datetime) -> list[Measured]:
+    """Return the same as it was before a past moment, from what was on record then."""
+    asked = {"referrals": list(names)}
+    rows = await typed_rows.read(connection, LegThen, LEGS_THEN, {**asked, "moment": moment})
+    legs = _by_referral(rows, LegThen.reward)
+    steps = _by_referral(await typed_rows.read(connection, _Step, _STEPS, asked), _Step.step)
+    found = []
+    for each in await _found(connection, asked, legs):
+        stood = as_it_stood(each.record, steps[each.record.row.id], each.denials, moment)
+        if stood is not None:
+            found.append(Measured(each.program, stood.terms, life_of(stood, moment)))
+    return found
+
+
+class _Found(NamedTuple):
+    """A referral's program and record, and when decisions were signed that denied it."""
+
+    program: str
+    record: Record
+    denials: Sequence[datetime]
+
+
+async def _found(
+    connection: AsyncConnection, asked: Mapping[str, object], legs: Mapping[str, Sequence[Reward]]
+) -> list[_Found]:
     rows = [referrals.of_row(row) for row in await connection.execute(_ROWS, asked)]
     facts = await _facts(connection, asked)
     claims = _by_referral(await typed_rows.read(connection, _Claim, _CLAIMS, asked), _Claim.assembled)
-    legs = _by_referral(await typed_rows.read(connection, _Leg, _LEGS, asked), _Leg.reward)
-    denied = {each.referral_id: each.at for each in await typed_rows.read(connection, _Moment, _DENIED, asked)}
+    denials = _by_referral(await typed_rows.read(connection, _Moment, _DENIALS, asked), lambda each: each.at)
     surveys = _by_referral(await typed_rows.read(connection, _Moment, _ASKED, asked), lambda each: each.at)
     found = []
     for row in rows:
         terms = await programs.find(connection, row.program, row.version)
         if terms is None or row.program is None:
             continue
-        record = Record(
-            row, facts[row.id], terms, claims[row.id], legs[row.id], denied.get(row.id), surveys[row.id]
-        )  # fmt: skip
-        found.append(Measured(row.program, terms, life_of(record, now)))
+        denied_at = denied_by(row, denials[row.id])
+        record = Record(row, facts[row.id], terms, claims[row.id], legs.get(row.id, ()), denied_at, surveys[row.id])
+        found.append(_Found(row.program, record, denials[row.id]))
     return found
 
 
@@ -112,7 +142,18 @@ class _Leg(NamedTuple):
             settled_at=self.settled_at,
             taken_back_minor=self.taken_back_minor,
             owed=self.state in OWED,
+            counted=self.state not in FREED,
         )
+
+
+class _Step(NamedTuple):
+    referral_id: str
+    at: datetime
+    status: ReferralStatus
+    reason: str | None
+
+    def step(self) -> Step:
+        return Step(self.at, self.status, self.reason)
 
 
 class _Moment(NamedTuple):
@@ -151,16 +192,18 @@ FROM leg l WHERE l.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY l.appr
     settled=PayoutState.SETTLED,
 )
 
-# A denial of a referral that is closed already answers an appeal: it came after the one that closed it.
-_DENIED: Final = statement(
+_DENIALS: Final = statement(
     """
-SELECT r.id AS referral_id, max(d.decided_at) AS at
-FROM referral r JOIN decision d ON d.referral_id = r.id AND d.kind = :deny AND d.decided_at <= r.closed_at
-WHERE r.id = ANY(CAST(:referrals AS text[])) AND r.reason = :by_decision GROUP BY r.id
+SELECT referral_id, decided_at AS at FROM decision
+WHERE referral_id = ANY(CAST(:referrals AS text[])) AND kind = :deny ORDER BY seq
 """,
     deny=DecisionKind.DENY,
-    by_decision=Reason.DENIED_BY_DECISION,
 )
+
+_STEPS: Final = text("""
+SELECT referral_id, at, status, reason FROM referral_step
+WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY id
+""")
 
 _ASKED: Final = statement(
     """

@@ -63,6 +63,16 @@ async def measures(connection: AsyncConnection, asked: Asked, now: datetime) -> 
     return Read(Measures.of(sums, lambda figure, share: places[figure, share]), correction.behind)
 
 
+async def total(
+    connection: AsyncConnection, asked: Asked, figures: Sequence[Figure], now: datetime
+) -> tuple[Sums, int]:
+    """Return the sums of a few figures, and how many referrals count as they stood before."""
+    correction = await _correction(connection, asked, now)
+    sums = _corrected(await _summed(connection, asked, figures), correction, asked.days)
+    wanted = frozenset(figures)
+    return Sums({key: each for key, each in sums.of.items() if key[0] in wanted}), correction.behind
+
+
 class Step(StrEnum):
     """How a period is cut for a chart."""
 
@@ -80,11 +90,16 @@ async def over_time(connection: AsyncConnection, asked: Asked, step: Step, now: 
     for part in (correction.before, correction.after):
         for each in part:
             if each.day in asked.days:
-                found.setdefault(each.day if step is Step.DAY else each.day.replace(day=1), {})
+                found.setdefault(first_of(each.day, step), {})
     return [
         (first, _corrected(Sums(its), correction, _days(first, step, asked.days)))
         for first, its in sorted(found.items())
     ]
+
+
+def first_of(day: date, step: Step) -> date:
+    """Return the first day of the step that a day lies in."""
+    return day if step is Step.DAY else day.replace(day=1)
 
 
 def _days(first: date, step: Step, within: Days) -> Days:
@@ -137,10 +152,11 @@ def _corrected(sums: Sums, correction: Correction, days: Days) -> Sums:
     return Sums({key: each for key, each in found.items() if each != Sum()})
 
 
-async def _summed(connection: AsyncConnection, asked: Asked) -> Sums:
-    """Read the daily sums, or of some referrers the contributions themselves."""
+async def _summed(connection: AsyncConnection, asked: Asked, figures: Sequence[Figure] | None = None) -> Sums:
+    """Read the daily sums, or of some referrers the contributions themselves; of all figures or of some."""
     statement = _TOTALS if asked.referrers is None else _SUMS_OF_SOME
-    rows = await typed_rows.read(connection, _Total, statement, _parameters(asked))
+    names = None if figures is None else [each.value for each in figures]
+    rows = await typed_rows.read(connection, _Total, statement, {**_parameters(asked), "figures": names})
     return Sums({(row.figure, row.part, row.currency): Sum(row.n, row.amount) for row in rows})
 
 
@@ -188,13 +204,15 @@ class _DatedTotal(NamedTuple):
 _WITHIN: Final = """(CAST(:start AS date) IS NULL OR day >= CAST(:start AS date))
   AND (CAST(:end AS date) IS NULL OR day < CAST(:end AS date))"""
 
+_OF_FIGURES: Final = "(CAST(:figures AS text[]) IS NULL OR figure = ANY(CAST(:figures AS text[])))"
+
 #: Whether a referral is of those that were asked for.
 _OF_THESE: Final = """(CAST(:referrers AS text[]) IS NULL OR EXISTS (
     SELECT 1 FROM referral r WHERE r.id = referral_id AND r.referrer = ANY(CAST(:referrers AS text[]))))"""
 
 _TOTALS: Final = text(f"""
 SELECT figure, part, currency, CAST(sum(n) AS bigint) AS n, CAST(sum(amount) AS bigint) AS amount
-FROM measured_total WHERE program = :program AND {_WITHIN}
+FROM measured_total WHERE program = :program AND {_WITHIN} AND {_OF_FIGURES}
 GROUP BY figure, part, currency
 """)  # noqa: S608 (words of ours)
 
@@ -217,6 +235,7 @@ _SUMS_OF_SOME: Final = text(f"""
 SELECT m.figure, m.part, m.currency, CAST(sum(m.n) AS bigint) AS n, CAST(sum(m.amount) AS bigint) AS amount
 FROM referral r JOIN measured_contribution m ON m.referral_id = r.id
 WHERE r.program = :program AND r.referrer = ANY(CAST(:referrers AS text[])) AND m.program = :program AND {_WITHIN}
+  AND {_OF_FIGURES}
 GROUP BY m.figure, m.part, m.currency
 """)  # noqa: S608 (words of ours)
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.measures.figures import Figure, Stage
 from referral_rewards.domain.measures.measures import Days, Sums
 from referral_rewards.register.measures import sums
+from referral_rewards.register.measures.past import Past
 from referral_rewards.register.measures.sums import Step
 from referral_rewards.reporting.measures import program
 from referral_rewards.reporting.measures.program import Wanted
@@ -34,10 +35,17 @@ class OverTime(NamedTuple):
     charts: tuple[Chart, ...]
 
 
-async def charts(connection: AsyncConnection, wanted: Wanted, now: datetime) -> OverTime:
-    """Return the charts of a report: referrals and claims, cost and revenue, each currency apart."""
+async def charts(connection: AsyncConnection, wanted: Wanted, now: datetime, looked: Past | None = None) -> OverTime:
+    """Return the charts of a report: referrals and claims, cost and revenue, each currency apart.
+
+    ``looked`` is what was on record at the moment of a report that is of a past one.
+    """
     step = _step(wanted.days)
-    found = await sums.over_time(connection, await program.asked(connection, wanted), step, now)
+    found = (
+        await sums.over_time(connection, await program.asked(connection, wanted), step, now)
+        if looked is None
+        else looked.over_time(step, wanted.days)
+    )
     by_step = dict(found)
     steps = list(_every(min(by_step), max(by_step), step)) if by_step else []
     at = [by_step.get(each, Sums({})) for each in steps]

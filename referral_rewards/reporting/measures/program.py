@@ -1,8 +1,7 @@
 """The report of a program (SPEC §8): its measures over a period, with the definition of each."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Self
 
 from pydantic import Field
@@ -10,12 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.audit.evidence import Span
 from referral_rewards.audit.loading import Means
-from referral_rewards.domain.measures.figures import Figure
+from referral_rewards.domain.calendar import zone
+from referral_rewards.domain.measures.as_of import moment_named
 from referral_rewards.domain.measures.measures import Days, Measures
 from referral_rewards.register import programs
-from referral_rewards.register.measures import sums
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.measures import past, sums
+from referral_rewards.register.measures.past import Past
+from referral_rewards.reporting.measures import budget
 from referral_rewards.reporting.measures.accuracy import EligibilityAccuracy, accuracy
-from referral_rewards.reporting.shape import Instant, Shape, csv_row
+from referral_rewards.reporting.measures.budget import BudgetShown
+from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Exceptions(Shape):
@@ -162,8 +166,9 @@ class ProgramReport(Shape):
     """The measures of a program from one day to before another, on its own calendar; null is without an end;
     of a partner's or one referrer's referrals if one is named.
 
-    ``as_of`` is when the report was made. ``behind`` is how many referrals changed so lately that they count as they
-    stood before: a back-fill under way.
+    ``budget`` is that of the whole program over its whole life, null if no terms were published. ``as_of`` is when the
+    report was made. ``behind`` is how many referrals changed so lately that they count as they stood before: a
+    back-fill under way.
     """
 
     program: str
@@ -175,76 +180,90 @@ class ProgramReport(Shape):
     behind: int
     measures: Figures
     referral_reward_eligibility_accuracy: EligibilityAccuracy
+    budget: BudgetShown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which report: of a program over some days, and if one is named only of a partner's or of one referrer's
-    referrals."""
+    referrals; as of a past moment, or of now."""
 
     program: str
     days: Days
     partner: str | None = None
     referrer: str | None = None
+    as_of: datetime | None = None
 
 
-async def report(connection: AsyncConnection, wanted: Wanted, now: datetime, means: Means) -> ProgramReport:
-    """Return a report. The connection's transaction must see one moment. ``means`` are what paid rewards are examined
-    with.
+async def moment(connection: AsyncConnection, program: str, said: str | None, now: datetime) -> datetime | None:
+    """Return the moment as of which a report of a program is asked for, in days of its zone; None for now.
+
+    Raises:
+        RequestInvalid: if it is no moment of the past, or there is no such program.
+    """
+    if said is None:
+        return None
+    await programs.hold_known(connection, program)
+    zones = await programs.zones(connection)
+    return moment_named(said, zones.get(program) or zone("UTC"), now)
+
+
+async def looked_back(connection: AsyncConnection, wanted: Wanted) -> Past | None:
+    """Return what was on record at the moment of a report, to be read for any days; None for a report of now."""
+    if wanted.as_of is None:
+        return None
+    return await past.past(connection, await asked(connection, wanted), wanted.as_of)
+
+
+async def report(
+    connection: AsyncConnection,
+    wanted: Wanted,
+    now: datetime,
+    means: Means,
+    keys: KeyRing | None = None,
+    looked: Past | None = None,
+) -> ProgramReport:
+    """Return a report, with the program's budget if ``keys`` are given, which verify the signed acts on it.
+
+    ``means`` are what paid rewards are examined with. One of a past moment is recomputed from what was on record then;
+    ``looked`` is that if it was read already. The connection's transaction must see one moment.
 
     Raises:
         RequestInvalid: if there is no such program.
     """
     await programs.hold_known(connection, wanted.program)
     its = await asked(connection, wanted)
-    read = await sums.measures(connection, its, now)
-    span = Span(wanted.program, wanted.days.start, wanted.days.end)
+    looked = looked or await looked_back(connection, wanted)
+    read = await sums.measures(connection, its, now) if looked is None else sums.Read(looked.measures(wanted.days), 0)
+    span = Span(wanted.program, wanted.days.start, await _settled_until(connection, wanted))
     return ProgramReport(
         program=wanted.program,
         partner=wanted.partner,
         referrer=wanted.referrer,
-        as_of=now,
+        as_of=wanted.as_of or now,
         behind=read.behind,
         measures=Figures.of(read.measures),
+        budget=None if keys is None else await _budget(connection, wanted, now, keys, looked),
         referral_reward_eligibility_accuracy=await accuracy(connection, span, means, its.referrers),
         **{"from": wanted.days.start, "to": wanted.days.end},
     )
 
 
-class BehindFigure(Shape):
-    """A referral that adds to a figure: on which day first, to which part, how many and how much: minor units of the
-    currency, or microseconds without one."""
-
-    referral: str
-    day: date
-    part: str
-    currency: str
-    n: int
-    amount: int
+async def _settled_until(connection: AsyncConnection, wanted: Wanted) -> date | None:
+    """Return the day before which rewards settled that count: the end of the report, and of a past moment its day."""
+    if wanted.as_of is None:
+        return wanted.days.end
+    its = (await programs.zones(connection)).get(wanted.program) or zone("UTC")
+    until = (wanted.as_of.astimezone(its) - timedelta(microseconds=1)).date() + timedelta(days=1)
+    return until if wanted.days.end is None else min(until, wanted.days.end)
 
 
-class BehindPage(Shape):
-    """Referrals by id; ``next`` is the value of ``after`` for the next page, null at the end."""
-
-    referrals: tuple[BehindFigure, ...]
-    next: str | None
-
-
-async def behind(
-    connection: AsyncConnection, wanted: Wanted, figure: Figure, part: str | None, after: str, limit: int
-) -> BehindPage:
-    """Return the referrals behind a figure of a report.
-
-    Raises:
-        RequestInvalid: if there is no such program.
-    """
-    await programs.hold_known(connection, wanted.program)
-    found = await sums.behind(connection, await asked(connection, wanted), figure, part, after, limit)
-    rows = tuple(
-        BehindFigure(referral=each.referral_id, **{name: getattr(each, name) for name in each._fields[1:]})
-        for each in found
-    )
-    return BehindPage(referrals=rows, next=rows[-1].referral if len(rows) == limit else None)
+async def _budget(
+    connection: AsyncConnection, wanted: Wanted, now: datetime, keys: KeyRing, looked: Past | None
+) -> BudgetShown | None:
+    """The budget of the whole program: what was read of some referrers' referrals does not tell it."""
+    of_some = wanted.partner is not None or wanted.referrer is not None
+    return await budget.shown(connection, wanted.program, wanted.as_of, now, keys, None if of_some else looked)
 
 
 async def asked(connection: AsyncConnection, wanted: Wanted) -> sums.Asked:
@@ -254,50 +273,3 @@ async def asked(connection: AsyncConnection, wanted: Wanted) -> sums.Asked:
         its = await sums.referrers_of(connection, wanted.program, wanted.partner)
         referrers = [each for each in its if referrers is None or each in referrers]
     return sums.Asked(wanted.program, wanted.days, referrers)
-
-
-def as_csv(report: ProgramReport) -> Iterator[str]:
-    """Yield the report as CSV: a figure a line, with its part, currency and value. Money is in minor units."""
-    yield csv_row("program", "from", "to", "as_of", "figure", "part", "currency", "value")
-    head = (report.program, str(report.from_ or ""), str(report.to or ""), report.as_of.isoformat())
-    accuracy = report.referral_reward_eligibility_accuracy
-    its = [("eligibility_accuracy", part, "", getattr(accuracy, part)) for part in ("paid", "accurate", "share")]
-    for figure, part, currency, value in (*_lines(report.measures), *its):
-        yield csv_row(*head, figure, part, currency, "" if value is None else str(value))
-
-
-_Line = tuple[str, str, str, int | float | None]
-
-
-def _lines(its: Figures) -> Iterator[_Line]:
-    for name in ("claims_created", "claims_approved", "denied_by_rule", "denied_by_decision", "waiting"):
-        yield name, "", "", getattr(its, name)
-    yield "exceptions", "", "", its.exceptions.claims
-    for flag, n in its.exceptions.by_flag.items():
-        yield "exceptions", flag, "", n
-    yield "disputed_attribution", "", "", its.disputed_attribution
-    for how, n in its.disputes_settled.items():
-        yield "disputed_attribution", how, "", n
-    yield "duplicate_claims", "", "", its.duplicate_claims.claims
-    for cost in its.duplicate_claims.would_have_cost:
-        yield "duplicate_claims", "would_have_cost_minor", cost.currency, cost.minor
-    for figure in (Figure.CONVERSION_TO_SETTLED, Figure.DUE_TO_DECIDED, Figure.DECIDED_TO_SETTLED):
-        duration: Duration = getattr(its.payout_time, figure.value)
-        for part in ("n", "median_s", "p95_s"):
-            yield f"payout_time.{figure.value}", part, "", getattr(duration, part)
-    for each in its.reward_cost:
-        for part in ("settled_minor", "taken_back_minor", "payable_minor"):
-            yield f"reward_cost.{each.kind}", part, each.currency, getattr(each, part)
-    for revenue in its.referred_revenue:
-        for part in ("rewarded_minor", "converted_minor", "gross_minor", "reversed_minor"):
-            yield "referred_revenue", part, revenue.currency, getattr(revenue, part)
-    satisfaction = its.referrer_satisfaction
-    for part in ("asked", "n", "mean"):
-        yield "referrer_satisfaction", part, "", getattr(satisfaction, part)
-    for score, n in satisfaction.scores.items():
-        yield "referrer_satisfaction", f"score_{score}", "", n
-    for stage, n in its.funnel.items():
-        yield "funnel", stage, "", n
-    yield "refund_rate", "", "", its.refund_rate
-    for won in its.cost_per_acquired_customer:
-        yield "cost_per_acquired_customer", "minor", won.currency, won.minor

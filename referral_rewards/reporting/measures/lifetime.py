@@ -1,0 +1,167 @@
+"""Lifetime referral value: what the referees of a referrer bring, less what their rewards cost (SPEC §8)."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.calendar import zone
+from referral_rewards.register import programs
+from referral_rewards.register.measures import lifetimes
+from referral_rewards.register.measures.lifetimes import Begun, OfCohort, OfReferrer
+from referral_rewards.register.measures.sums import Asked
+from referral_rewards.reporting.measures import program
+from referral_rewards.reporting.measures.charts import Chart
+from referral_rewards.reporting.measures.program import Wanted
+from referral_rewards.reporting.shape import Instant, Shape, as_text, csv_row
+
+#: How many referrers of the highest value are shown in each currency.
+MOST: Final = 50
+
+
+class Value(Shape):
+    """What referees brought in one currency, in minor units: net revenue of all orders from the one that was rewarded
+    on, which part of it came after that one, the rewards that were settled less what was taken back, and the rest.
+
+    ``customers`` are referees for whom a reward was paid and who ordered in this currency.
+    """
+
+    currency: str
+    customers: int
+    orders: int
+    revenue_minor: int
+    repeat_minor: int
+    cost_minor: int
+    value_minor: int
+
+
+class ReferrerValue(Value):
+    """The same of one referrer; ``month`` is the first day of the month of their first referral."""
+
+    referrer: str
+    month: date
+
+
+class Cohort(Shape):
+    """The referrers whose first referral began in a month, by its first day, and what theirs brought by currency."""
+
+    month: date
+    referrers: int
+    values: tuple[Value, ...]
+
+
+class Lifetime(Shape):
+    """Lifetime referral value of a program, of a partner's referrers or of one referrer if one is named.
+
+    ``referrers`` are by id, with an entry for each currency; ``next`` is the value of ``after`` for the next page, null
+    at the end. ``as_of`` is when it was read; ``behind`` is how many referrals changed some seconds before, and count
+    as they stood before that.
+    """
+
+    program: str
+    partner: str | None
+    referrer: str | None
+    as_of: Instant
+    behind: int
+    cohorts: tuple[Cohort, ...]
+    referrers: tuple[ReferrerValue, ...]
+    next: str | None
+
+
+async def report(connection: AsyncConnection, wanted: Wanted, now: datetime, *, after: str, limit: int) -> Lifetime:
+    """Return the cohorts, and a page of referrers. The connection's transaction must see one moment.
+
+    Raises:
+        RequestInvalid: if there is no such program.
+    """
+    asked, its_zone = await _asked(connection, wanted)
+    begun, values = await lifetimes.of_cohorts(connection, asked, its_zone)
+    rows = await lifetimes.of_referrers(connection, asked, its_zone, after=after, limit=limit)
+    return Lifetime(
+        program=wanted.program,
+        partner=wanted.partner,
+        referrer=wanted.referrer,
+        as_of=now,
+        behind=await lifetimes.noted(connection, wanted.program),
+        cohorts=_cohorts(begun, values),
+        referrers=tuple(_referrer(row) for row in rows),
+        next=rows[-1].referrer if len({row.referrer for row in rows}) == limit else None,
+    )
+
+
+async def most(connection: AsyncConnection, wanted: Wanted) -> tuple[ReferrerValue, ...]:
+    """Return the referrers of the highest value in each currency (`MOST`)."""
+    asked, its_zone = await _asked(connection, wanted)
+    return tuple(_referrer(row) for row in await lifetimes.most(connection, asked, its_zone, MOST))
+
+
+async def as_csv(connection: AsyncConnection, wanted: Wanted, now: datetime) -> AsyncIterator[str]:
+    """Yield every referrer as CSV, a currency a line. Money is in minor units.
+
+    Raises:
+        RequestInvalid: likewise.
+    """
+    asked, its_zone = await _asked(connection, wanted)
+    yield csv_row("program", "as_of", "referrer", "month", *_NUMBERS)
+    for row in await lifetimes.of_referrers(connection, asked, its_zone, after="", limit=None):
+        its = _referrer(row)
+        cells = (str(getattr(its, name)) for name in _NUMBERS)
+        yield csv_row(wanted.program, now.isoformat(), as_text(its.referrer), f"{its.month:%Y-%m}", *cells)
+
+
+_NUMBERS: Final = tuple(Value.model_fields)
+
+
+def charts(cohorts: Sequence[Cohort]) -> tuple[Chart, ...]:
+    """Return a chart for each currency: revenue and cost by the month of the first referral."""
+    currencies = sorted({value.currency for cohort in cohorts for value in cohort.values})
+    months = [cohort.month for cohort in cohorts]
+    return tuple(Chart("value by month of first referral", each, months, _lines(cohorts, each)) for each in currencies)
+
+
+def _lines(cohorts: Sequence[Cohort], currency: str) -> dict[str, list[int]]:
+    at = [next((each for each in cohort.values if each.currency == currency), None) for cohort in cohorts]
+    return {
+        "revenue": [each.revenue_minor if each else 0 for each in at],
+        "reward cost": [each.cost_minor if each else 0 for each in at],
+    }
+
+
+async def _asked(connection: AsyncConnection, wanted: Wanted) -> tuple[Asked, ZoneInfo]:
+    """Return whose referrals are asked for, and the program's time zone."""
+    await programs.hold_known(connection, wanted.program)
+    zones = await programs.zones(connection)
+    return await program.asked(connection, wanted), zones.get(wanted.program) or zone("UTC")
+
+
+def _cohorts(begun: Sequence[Begun], values: Sequence[OfCohort]) -> tuple[Cohort, ...]:
+    return tuple(
+        Cohort(
+            month=each.month,
+            referrers=each.referrers,
+            values=tuple(_value(value) for value in values if value.month == each.month),
+        )
+        for each in begun
+    )
+
+
+def _value(row: OfCohort) -> Value:
+    return Value(**_numbers(row))
+
+
+def _referrer(row: OfReferrer) -> ReferrerValue:
+    return ReferrerValue(referrer=row.referrer, month=row.month, **_numbers(row))
+
+
+def _numbers(row: OfCohort | OfReferrer) -> dict[str, Any]:
+    return {
+        "currency": row.currency,
+        "customers": row.customers,
+        "orders": row.orders,
+        "revenue_minor": row.revenue_minor,
+        "repeat_minor": row.repeat_minor,
+        "cost_minor": row.cost_minor,
+        "value_minor": row.revenue_minor - row.cost_minor,
+    }
