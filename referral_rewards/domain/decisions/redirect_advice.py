@@ -31,7 +31,7 @@ def instead(subject: PayeeSubject, state: PayoutState) -> str:
     else:
         it = "a retry" if state in REFUSALS else "this payment"
         next_ = _lower(to_do(subject))
-        first = f"The payee has named another payment method since, and {it} does not go to it: {next_}"
+        first = f"The payee has named another payment method since, and {it} does not pay to it: {next_}"
     return f"{first} If nothing is owed any more, cancel it." if state in REFUSALS else first
 
 
@@ -40,7 +40,7 @@ def before_a_retry(rail: str, where: str | None) -> str:
     none, and what to do instead."""
     if where is None:
         return f"the payee has no payment method ({label('rail', rail)}) now; they must name one first"
-    return "the payee has named another payment method since, and a retry does not go to it: redirect it instead"
+    return "the payee has named another payment method since, and a retry does not pay to it: redirect it instead"
 
 
 def _lower(sentence: str) -> str:
