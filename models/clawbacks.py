@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor
+from models.columns import by_code_point, document, instant, minor, none_yet
 
 
 class ClawbackCase(SQLModel, table=True):
@@ -45,7 +45,8 @@ class ClawbackRow(SQLModel, table=True):
         Index("ix_clawback_payee", "payee", "state", "currency"),
         Index("ix_clawback_state", "state"),
         CheckConstraint("amount_minor > 0", name="ck_clawback_amount"),
-        CheckConstraint("recovered_minor BETWEEN 0 AND amount_minor", name="ck_clawback_recovered"),
+        CheckConstraint("recovered_minor BETWEEN 0 AND amount_minor - released_minor", name="ck_clawback_recovered"),
+        CheckConstraint("released_minor >= 0", name="ck_clawback_released"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -59,6 +60,8 @@ class ClawbackRow(SQLModel, table=True):
     currency: str
     #: The amount recovered so far, from the provider or by settled offsets.
     recovered_minor: int = minor()
+    #: Of an offset: the amount that is no longer to be kept, because people took it in another way.
+    released_minor: int = none_yet()
     body: dict[str, Any] = document()
     body_hash: str
     generation: int = 1

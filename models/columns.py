@@ -36,6 +36,11 @@ def minor(*, nullable: bool = False) -> Any:
     return Field(default=None, sa_column=Column(BigInteger, nullable=nullable))
 
 
+def none_yet() -> Any:
+    """Money in minor units that is zero unless something sets it."""
+    return Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
+
+
 def position() -> Any:
     """The place of the row among all that was ever committed (``positions.sql``); the database sets it."""
     column = Column(BigInteger, nullable=False, server_default=text("register_position()"))

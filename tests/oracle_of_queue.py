@@ -37,6 +37,11 @@ WITH waiting AS (
           SELECT pl.leg_id FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
           WHERE pl.live AND p.rail = 'manual' AND p.state IN ('accepted', 'manual_review'))
     UNION ALL
+    SELECT c.referral_id, 'clawback', c.why, min(b.updated_at) + interval '90 days'
+    FROM clawback_case c JOIN clawback b ON b.case_id = c.id AND b.state = 'offsetting'
+    WHERE c.state <> 'open' AND c.id NOT IN (SELECT case_id FROM clawback WHERE state = 'manual_review')
+    GROUP BY c.id, c.referral_id, c.why
+    UNION ALL
     SELECT min(l.referral_id), 'payout_' || p.state, NULL, p.updated_at + min(w.patience)
     FROM (VALUES ('manual_review', interval '0'), ('refused', '0'), ('returned', '0'), ('waiting_funds', '0'),
                  ('unknown', '1 hour'), ('accepted', '0'), ('approved', '0')) AS w(state, patience)
@@ -53,6 +58,19 @@ WITH waiting AS (
         ORDER BY data->>'payee', data->>'rail', occurred_at DESC, source DESC, event_id DESC
     ) AS m ON m.payee = l.beneficiary AND m.rail = l.rail AND m.type = 'payee.method_set'
     WHERE l.state = 'waiting_method'
+    UNION ALL
+    SELECT coalesce(p.referral_id, (
+               SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+               WHERE pl.payout_id = p.id AND pl.live)), 'waiting_method', NULL, greatest(p.updated_at, m.received_at)
+    FROM payout p JOIN (
+        SELECT DISTINCT ON (data->>'payee', data->>'rail') data->>'payee' AS payee, data->>'rail' AS rail, type,
+               data->>'reference' AS reference, received_at
+        FROM fact WHERE type IN ('payee.method_set', 'payee.method_removed')
+        ORDER BY data->>'payee', data->>'rail', occurred_at DESC, source DESC, event_id DESC
+    ) AS m ON m.payee = p.payee AND m.rail = p.rail
+    WHERE p.state = 'approved' AND p.key_used_at IS NULL AND (p.first_sent_at IS NOT NULL OR p.returns IS NOT NULL)
+      AND p.rail IN ('manual', 'stripe_transfer', 'stripe_balance', 'paypal_payouts')
+      AND (m.type = 'payee.method_removed' OR m.reference <> p.body->>'destination')
     UNION ALL
     SELECT r.id, 'reported', NULL, f.occurred_at
     FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id

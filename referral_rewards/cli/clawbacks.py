@@ -120,6 +120,8 @@ def _tell(found: dict[str, Any]) -> None:
         "nothing that the rules can tell" if found["proposed_minor"] is None else _amount(found, "proposed_minor")
     )
     out.print(f"  proposed: {proposed}; left of the reward: {_amount(found, 'room_minor')}", markup=False)
+    if found["waiting_minor"]:
+        out.print(f"  waits for later payouts: {_amount(found, 'waiting_minor')}", markup=False)
     if found["to_do"]:
         out.print(f"  {found['to_do']}", markup=False, soft_wrap=True)
     done = table("clawback", "how", "amount", "came back", "state", "reference", "why", title="what was decided")
@@ -139,7 +141,8 @@ def _tell(found: dict[str, Any]) -> None:
         forged = "" if each["genuine"] else " (FORGED: no signature that we believe)"
         said = f"{each['kind']}{forged} by {each['user']} at {each['decided_at']} ({each['reason']})"
         out.print(f"  {said}: {each['note'] or 'erased'}", markup=False, soft_wrap=True)
-    takes = ", ".join(money_acts.name_of(each) for each in found["takes"]) or "no decision"
+    most = {act: f" (at most {display(minor, found['currency'])})" for act, minor in found["amounts"].items()}
+    takes = ", ".join(money_acts.name_of(each) + most.get(each, "") for each in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}", markup=False, soft_wrap=True)
 
 

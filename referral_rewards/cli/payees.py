@@ -134,7 +134,7 @@ def _standing(out: "Console", each: Mapping[str, Any]) -> None:
         if each["form"]
         else label("form_standing", each["standing"])
     )
-    until = f" until {each['until']}" if each["until"] else ""
+    until = f", no longer valid from {each['until']}" if each["until"] else ""
     withheld = f", {each['withholding_percent']} % withheld" if each["withholding_percent"] != "0" else ""
     needs = "; a form is needed" if each["needs_form"] else ""
     if needs and each["counts_minor"] < each["threshold_minor"]:

@@ -16,7 +16,8 @@ from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, wr
 from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
-from referral_rewards.domain.money import display, from_minor
+from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts import bank_file
 from referral_rewards.domain.payouts.states import PayoutState
 
 if TYPE_CHECKING:
@@ -124,17 +125,12 @@ def _in_clear(api: "Api") -> Iterator[dict[str, Any]]:
 
 def _write_file(rows: Iterable[Mapping[str, Any]]) -> None:
     file = csv.writer(sys.stdout, lineterminator="\n")
-    file.writerow(_OF_BANK)
+    file.writerow(bank_file.COLUMNS)
     for each in rows:
-        amount = f"{from_minor(each['amount_minor'], each['currency']):f}"
-        cells = (each["key"], each["payout"], each["payee"], each["destination"], amount, each["currency"])
-        file.writerow([*map(csv_cell, cells), each["exported_at"], each["already"], csv_cell(each["name"])])
-
-
-_OF_BANK: Final = (
-    *("instruction", "payout", "payee", "destination", "amount", "currency"),
-    *("since", "already_exported", "name"),
-)
+        whom = (each["key"], each["payout"], each["payee"], each["destination"])
+        amount = (each["amount_minor"], each["currency"])
+        line = bank_file.cells(*whom, *amount, each["exported_at"], each["already"], each["name"])
+        file.writerow(map(csv_cell, line))
 
 
 def _export(api: "Api") -> frozenset[str]:

@@ -67,7 +67,7 @@ def _tell_in_brief(ended: dict[str, Any]) -> None:
     span = f"{ended['since'][:16]}Z to {ended['until'][:16]}Z"
     counts = (
         f"{counted(ended['ours'], 'payout')} of ours, {counted(ended['theirs'], 'payment')} listed, "
-        f"{counted(ended['differences'], 'difference')}"
+        f"{counted(ended['differences'], 'difference')}{' in what can be compared' if ended['unseen'] else ''}"
     )
     tell(f"{ended['rail']}, {span}: {counts}")
     if ended["unseen"]:

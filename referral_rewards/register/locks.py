@@ -5,14 +5,18 @@ those marked "taken after the referral's row". So no two transactions can deadlo
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, unique
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import BeginAgain
+
+#: The number of locks that payees share, taken in ascending order: one file may concern very many payees.
+_PAYEE_LOCKS: Final = 64
 
 
 @unique
@@ -49,6 +53,12 @@ async def lock_each(connection: AsyncConnection, names: Sequence[tuple[Lock, str
     if names:
         spaces = [int(kind) for kind, _ in names]
         await connection.execute(_EACH, {"spaces": spaces, "names": [name for _, name in names]})
+
+
+def payee_locks(payees: Iterable[str]) -> list[tuple[Lock, str]]:
+    """Return the locks of these payees in the order in which they are taken."""
+    numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
+    return [(Lock.PAYEE, str(number)) for number in numbers]
 
 
 class LockTaken(BeginAgain):

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
@@ -19,6 +18,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
 from referral_rewards.register import typed_rows
+from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
@@ -26,12 +26,14 @@ from referral_rewards.reporting.shape import Count, Instant, Shape
 
 
 class ClawbackMade(Shape):
-    """A clawback that a person decided on. For a reversal, ``key`` is its idempotency key at the provider."""
+    """A clawback that a person decided on. For a reversal, ``key`` is its idempotency key at the provider; of an
+    offset, ``released_minor`` was taken in another way since."""
 
     clawback: UUID
     kind: ClawbackKind
     amount_minor: int
     recovered_minor: int
+    released_minor: int = 0
     state: ClawbackState
     why: str | None
     key: str
@@ -57,7 +59,8 @@ class CaseInList(Shape):
     """A case for a paid reward that a later fact made undue.
 
     ``proposed_minor`` is the amount that the rules propose to recover, null if they can't tell; ``room_minor`` the
-    amount of the reward that can still be recovered. Of the reward, ``recovered_minor`` was taken back and
+    amount of the reward that can still be recovered, and ``waiting_minor`` what the case's offsets still wait for,
+    neither kept nor being kept: it can be taken in another way. Of the reward, ``recovered_minor`` was taken back and
     ``written_off_minor`` given up; of what was taken ``returned_minor`` went back to the payee. ``taken_minor`` is what
     was recovered or given up and what is being recovered, less what went back. ``to_do`` what a person must do, null if
     nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
@@ -85,6 +88,7 @@ class CaseInList(Shape):
     returned_minor: int = 0
     proposed_minor: int | None
     room_minor: int
+    waiting_minor: int = 0
     exchange_order: str | None
     exchange_minor: int | None
     exchange_currency: str | None
@@ -227,6 +231,8 @@ class _CaseRow:
     recovered_minor: int
     written_off_minor: int
     returned_minor: int
+    waiting_minor: int
+    overdue: bool
     proposed_minor: int | None
     exchange_order: str | None
     exchange_minor: int | None
@@ -248,7 +254,13 @@ def _members(row: _CaseRow, made: list[ClawbackMade]) -> dict[str, Any]:
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(row.state, room_minor=room_minor, keys_in_review=review, exchange=exchange),
+        "to_do": to_do(
+            row.state,
+            room_minor=room_minor,
+            keys_in_review=review,
+            exchange=exchange,
+            overdue=display(row.waiting_minor, row.currency) if row.overdue else None,
+        ),
         "opened_at": row.opened_at,
         "settled_at": row.settled_at,
         "currency": row.currency,
@@ -260,6 +272,7 @@ def _members(row: _CaseRow, made: list[ClawbackMade]) -> dict[str, Any]:
         "returned_minor": row.returned_minor,
         "proposed_minor": row.proposed_minor,
         "room_minor": room_minor,
+        "waiting_minor": row.waiting_minor,
         "exchange_order": row.exchange_order,
         "exchange_minor": row.exchange_minor,
         "exchange_currency": row.exchange_currency,
@@ -277,10 +290,10 @@ def exchange_of(order: str | None, amount_minor: int | None, currency: str | Non
 
 # Reads one page in the order of age, or all cases of one state, payee or referral.
 _PAGE: Final = statement(
-    """
+    f"""
 SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,
        CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-       of_leg.*
+       of_leg.*, waits.*
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
 CROSS JOIN LATERAL (
     SELECT CAST(coalesce(sum(taken_by(b)), 0) - returned_of(c.leg_id) AS bigint) AS taken_minor,
@@ -289,6 +302,7 @@ CROSS JOIN LATERAL (
            CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
     FROM clawback b WHERE b.leg_id = c.leg_id
 ) AS of_leg
+CROSS JOIN LATERAL ({offsets.OF_CASE}) AS waits
 WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:state AS text) IS NULL OR c.state = :state)
   AND (CAST(:program AS text) IS NULL OR l.program = :program)
@@ -297,7 +311,7 @@ WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:after AS uuid) IS NULL
        OR (c.opened_at, c.id) < ((SELECT opened_at FROM clawback_case WHERE id = :after), CAST(:after AS uuid)))
 ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
-""",
+""",  # noqa: S608 (a query of ours)
     was_paid=WAS_PAID,
     written_off=ClawbackState.WRITTEN_OFF,
 )
@@ -316,7 +330,7 @@ FROM leg l LEFT JOIN clawback b ON b.leg_id = l.id WHERE l.id = :id GROUP BY l.i
 )
 
 _CLAWBACKS: Final = text("""
-SELECT case_id, id AS clawback, kind, amount_minor, recovered_minor, state, why, provider_key AS key,
+SELECT case_id, id AS clawback, kind, amount_minor, recovered_minor, released_minor, state, why, provider_key AS key,
        provider_reference AS reference, first_sent_at, created_at, updated_at
 FROM clawback WHERE case_id = ANY(CAST(:ids AS uuid[])) ORDER BY created_at, id
 """)
@@ -329,22 +343,16 @@ FROM payout WHERE returns = ANY(CAST(:ids AS uuid[])) ORDER BY created_at, id
 
 _OWED: Final = statement(
     """
-SELECT b.currency, CAST(sum(b.amount_minor - b.recovered_minor) AS bigint) AS owed_minor,
-       CAST(coalesce(sum(b.amount_minor - b.recovered_minor) FILTER (WHERE b.kind = :reverse), 0) AS bigint)
-           AS reversing_minor,
-       CAST(coalesce(sum(b.amount_minor - b.recovered_minor) FILTER (WHERE b.kind = :offset), 0) AS bigint)
-           AS offsetting_minor,
-       CAST(coalesce(sum(kept.amount_minor), 0) AS bigint) AS kept_minor
-FROM clawback b LEFT JOIN LATERAL (
-    SELECT sum(d.amount_minor) AS amount_minor FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
-    WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
-) AS kept ON true
+SELECT b.currency, CAST(sum(left_minor) AS bigint) AS owed_minor,
+       CAST(coalesce(sum(left_minor) FILTER (WHERE b.kind = :reverse), 0) AS bigint) AS reversing_minor,
+       CAST(coalesce(sum(left_minor) FILTER (WHERE b.kind = :offset), 0) AS bigint) AS offsetting_minor,
+       CAST(sum(kept_of(b)) AS bigint) AS kept_minor
+FROM clawback b
+CROSS JOIN LATERAL (SELECT b.amount_minor - b.recovered_minor - b.released_minor AS left_minor) AS open
 WHERE b.payee = :payee AND b.state = ANY(:claimed)
 GROUP BY b.currency ORDER BY b.currency
 """,
     reverse=ClawbackKind.REVERSE,
     offset=ClawbackKind.OFFSET,
-    kept=DeductionKind.OFFSET,
-    settled=PayoutState.SETTLED,
     claimed=CLAIMED,
 )

@@ -80,8 +80,8 @@ class ActShown(DecisionShown):
 class Actable(Shape):
     """A subject of decisions on money: its current digest, and the acts possible now (``takes``).
 
-    ``room_minor`` is the largest amount that an act may have, in minor units of the subject's currency; null if no act
-    has an amount.
+    ``room_minor`` is what is left of it to decide on, in minor units of the subject's currency; null if no act has an
+    amount. ``amounts`` is the largest amount of each act that has one: some are over another part than that.
     """
 
     id: UUID
@@ -90,6 +90,7 @@ class Actable(Shape):
     digest: str
     takes: tuple[MoneyAct, ...]
     room_minor: int | None
+    amounts: dict[MoneyAct, int]
     decisions: tuple[ActShown, ...]
 
 
@@ -100,13 +101,15 @@ async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID,
         NotFound: if there is no such subject.
     """
     shown = await subjects.shown(connection, kind, subject, keys)
+    takes = tuple(act for act in MoneyAct if act in shown.takes and act not in shown.obstacles)
     return Actable(
         id=shown.id,
         referral=shown.referral,
         program=shown.program,
         digest=shown.digest,
-        takes=tuple(act for act in MoneyAct if act in shown.takes and act not in shown.obstacles),
+        takes=takes,
         room_minor=shown.room_minor,
+        amounts={act: most for act in takes if (most := shown.most(act)) is not None},
         decisions=await on_subject(connection, subject, keys),
     )
 

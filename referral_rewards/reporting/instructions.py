@@ -1,5 +1,6 @@
 """The instructions for the bank that were exported and that nobody has reported on yet."""
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 from uuid import UUID
 
@@ -7,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.payees.in_clear import InClear
-from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.payouts import bank_file, rail_catalogue
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.reporting.shape import Instant, Shape
+from referral_rewards.reporting.shape import Instant, Shape, as_text, csv_row
 
 
 class Instruction(Shape):
@@ -72,6 +73,17 @@ def line(instruction: Instruction, its: InClear | None) -> Line:
         missing = _ERASED if known is not None and known.erased else _NOT_TOLD
         return Line(**shown, destination=None, name=None, missing=missing)
     return Line(**shown, destination=known.in_clear, name=its.holder_of(known), missing=None)
+
+
+def as_csv(lines: Iterable[Line]) -> Iterator[str]:
+    """Yield the file for the bank, a line of text each. What has nothing to pay to is not in it."""
+    yield csv_row(*bank_file.COLUMNS)
+    for each in lines:
+        if each.destination is not None:
+            whom = (each.key, str(each.payout), each.payee, each.destination)
+            at = each.exported_at.isoformat().replace("+00:00", "Z")
+            line = bank_file.cells(*whom, each.amount_minor, each.currency, at, at, each.name)
+            yield csv_row(*map(as_text, line))
 
 
 _ERASED: Final = "its destination was erased"

@@ -18,14 +18,15 @@ from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.destinations import needs_method
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.moving import not_connected
+from referral_rewards.domain.payouts.states import WAITING_FOR_ITS_RAIL, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import typed_rows
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payees import subject
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting import decisions, shape
+from referral_rewards.reporting import decisions, rails, shape
 from referral_rewards.reporting.decisions import Actable
 from referral_rewards.reporting.shape import Count, Instant, Shape
 
@@ -166,9 +167,20 @@ async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Pa
     moved = await _moved(connection, found, keys)
     acts = await decisions.actable(connection, SubjectKind.PAYOUT, number, keys)
     shown = {**dict(found), **dict(acts)}
+    if found.why is None and found.state in WAITING_FOR_ITS_RAIL:
+        shown["why"] = await _not_connected(connection, found.rail)
     if moved is not None:
         shown |= {"to_do": instead(moved, found.state), "redirectable": moved.destination is not None}
     return PayoutShown(**shown)
+
+
+async def _not_connected(connection: AsyncConnection, rail: str) -> str | None:
+    """Return that no worker reports the rail of a payout that waits for it, in words; None if one does.
+
+    It is said as long as it is so, and so it stands in no row.
+    """
+    there = rail in await rails.connected(connection, datetime.now(UTC))
+    return None if there else f"{not_connected(rail).why}; it is sent once a worker has its credentials"
 
 
 async def _moved(connection: AsyncConnection, found: PayoutLife, keys: KeyRing) -> PayeeSubject | None:

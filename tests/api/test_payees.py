@@ -111,3 +111,16 @@ async def test_the_pages_of_payees_say_the_same_and_are_linked_from_the_referral
             assert 'href="/payees/dexter"' in (await browser.client.get(path)).text
     async with kept.browser("paula") as browser:
         assert "/payees" not in (await browser.client.get("/referrals/r1")).text
+
+
+async def test_nobodys_form_is_missing_where_no_program_reports_to_an_authority(kept: Desk) -> None:
+    async with kept.database.transaction() as connection:
+        unreported = """UPDATE program_version SET terms = jsonb_set(terms, '{tax,regime}', '"none"')"""
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))  # terms are append-only
+        await connection.execute(text(unreported))
+    told = (await kept.get("/v1/payees/c-r1", as_="fiona")).json()
+    assert (told["tax"], told["forms"]) == ([], [])
+    listed = {each["payee"]: each["forms"] for each in (await kept.get("/v1/payees", as_="fiona")).json()["payees"]}
+    assert listed == {"c-r1": {}, "dexter": {"us": "in_force"}}
+    async with kept.browser("fiona") as browser:
+        assert "No program reports to a tax authority" in (await browser.client.get("/payees/c-r1")).text

@@ -191,3 +191,20 @@ async def test_a_span_that_nobody_names_is_of_the_last_month(desk: Desk) -> None
     assert until - since == timedelta(days=31)
     assert datetime.now(UTC) - until < timedelta(minutes=1)
     assert (await desk.get(f"/v1/reconciliations/{uuid4()}", as_="fiona")).status_code == 404
+
+
+async def test_a_rail_that_cant_be_listed_is_not_called_free_of_differences(
+    desk: Desk,
+    command: Callable[..., Awaitable[int]],
+    temporal_env: WorkflowEnvironment,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with OUTSIDE["paypal_payouts"]() as paypal, at_work(desk, temporal_env, paypal):
+        assert await command("paypal_payouts", *SPAN, "--json") == 0
+        number = json.loads(capsys.readouterr().out)["id"]
+        assert await command("paypal_payouts", *SPAN) == 0
+        told = capsys.readouterr().err
+    assert "0 differences in what can be compared" in told
+    assert "this rail can't be listed" in told
+    async with desk.browser("fiona") as fiona:
+        assert "No differences in what can be compared" in (await fiona.get(f"/reconciliations/{number}")).text

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.clawbacks import Clawbacks
 from activities.messages import ClawbackRequest, PayoutProgress
@@ -17,14 +18,15 @@ from referral_rewards.domain.clawbacks.states import case_id
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.facts.events import parse_event
-from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash
+from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import programs
 from referral_rewards.register.books import ledger
-from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.payees import deductions
+from referral_rewards.register.payouts import answers, endings
+from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from tests.desk import days_ago, event
@@ -98,51 +100,61 @@ class Cashier:
 
     async def earns(self, number: int, amount_minor: int) -> int:
         """The payee is owed something else, and it is paid less what they owe; how much was kept."""
-        leg, request = uuid4(), self.case.request(number, amount_minor, program=PROGRAM)
+        payout, kept_minor = await self.begins(number, amount_minor)
+        await self.ends(payout, PayoutState.SETTLED)
+        return kept_minor
+
+    async def begins(self, number: int, amount_minor: int) -> tuple[UUID, int]:
+        """The payee is owed something else, and a payout of it is under way; its id, and how much it keeps."""
         async with self.database.transaction() as connection:
-            await connection.execute(insert(LegRow).values(**self._leg(leg, request, amount_minor, "reserved")))
-            await self._post(
-                connection, books.accrued(str(leg), PROGRAM, request.payee, amount_minor, request.currency)
-            )
-            await deductions.hold_payees(connection, [request.payee])
-            left_minor = await deductions.plan(
-                connection, request.payout_id, payee=request.payee, rail=self.rail, currency=request.currency,
-                legs=[leg], at=self.now,
-            )  # fmt: skip
-            asked = replace(request, amount_minor=left_minor)
-            await connection.execute(insert(PayoutRow).values(**self._payout(asked, "outside")))
-            await connection.execute(insert(PayoutLegRow).values(payout_id=request.payout_id, leg_id=leg, live=True))
-            await connection.execute(text("UPDATE leg SET state = 'paid' WHERE id = :id"), {"id": leg})
-            kept = "SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :id AND live"
-            lowered_by = deductions.of((await connection.execute(text(kept), {"id": request.payout_id})).all())
-            await self._post(
-                connection,
-                books.settled(
-                    str(request.payout_id),
-                    self.rail,
-                    request.payee,
-                    left_minor,
-                    request.currency,
-                    deductions=lowered_by,
-                ),
-            )
-            await offsets.recovered(connection, request.payout_id, self.now)
-        return amount_minor - left_minor
+            return await self.plans(connection, number, amount_minor)
+
+    async def plans(self, connection: AsyncConnection, number: int, amount_minor: int) -> tuple[UUID, int]:
+        """The same in a transaction of the caller."""
+        leg, request = uuid4(), self.case.request(number, amount_minor, program=PROGRAM)
+        await deductions.hold_payees(connection, [request.payee])
+        await connection.execute(insert(LegRow).values(**self._leg(leg, request, amount_minor, "reserved")))
+        await self._post(connection, books.accrued(str(leg), PROGRAM, request.payee, amount_minor, request.currency))
+        left_minor = await deductions.plan(
+            connection, request.payout_id, payee=request.payee, rail=self.rail, currency=request.currency,
+            legs=[leg], at=self.now,
+        )  # fmt: skip
+        asked = replace(request, amount_minor=left_minor)
+        under_way = {"provider_reference": None, "settled_at": None, "state": PayoutState.SENDING}
+        await connection.execute(insert(PayoutRow).values(**self._payout(asked, "outside") | under_way))
+        await connection.execute(insert(PayoutLegRow).values(payout_id=request.payout_id, leg_id=leg, live=True))
+        return request.payout_id, amount_minor - left_minor
+
+    async def ends(self, payout: UUID, state: PayoutState) -> None:
+        """Its rail settles, refuses or returns a payout; one that was refused people then cancel."""
+        async with self.database.transaction() as connection:
+            to = PayoutState.REFUSED if state is PayoutState.CANCELLED else state
+            assert await answers.note(connection, payout, to, self.now, reference=f"ref-{payout}", why=None) is to
+            if state is PayoutState.CANCELLED:
+                held = await payout_rows.hold(connection, payout)
+                await payout_rows.move(connection, payout, state, self.now, "people cancelled it", None)
+                await endings.cancelled(connection, held.payout, self.now)
 
     async def act(
         self, kind: MoneyAct, case: UUID, amount_minor: int | None = None, *, user: str = "fiona", **given: Any
     ) -> UUID | None:
         """Records a decision as the API does; the newest clawback of the case since."""
         async with self.database.transaction() as connection:
-            digest = given.pop("digest", None)
-            if digest is None:
-                digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, self.keys)).digest
-            asked = Asked(str(case), kind, REASONS[kind][0], "looked at it", digest, amount_minor=amount_minor, **given)
-            approver = Approver(user, frozenset({Role.FINANCE}))
-            await record(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
-            self.now += timedelta(seconds=1)
+            await self.decides(connection, kind, case, amount_minor, user=user, **given)
             newest = text("SELECT id FROM clawback WHERE case_id = :case ORDER BY created_at DESC LIMIT 1")
             return (await connection.execute(newest, {"case": case})).scalar_one_or_none()  # type: ignore[no-any-return]
+
+    async def decides(
+        self, connection: AsyncConnection, kind: MoneyAct, case: UUID, amount_minor: int | None, *, user: str = "fiona",
+        digest: str | None = None, **given: Any,
+    ) -> None:  # fmt: skip
+        """The same in a transaction of the caller, against the ``digest`` that was shown, else what is shown now."""
+        if digest is None:
+            digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, self.keys)).digest
+        asked = Asked(str(case), kind, REASONS[kind][0], "looked at it", digest, amount_minor=amount_minor, **given)
+        approver = Approver(user, frozenset({Role.FINANCE}))
+        await record(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
+        self.now += timedelta(seconds=1)
 
     async def step(
         self, clawback: UUID | None, after: timedelta = timedelta(), cls: type[Clawbacks] = Clawbacks

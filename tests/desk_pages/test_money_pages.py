@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from referral_rewards.domain.programs.terms import Role
 from tests import money
@@ -130,3 +131,30 @@ async def test_what_the_next_cycle_would_pay_is_seen_before_it_is_gathered(desk:
     shown = text_of(await fiona.get("/cycles/next/monthly-friends"))
     assert "Nothing is due" in shown
     assert (await fiona.get("/cycles/next/acme-friends")).status_code == 404
+
+
+async def test_the_amount_of_a_case_that_only_returns_is_what_can_be_returned(desk: Desk, fiona: Browser) -> None:
+    path = f"/v1/clawbacks/{CASE}"
+    asked = await filled(desk, "clawbacks", CASE, act="reverse_clawback", amount_minor=1500)
+    assert (await desk.api.post(f"{path}/decisions", json=asked, headers=desk.bearer("fiona"))).status_code == 201
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("UPDATE clawback SET state = 'reversed', recovered_minor = amount_minor"))
+    shown = (await desk.get(path)).json()
+    assert (shown["takes"], shown["amounts"]) == (["return_clawback"], {"return_clawback": 1500})
+    assert shown["room_minor"] == 1000
+    page = (await fiona.get(f"/clawbacks/{CASE}")).text
+    assert 'name="amount" inputmode="decimal" value="15.00"' in page
+    assert "At most USD" in page or "At most 15.00" in page
+
+
+async def test_a_payout_whose_rail_no_worker_reports_says_so(desk: Desk, fiona: Browser) -> None:
+    payout = await payout_of(desk, "refused")
+    for rail, why in (("stripe_transfer", "not connected"), ("account_credit", None)):
+        async with desk.database.transaction() as connection:
+            await connection.execute(
+                text("UPDATE payout SET state = 'approved', why = NULL, rail = :rail WHERE id = :id"),
+                {"rail": rail, "id": payout},
+            )
+        said = (await desk.get(f"/v1/payouts/{payout}")).json()["why"]
+        assert (why in said) if why else said is None
+    assert ("is not connected" in text_of(await fiona.get(f"/payouts/{payout}"))) is False

@@ -44,6 +44,7 @@ _CLAWBACK: Final = Clawback(
     amount_minor=1000,
     currency="USD",
     recovered_minor=0,
+    released_minor=0,
     body=_BODY,
     body_hash=body_hash(_BODY),
     generation=1,

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -80,6 +81,12 @@ async def told_of_it(its: Sending) -> None:
 async def leg(its: Sending) -> tuple[str, str | None]:
     (row,) = await sql(its.life, "SELECT state, bound_to FROM leg WHERE role = 'referrer' AND state <> 'cancelled'")
     return row.state, row.bound_to
+
+
+async def queued(its: Sending) -> list[str]:
+    """As what the payout stands before a person."""
+    rows = await sql(its.life, "SELECT exception FROM queue_entry WHERE subject = :id", id=str(its.payout))
+    return [row.exception for row in rows]
 
 
 def paid_to(its: Sending) -> list[tuple[str, str, int | None]]:
@@ -232,12 +239,14 @@ async def test_what_is_retried_to_an_account_that_was_replaced_waits_for_a_redir
     waits = await payee.step(HOUR)
     assert (waits.state, waits.again_after) == (_S.APPROVED, ANOTHER_METHOD)
     assert paid_to(payee) == []
+    assert await queued(payee) == ["waiting_method"]
     await told_of_it(payee)
     payee.now += DAY
     await redirect(payee, "faye")
     await redirect(payee, "finn")
     assert (await payee.step(HOUR)).state == _S.SETTLED
     assert paid_to(payee) == [(payee.key(2), NEW, AMOUNT_MINOR)]
+    assert await queued(payee) == []
 
 
 @pytest.mark.parametrize(("type_", "said"), [("payee.method_set", {"reference": NEW}), ("payee.method_removed", {})])
@@ -279,8 +288,8 @@ def _canonical(body: Any) -> str:
     return json.dumps(dict(body), sort_keys=True, separators=(",", ":"))
 
 
-async def test_a_return_to_an_account_that_was_closed_goes_to_another_by_a_redirect(payee: Sending) -> None:
-    """What was taken wrongly goes back to where the payee is paid now: no cancelling, and no new decision to return."""
+async def _returns(payee: Sending) -> None:
+    """The reward was paid and taken back whole, and finance returns it: that payment is the one to send now."""
     assert (await payee.step()).state == _S.SETTLED
     await payee.judge()
     payee.now += timedelta(seconds=1)
@@ -298,12 +307,17 @@ async def test_a_return_to_an_account_that_was_closed_goes_to_another_by_a_redir
     await act(payee.life, MoneyAct.RETURN_CLAWBACK, case, AMOUNT_MINOR, user="faye")
     (returned,) = await sql(payee.life, "SELECT id FROM payout WHERE returns IS NOT NULL")
     payee.payout = str(returned.id)
+
+
+async def test_a_return_to_an_account_that_was_closed_goes_to_another_by_a_redirect(payee: Sending) -> None:
+    """What was taken wrongly goes back to where the payee is paid now: no cancelling, and no new decision to return."""
+    await _returns(payee)
     payee.provider.accounts -= {OLD}
     assert (await payee.step(HOUR)).state == _S.REFUSED
     assert (await shown(payee)).waiting == ()
     await tell(payee, reference=NEW)
     (waits,) = (await shown(payee)).waiting
-    assert (waits.id, waits.referral, waits.amount_minor) == (returned.id, "r1", AMOUNT_MINOR)
+    assert (waits.id, waits.referral, waits.amount_minor) == (UUID(payee.payout), "r1", AMOUNT_MINOR)
     await told_of_it(payee)
     payee.now += DAY
     await redirect(payee, "faye")
@@ -313,3 +327,31 @@ async def test_a_return_to_an_account_that_was_closed_goes_to_another_by_a_redir
     assert [each for each in paid_to(payee) if each[1] == NEW] == [(payee.key(2), NEW, AMOUNT_MINOR)]
     # The reward's own account is what it was.
     assert await leg(payee) == ("paid", None)
+
+
+async def test_a_return_that_was_not_sent_follows_its_payee_to_another_account_by_a_redirect(payee: Sending) -> None:
+    await _returns(payee)
+    await tell(payee, reference=NEW)
+
+    waits = await payee.step(HOUR)
+    assert (waits.state, waits.again_after) == (_S.APPROVED, ANOTHER_METHOD)
+    assert await queued(payee) == ["waiting_method"]
+    await told_of_it(payee)
+    payee.now += DAY
+    await redirect(payee, "faye")
+    assert (await payee.step(HOUR)).state == _S.APPROVED
+    await redirect(payee, "finn")
+    assert (await payee.step(HOUR)).state == _S.SETTLED
+    assert [each for each in paid_to(payee) if each[1] == NEW] == [(payee.key(), NEW, AMOUNT_MINOR)]
+    assert await queued(payee) == []
+    assert await leg(payee) == ("paid", None)
+
+
+async def test_a_return_goes_on_once_its_account_is_the_payees_again(payee: Sending) -> None:
+    await _returns(payee)
+    await tell(payee, "payee.method_removed")
+    assert (await payee.step(HOUR)).state == _S.APPROVED
+    assert await queued(payee) == ["waiting_method"]
+    await tell(payee, reference=OLD)
+    assert await queued(payee) == []
+    assert (await payee.step(HOUR)).state == _S.SETTLED

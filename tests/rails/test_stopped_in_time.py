@@ -4,6 +4,8 @@ The API, the judgement and the payout's activity are real, over a real database;
 """
 
 import asyncio
+import csv
+import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
+from referral_rewards.domain.payouts import bank_file
 from referral_rewards.domain.payouts.states import Accepted, Answer, Declined, Paid, PaymentRequest
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.manual import Manual
@@ -166,13 +169,16 @@ async def test_the_file_for_the_bank_has_names_and_accounts_in_clear_and_each_lo
     ]
 
 
+_NOWHERE = (
+    "UPDATE payout SET body = jsonb_set(body, '{destination}', '\"x-9\"') WHERE payee = 'dexter'",
+    "UPDATE payment_instruction SET destination = 'x-9' WHERE payee = 'dexter'",
+)
+
+
 async def test_an_instruction_without_an_account_in_words_is_not_for_the_bank(bank: Bank) -> None:
     """Nobody told this account of the payee: the row was written by hand."""
     await bank.export()
-    for statement in (
-        "UPDATE payout SET body = jsonb_set(body, '{destination}', '\"x-9\"') WHERE payee = 'dexter'",
-        "UPDATE payment_instruction SET destination = 'x-9' WHERE payee = 'dexter'",
-    ):
+    for statement in _NOWHERE:
         await sql(bank.desk, statement)
     answer = await bank.desk.api.post("/v1/payouts/instructions/file", json={}, headers=bank.desk.bearer("frank"))
     missing = {each["payee"]: (each["destination"], each["missing"]) for each in answer.json()["lines"]}
@@ -189,6 +195,39 @@ async def test_the_desk_exports_them_and_shows_what_to_pay(bank: Bank) -> None:
     async with bank.desk.browser("paula") as paula:
         assert (await paula.get("/payouts/instructions")).status_code == 403
         assert (await paula.send("/payouts/instructions")).status_code == 403
+
+
+async def test_the_desk_hands_out_the_file_for_the_bank_and_each_look_is_on_record(bank: Bank) -> None:
+    await bank.export()
+    async with bank.desk.browser("fiona") as fiona:
+        assert 'action="/payouts/instructions/file"' in (await fiona.get("/payouts/instructions")).text
+        file = await fiona.send("/payouts/instructions/file")
+    assert (file.status_code, file.headers["cache-control"]) == (200, "no-store")
+    assert file.headers["content-disposition"].startswith('attachment; filename="instructions-')
+    rows = list(csv.DictReader(io.StringIO(file.text)))
+    dexter = await bank.of("dexter")
+    paid = {each["payee"]: (each["destination"], each["instruction"]) for each in rows}
+    assert paid["dexter"] == ("account-of-dexter", dexter["key"])
+    assert list(rows[0]) == list(bank_file.COLUMNS)
+    noted = await sql(bank.desk, "SELECT actor, subject, details FROM audit_event WHERE act = 'payee.seen'")
+    assert sorted((each.actor, each.subject, each.details["because"]) for each in noted) == [
+        ("fiona", "c-r1", "bank_file"),
+        ("fiona", "dexter", "bank_file"),
+    ]
+    async with bank.desk.browser("paula") as paula:
+        assert (await paula.send("/payouts/instructions/file")).status_code == 403
+
+
+async def test_the_desk_names_what_has_nowhere_to_go_before_it_hands_out_the_others(bank: Bank) -> None:
+    await bank.export()
+    for statement in _NOWHERE:
+        await sql(bank.desk, statement)
+    async with bank.desk.browser("fiona") as fiona:
+        page = await fiona.send("/payouts/instructions/file")
+        assert "its payee has told no such destination" in page.text
+        assert "content-disposition" not in page.headers
+        file = await fiona.send("/payouts/instructions/file", others="yes")
+    assert [each["payee"] for each in csv.DictReader(io.StringIO(file.text))] == ["c-r1"]
 
 
 async def test_only_finance_exports(bank: Bank) -> None:

@@ -68,6 +68,8 @@ PAYOUTS: Final = (
 
 _RECOVER: Final = (_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK)
 
+_AGAIN: Final = (_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK)
+
 CASES: Final = (
     Row(_C.OPEN, _W.CLAWBACK, _RECOVER),
     Row(_C.OPEN, _W.CLAWBACK, (_A.DISMISS_CLAWBACK,), sub="nothing left"),
@@ -80,7 +82,18 @@ CASES: Final = (
         Row(state, needs_nobody="its workflow asks the provider")
         for state in (ClawbackState.APPROVED, ClawbackState.REVERSING, ClawbackState.UNKNOWN)
     ),
-    Row(ClawbackState.OFFSETTING, needs_nobody="the payee's next payouts keep it"),
+    Row(
+        ClawbackState.OFFSETTING,
+        acts=(_A.REVERSE_CLAWBACK, _A.WRITE_OFF_CLAWBACK),
+        needs_nobody="the payee's next payouts keep it",
+    ),
+    Row(ClawbackState.OFFSETTING, _W.CLAWBACK, _AGAIN, sub="for 90 days"),
+    Row(
+        ClawbackState.OFFSETTING,
+        _W.CLAWBACK,
+        needs_nobody="the payout that keeps it is under way",
+        sub="for 90 days, kept by a payout",
+    ),
     *(
         Row(state, needs_nobody="it is over; what it did not recover is open in its case")
         for state in (ClawbackState.PARTLY_REVERSED, ClawbackState.UNRECOVERABLE)
@@ -123,6 +136,7 @@ METHODS: Final = (
         needs_nobody="the payee is asked for another one",
         sub="one named that the rail can't pay to",
     ),
+    Row(PayoutState.APPROVED, _W.WAITING_METHOD, _REDIRECT, sub="released again, the payee has another account"),
 )
 
 LEGS: Final = (
@@ -159,7 +173,7 @@ async def at(desk: Desk, row: Row) -> str:
             await _write(desk, ("UPDATE payout_cycle SET state = :state", {"state": row.state}))
             return f"/v1/cycles/{CYCLE}"
         case ClawbackState():
-            await _clawback(desk, row.state)
+            await _clawback(desk, row)
         case _:
             await _write(desk, ("UPDATE clawback_case SET state = :state", {"state": row.state}))
             if row.sub == "taken":
@@ -179,10 +193,15 @@ async def _payout(desk: Desk, row: Row) -> None:
     await _write(desk, *statements)
 
 
-async def _clawback(desk: Desk, state: ClawbackState) -> None:
-    kind = _KIND.get(state, ClawbackKind.REVERSE)
-    made = {"kind": kind, "recovered": 0, "referral": "r1", "role": "referrer", "state": state, "case": CASE}
-    await _write(desk, (_CLAWBACK, made), ("UPDATE clawback_case SET state = 'decided'", {}))
+async def _clawback(desk: Desk, row: Row) -> None:
+    kind = _KIND.get(row.state, ClawbackKind.REVERSE)
+    made = {"kind": kind, "recovered": 0, "referral": "r1", "role": "referrer", "state": row.state, "case": CASE}
+    statements = [(_CLAWBACK, made), ("UPDATE clawback_case SET state = 'decided'", {})]
+    if row.sub:
+        statements.append(("UPDATE clawback SET updated_at = now() - interval '91 days'", {}))
+    if "kept" in row.sub:
+        statements.append((_KEEPS, {"payout": PAYOUT}))
+    await _write(desk, *statements)
 
 
 async def _taken_back(desk: Desk) -> None:
@@ -218,6 +237,10 @@ UPDATE payout SET state = CAST(:state AS text), why = 'as it came out', rail = c
        first_sent_at = CASE WHEN CAST(:sent AS boolean) THEN now() END,
        key_used_at = CASE WHEN CAST(:sent AS boolean) THEN now() END
 WHERE id = :id
+"""
+_KEEPS: Final = """
+INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
+SELECT :payout, 'offset', CAST(id AS text), amount_minor, true FROM clawback
 """
 _CLAWBACK: Final = """
 INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency, recovered_minor,

@@ -50,7 +50,7 @@ def _named(*references: str, told_hours_ago: float | None = None, signed: str = 
             at = text("SELECT now()")
             async with desk.database.transaction() as connection:
                 now = (await connection.execute(at)).scalar_one()
-            assert (await desk.tell([event(f"s{number}", "payee.method_set", now, data)])).is_success
+            assert (await desk.tell([event(f"s-{reference}-{number}", "payee.method_set", now, data)])).is_success
             await desk.judge(REFERRAL)
         if told_hours_ago is not None:
             async with desk.database.transaction() as connection:
@@ -61,12 +61,25 @@ def _named(*references: str, told_hours_ago: float | None = None, signed: str = 
     return bring
 
 
+async def _released_again(desk: Desk) -> None:
+    """Its payment was refused and then retried; meanwhile the payee named another account."""
+    await _named(_FIRST)(desk)
+    assert (await sign(desk, "ben")).status_code == 201
+    await desk.judge(REFERRAL)
+    async with desk.database.transaction() as connection:
+        assert (await connection.execute(_RELEASED)).all()
+    await _named(_OTHER, told_hours_ago=25)(desk)
+
+
+_RELEASED: Final = text(f"""
+UPDATE payout SET generation = 2, first_sent_at = now(), provider_key = id || '-2' WHERE payee = '{PAYEE}' RETURNING id
+""")
+_FIRST, _OTHER = "acct_mira1", "acct_other9"
 _DELIVERED: Final = text("""
 UPDATE notice SET state = 'sent', due_at = NULL, settled_at = now() - make_interval(hours => :hours)
 WHERE template = 'method_changed' RETURNING id
 """)
 
-_FIRST, _OTHER = "acct_mira1", "acct_other9"
 _BRINGS: Final = (
     _named(_FIRST),
     _named(_FIRST, _OTHER, told_hours_ago=25),
@@ -74,6 +87,7 @@ _BRINGS: Final = (
     _named(_FIRST, _OTHER, told_hours_ago=1),
     _named(_FIRST, _OTHER),
     _named("no-account"),
+    _released_again,
 )
 #: How a reward comes to stand there.
 WAITING: Final[Mapping[Row, Bring]] = dict(zip(METHODS, _BRINGS, strict=True))

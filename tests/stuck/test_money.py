@@ -91,8 +91,9 @@ async def test_what_is_offered_is_recorded(copies: Copies, row: Row, act: MoneyA
         shown = (await desk.get(path, "ann")).json()
         asked: dict[str, Any] = {"act": act, "reason": "other", "note": "looked at it", "digest": shown["digest"]}
         if act in NEEDS_AMOUNT:
-            # What was taken may go back; every other act is over what is left to take.
-            asked["amount_minor"] = shown["taken_minor" if act is _A.RETURN_CLAWBACK else "room_minor"]
+            # What was taken may go back; every other act is over what is left to take, or waits to be kept.
+            left_minor = shown["room_minor"] or shown["waiting_minor"]
+            asked["amount_minor"] = shown["taken_minor"] if act is _A.RETURN_CLAWBACK else left_minor
         if act in NEEDS_REFERENCE:
             asked["reference"] = "ref-1"
         made = await desk.api.post(f"{path}/decisions", json=asked, headers=desk.bearer("ann"))

@@ -30,6 +30,7 @@ CREATE TABLE clawback (
     amount_minor BIGINT NOT NULL,
     currency VARCHAR NOT NULL,
     recovered_minor BIGINT NOT NULL,
+    released_minor BIGINT NOT NULL DEFAULT 0,
     body JSONB NOT NULL,
     body_hash VARCHAR NOT NULL,
     generation INTEGER NOT NULL,
@@ -43,7 +44,8 @@ CREATE TABLE clawback (
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     CONSTRAINT ck_clawback_amount CHECK (amount_minor > 0),
-    CONSTRAINT ck_clawback_recovered CHECK (recovered_minor BETWEEN 0 AND amount_minor)
+    CONSTRAINT ck_clawback_recovered CHECK (recovered_minor BETWEEN 0 AND amount_minor - released_minor),
+    CONSTRAINT ck_clawback_released CHECK (released_minor >= 0)
 );
 CREATE INDEX ix_clawback_case_id ON clawback (case_id);
 CREATE INDEX ix_clawback_leg_id ON clawback (leg_id);
@@ -51,9 +53,21 @@ CREATE INDEX ix_clawback_payee ON clawback (payee, state, currency);
 CREATE INDEX ix_clawback_referral_id ON clawback (referral_id);
 CREATE INDEX ix_clawback_state ON clawback (state);
 
--- The amount that a clawback takes. Once it has failed in part or in full, only the recovered amount counts.
+-- The amount that a clawback takes. Once it has failed in part or in full, only the recovered amount counts. What was
+-- released of an offset is taken by another clawback.
 CREATE FUNCTION taken_by(b clawback) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor ELSE b.amount_minor END
+    SELECT CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+                ELSE b.amount_minor - b.released_minor END
+$$;
+
+-- Of an offset: what payouts that are not settled keep of it, and what is open, neither recovered nor kept nor released.
+CREATE FUNCTION kept_of(b clawback) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT CAST(coalesce(sum(d.amount_minor), 0) AS bigint) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
+    WHERE d.source = CAST(b.id AS text) AND d.kind = 'offset' AND d.live AND p.state <> 'settled'
+$$;
+CREATE FUNCTION waiting_of(b clawback) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN b.kind = 'offset' AND b.state = 'offsetting'
+                THEN b.amount_minor - b.recovered_minor - b.released_minor - kept_of(b) ELSE 0 END
 $$;
 
 -- Of a leg: what went back to its payee, and what went back or is to. Both are needed: what is on its way back can't be
@@ -131,6 +145,20 @@ BEGIN
 END $$;
 CREATE TRIGGER leg_recovered BEFORE UPDATE OF state ON leg FOR EACH ROW
     WHEN (NEW.state = 'clawed_back' AND OLD.state <> 'clawed_back') EXECUTE FUNCTION refuse_unrecovered();
+
+-- What payouts keep of an offset is not released: a payout that is under way was lowered by it.
+CREATE FUNCTION refuse_releasing_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.released_minor < OLD.released_minor OR NEW.amount_minor - NEW.released_minor < (
+        SELECT coalesce(sum(d.amount_minor), 0) FROM payout_deduction d
+        WHERE d.source = CAST(NEW.id AS text) AND d.kind = 'offset' AND d.live
+    ) THEN
+        RAISE EXCEPTION 'payouts keep what is released of clawback %', NEW.id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER clawback_keeps_its_payouts BEFORE UPDATE OF released_minor ON clawback FOR EACH ROW
+    WHEN (NEW.released_minor <> OLD.released_minor) EXECUTE FUNCTION refuse_releasing_kept();
 
 -- The decided columns of a clawback never change.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -139,12 +139,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An act that is possible on the subject now, and the reason if this person may not make it."""
+    """An act that is possible on the subject now, and the reason if this person may not make it. ``most_minor`` is the
+    largest amount that it may be over."""
 
     act: MoneyAct
     title: str
     follows: str
     refusal: str | None
+    most_minor: int | None
 
 
 async def decide(
@@ -237,6 +239,7 @@ async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID |
         "takes_time": [act for act in able if act in TAKES_TIME],
         "of_bank": MoneyAct.CONFIRM_PAYOUT in able,
         "of_payout": MoneyAct.ASSIGN_PAYMENT in able,
+        "currency": matter.currency,
         "codes": CODES,
         "note_length": NOTE_LENGTH_MAX,
     }
@@ -251,7 +254,7 @@ def _choice(visit: Visit, matter: Any, act: MoneyAct) -> Choice:
         refusal = error.why
     except NotAllowed as error:
         refusal = str(error)
-    return Choice(act, first_upper(label("decision", act)), FOLLOWS[act], refusal)
+    return Choice(act, first_upper(label("decision", act)), FOLLOWS[act], refusal, matter.most(act))
 
 
 def _zone_of(matter: ActSubject) -> ZoneInfo:

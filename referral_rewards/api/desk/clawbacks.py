@@ -18,7 +18,7 @@ from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.payouts.rail_catalogue import in_steps
 from referral_rewards.reporting import clawbacks as reporting
-from referral_rewards.reporting.clawbacks import Wanted
+from referral_rewards.reporting.clawbacks import CaseShown, Wanted
 from referral_rewards.temporal import clawback_workflow_id
 
 router = APIRouter()
@@ -114,16 +114,25 @@ async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Typed | 
     )
 
 
+def _suggested(found: CaseShown) -> int | None:
+    """Return what the amount on the form is at first: of an open case the proposal as far as it can be taken; of
+    another the most that an act may be over. None: its acts are over different amounts, so a person says which."""
+    if found.state is CaseState.OPEN and found.room_minor > 0:
+        left_minor = min(found.proposed_minor or found.room_minor, found.room_minor)
+        # What is less than its rail can write can still be kept or given up.
+        return in_steps(found.rail, left_minor, found.currency) or left_minor
+    amounts = set(found.amounts.values())
+    return amounts.pop() if len(amounts) == 1 else None
+
+
 async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, said: Said) -> Response:
     async with parts.database.reading() as connection:
         found = await reporting.case(connection, case, parts.keys)
         owed = await reporting.owed(connection, found.payee)
         zone = await zone_of(connection, found.program)
     if typed is None:
-        left_minor = min(found.proposed_minor or found.room_minor, found.room_minor)
-        # What is less than its rail can write can still be kept or given up.
-        proposed_minor = in_steps(found.rail, left_minor, found.currency) or left_minor
-        typed = Typed(amount=f"{from_minor(proposed_minor, found.currency):f}" if proposed_minor > 0 else "")
+        asked_minor = _suggested(found)
+        typed = Typed(amount="" if asked_minor is None else f"{from_minor(asked_minor, found.currency):f}")
     return page(
         "clawback.html",
         visit,

@@ -135,6 +135,14 @@ def claim_dropped(clawback: str, program: str, payee: str, amount_minor: int, cu
     )  # fmt: skip
 
 
+def claim_moved(clawback: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
+    """Post that offsets no longer claim back an amount, because the ``clawback`` claims it in another way."""
+    return _entry(
+        f"claim_moved:{clawback}", "Claim on a reward moved", currency, _expense(program), _recoverable(payee),
+        amount_minor,
+    )  # fmt: skip
+
+
 def recovered(clawback: str, rail: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """Post an amount that the rail took back from the payee."""
     return _entry(

@@ -10,8 +10,8 @@ from referral_rewards.domain.clawbacks.states import ClawbackKind, ClawbackState
 
 @dataclass(frozen=True, slots=True)
 class Clawback:
-    """One recovery that a person decided on; amounts are in minor units. ``missed_at`` is when a look-up first found
-    nothing."""
+    """One recovery that a person decided on; amounts are in minor units. ``released_minor`` of an offset is taken
+    by another clawback. ``missed_at`` is when a look-up first found nothing."""
 
     id: UUID
     case_id: UUID
@@ -23,6 +23,7 @@ class Clawback:
     amount_minor: int
     currency: str
     recovered_minor: int
+    released_minor: int
     body: Mapping[str, object]
     body_hash: str
     generation: int

@@ -12,6 +12,7 @@ from typing import Final
 from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.clawbacks.room import OFFSET_WAITS_DAYS
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.facts.identity import links
 from referral_rewards.domain.facts.orders import OrderName, order_named
@@ -78,6 +79,11 @@ _NOTHING_LEFT: Final = (
     "case."
 )
 
+_OVERDUE: Final = (
+    f"{{}} waits to be kept from the payee's next payouts, and none came for {OFFSET_WAITS_DAYS} days. Write it off; "
+    f"or reverse it at the provider, if it can; or offset it again, to wait for another {OFFSET_WAITS_DAYS} days."
+)
+
 _EXCHANGED: Final = (
     "Another conversion would qualify in its place: {}. Dismiss the case if the reward may stand for it; or take the "
     "reward back whole and then reopen the referral for it."
@@ -85,11 +91,19 @@ _EXCHANGED: Final = (
 
 
 def to_do(
-    state: CaseState, *, room_minor: int, keys_in_review: Sequence[str], exchange: str | None = None
+    state: CaseState,
+    *,
+    room_minor: int,
+    keys_in_review: Sequence[str],
+    exchange: str | None = None,
+    overdue: str | None = None,
 ) -> str | None:
-    """Return the advice, or None if there is nothing left to do. ``keys_in_review`` are the keys of reversals whose
-    outcome is unknown; ``room_minor`` is the amount of the leg that can still be recovered; ``exchange`` are words for
-    another conversion that would qualify."""
+    """Return the advice, or None if there is nothing left to do.
+
+    ``keys_in_review`` are the keys of reversals whose outcome is unknown; ``room_minor`` is the amount of the leg that
+    can still be recovered; ``exchange`` are words for another conversion that would qualify, and ``overdue`` for the
+    amount that has waited too long to be kept from a later payout.
+    """
     if keys_in_review:
         return (
             f"Look for reversal {keys_in_review[0]} in the provider's dashboard. If it was recovered, record that with "
@@ -98,7 +112,7 @@ def to_do(
     if state is CaseState.FROZEN:
         return "A payment dispute is open. If it is lost, the case opens; if it is won, the case is dismissed."
     if state is not CaseState.OPEN:
-        return None
+        return None if overdue is None else _OVERDUE.format(overdue)
     if room_minor > 0 and exchange is not None:
         return f"{_DECIDE} {_EXCHANGED.format(exchange)}"
     return _DECIDE if room_minor > 0 else _NOTHING_LEFT

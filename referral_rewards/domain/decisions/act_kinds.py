@@ -88,7 +88,7 @@ PILOT_MEASURED: Final = "pilot_measured"
 #: The reason codes of each act.
 REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.RETRY_PAYOUT: ("provider_problem_solved", "details_corrected", "funds_added", "dispute_settled", "other"),
-    _A.SETTLE_PAYOUT: ("found_at_provider", "paid_outside", "other"),
+    _A.SETTLE_PAYOUT: ("found_at_provider", "bank_statement", "paid_outside", "other"),
     _A.REFUSE_PAYOUT: ("not_at_provider", "provider_confirmed", "other"),
     _A.CANCEL_PAYOUT: ("claim_changed", "payee_unreachable", "not_owed", "other"),
     _A.CONFIRM_PAYOUT: ("bank_statement", "receipt", "other"),

@@ -131,6 +131,10 @@ class ActSubject:
         """What it is called in a refusal."""
         return self.listed or f"{label('subject', self.kind)} {self.id}"
 
+    def most(self, act: MoneyAct) -> int | None:
+        """Return the largest amount that an act may be over, in minor units; None if it takes no amount, or any."""
+        return self.rooms.get(act, self.room_minor) if act in NEEDS_AMOUNT else None
+
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision by this person on the same digest.
 
@@ -254,9 +258,9 @@ def may_act(
     barred = subject.barred.get(act, {})
     for name in sorted({approver.user, *same_person} & barred.keys()):
         raise ActRefused(subject.name, "different_people", f"another person must do this: {name} {barred[name]}")
-    room_minor = subject.rooms.get(act, subject.room_minor)
-    if amount_minor is not None and room_minor is not None and amount_minor > room_minor:
-        raise ActRefused(subject.name, "too_much", f"only {money.display(room_minor, subject.currency)} remain")
+    most_minor = subject.most(act)
+    if amount_minor is not None and most_minor is not None and amount_minor > most_minor:
+        raise ActRefused(subject.name, "too_much", f"only {money.display(most_minor, subject.currency)} remain")
     step_minor = subject.steps.get(act, 1)
     if amount_minor is not None and (over := amount_minor % step_minor):
         least = f"the rail only moves multiples of {money.display(step_minor, subject.currency)}"

@@ -23,14 +23,15 @@ def to_do(subject: PayeeSubject) -> str:
 
 
 def instead(subject: PayeeSubject, state: PayoutState) -> str:
-    """Return what to do about a payout that was refused, came back or was retried since, and whose payee has another
-    account now than it pays to, or none."""
+    """Return what to do about a payout whose payee has another account now than it pays to, or none: it was refused,
+    came back, was retried since, or is a return that was not sent yet."""
     rail = label("rail", subject.rail)
     if subject.destination is None:
         first = f"The payee has no payment method ({rail}) now: they must name one."
     else:
+        it = "a retry" if state in REFUSALS else "this payment"
         next_ = _lower(to_do(subject))
-        first = f"The payee has named another payment method since, and a retry does not pay to it: {next_}"
+        first = f"The payee has named another payment method since, and {it} does not pay to it: {next_}"
     return f"{first} If nothing is owed any more, cancel it." if state in REFUSALS else first
 
 

@@ -56,7 +56,8 @@ class WaitingLeg:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPayout:
-    """A payout that was refused or came back, or was not sent again yet, with the destination that it was to pay."""
+    """A payout that was refused or came back, or was not sent again yet, or a return that was not sent, with the
+    destination that it was to pay."""
 
     id: UUID
     generation: int

@@ -8,11 +8,12 @@ import re
 import unicodedata
 from typing import Final
 
-from referral_rewards.domain.facts import phones
+from referral_rewards.domain.facts import bank_accounts, phones
 from referral_rewards.domain.facts.identity import folded_code, plain
 
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
-#: What most ids look like. Beginning with a letter and without "@", such a one can be none of what is refused.
+#: What most ids look like. Beginning with a letter and without "@", such a one can be none of what is refused, but for
+#: an IBAN.
 _SIMPLE_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,199}")
 #: The same of sources and of the ids of facts.
 _SIMPLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./:-]{0,499}")
@@ -51,7 +52,7 @@ UNSEEN: Final = "holds a character that nobody sees; send it without that charac
 
 def id_problem(value: str) -> str | None:
     """Return why ``value`` can't be an id, or None."""
-    if _SIMPLE_ID.fullmatch(value):
+    if _SIMPLE_ID.fullmatch(value) and not bank_accounts.may_be_iban(value):
         return None
     if not _PUBLIC_ID.fullmatch(value):
         return "an id is 1 to 200 characters without spaces"
@@ -93,14 +94,16 @@ def holds_unseen(text: str) -> bool:
 
 
 def tells_of_a_person(words: str) -> bool:
-    """Whether free text contains what looks like an email address or a phone number."""
-    return bool(_EMAIL.search(words) or _PHONE.search(words))
+    """Whether free text contains what looks like an email address, a phone number or an IBAN."""
+    return bool(_EMAIL.search(words) or _PHONE.search(words)) or any(
+        map(bank_accounts.is_iban, (words, *words.split()))
+    )
 
 
 def _name_problem(value: object, instead: str) -> str | None:
     if not isinstance(value, str) or not value or len(value) > 500:
         return "must be a text of 1 to 500 characters"
-    if _SIMPLE_NAME.fullmatch(value):
+    if _SIMPLE_NAME.fullmatch(value) and not bank_accounts.may_be_iban(value):
         return None
     if holds_unseen(value) or not value.isprintable():
         return UNSEEN
@@ -117,6 +120,8 @@ def _personal(value: str, instead: str) -> str | None:
         return f"looks like an email address; {instead}"
     if _PHONE.fullmatch(value) or (_DIALLED.fullmatch(value) and phones.is_given_out(value)):
         return f"looks like a phone number; {instead}"
+    if bank_accounts.is_iban(value):
+        return f"looks like the number of a bank account (IBAN); {instead}"
     return None
 
 

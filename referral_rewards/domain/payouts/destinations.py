@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain.payees.methods import Methods
-from referral_rewards.domain.payouts.rail_catalogue import PayeeNeed, needs
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, PayeeNeed, needs
 from referral_rewards.domain.payouts.rail_objections import of_destination
 from referral_rewards.domain.payouts.states import PayoutState
 
@@ -60,6 +60,18 @@ class Whereabouts:
 
 #: Of a payee of whom nothing was told.
 NOWHERE: Final = Whereabouts(Methods(()))
+
+
+def has_moved(rail: str, where: object, methods: Methods, now: datetime) -> bool:
+    """Return whether the payee has another method on the rail than ``where`` a payment would go to, or none any more.
+
+    Such a payment is not sent under a fresh key: it waits for a redirect, or until that method is theirs again.
+    """
+    return needs_method(rail) and where != methods.destination_on(rail, now)
+
+
+#: The rails that pay nobody who has told no method.
+NEEDING_A_METHOD: Final = frozenset(rail for rail in CATALOGUE if needs(rail) is PayeeNeed.REFERENCE)
 
 
 def needs_method(rail: str) -> bool:

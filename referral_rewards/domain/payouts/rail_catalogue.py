@@ -31,7 +31,8 @@ BLIND_SPOT: Final[Mapping[Sight, str | None]] = {
     Sight.ALL: None,
     Sight.OURS_MARKED: "payments made by hand without our reference can't be told apart from those of others",
     Sight.PAYEES: "payments to anybody else than the payees of these payouts are not visible",
-    Sight.OURS: "the rail lists no payments: those made by hand are not visible, and reversals only if in full",
+    Sight.OURS: "this rail can't be listed, so only our own payouts were asked about: payments made by hand are not "
+    "visible, and reversals only if in full",
 }
 
 

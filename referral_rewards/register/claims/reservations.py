@@ -26,7 +26,7 @@ from referral_rewards.register.books import ledger
 from referral_rewards.register.claims import method_waits
 from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.decisions import effects
-from referral_rewards.register.locks import Lock, dump, lock_each
+from referral_rewards.register.locks import Lock, dump, lock_each, payee_locks
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, planning, tax_holds
 from referral_rewards.register.payees import rows as payees
@@ -77,7 +77,7 @@ async def hold(connection: AsyncConnection, case: Case, claim: RewardClaim) -> N
         [
             (Lock.RESERVATION, claim.program),
             (Lock.REWARDED_ORDER, order_key(case.row)),
-            *deductions.payee_locks(payees),
+            *payee_locks(payees),
         ],
     )
 

@@ -16,12 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ClawbackRow
 from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.clawbacks.room import out_of_offsets_minor, spread
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import MoneyAct
-from referral_rewards.domain.payouts.states import FREED, LegState, body_hash, provider_key
+from referral_rewards.domain.labels import label
+from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts.states import FREED, WAS_PAID, LegState, body_hash, provider_key
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
-from referral_rewards.register.clawbacks import returns, reversals
+from referral_rewards.register.clawbacks import offsets, returns, reversals
 from referral_rewards.register.clawbacks.authority import KINDS
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
@@ -36,11 +39,14 @@ _STATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """The case of a leg, the payout that paid it (all None if none does now), and what its clawbacks take so far."""
+    """The case of a leg, the payout that paid it (all None if none does now), and what its clawbacks take so far.
+
+    ``untaken_minor`` is the part of the leg that no clawback of any case takes."""
 
     id: UUID
     referral_id: str
     leg_id: UUID
+    state: CaseState
     proposed_minor: int | None
     program: str
     payee: str
@@ -49,6 +55,7 @@ class _Case:
     body: Mapping[str, object] | None
     provider_reference: str | None
     taken_of_case_minor: int
+    untaken_minor: int
 
 
 async def follow(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
@@ -89,6 +96,7 @@ async def _beget(
 ) -> None:
     assert isinstance(decision.kind, MoneyAct)
     kind, name = KINDS[decision.kind], clawback_id(decision.id)
+    released_minor = await _release(connection, case, decision, amount_minor, now)
     body = {
         "clawback": str(name),
         "pays_back": case.body,
@@ -124,9 +132,25 @@ async def _beget(
         await _post(connection, case, books.written_off(*claim), now)
     if kind is ClawbackKind.REVERSE:
         await outbox.enqueue(connection, WakeupKind.CLAWBACK_DUE, str(name), name)
-    # The case stays open while a part of the proposed amount is undecided.
-    waits = (case.proposed_minor or 0) > case.taken_of_case_minor + amount_minor
+    # The case stays open while a part of the proposed amount is undecided; a closed one stays closed.
+    taken_minor = case.taken_of_case_minor - released_minor + amount_minor
+    waits = case.state is CaseState.OPEN and (case.proposed_minor or 0) > taken_minor
     await _settle_case(connection, case, CaseState.OPEN if waits else CaseState.DECIDED, now)
+
+
+async def _release(
+    connection: AsyncConnection, case: _Case, decision: Decision, amount_minor: int, now: datetime
+) -> int:
+    """Release what the decision takes out of the case's offsets, and return how much that is."""
+    released_minor = out_of_offsets_minor(amount_minor, case.state, case.untaken_minor)
+    if not released_minor:
+        return 0
+    parts = spread(released_minor, await offsets.waiting(connection, case.id))
+    why = f"instead of keeping {display(released_minor, case.currency)}: {label('decided', decision.kind)}"
+    await offsets.release(connection, parts, now, why=why)
+    moved = books.claim_moved(str(clawback_id(decision.id)), case.program, case.payee, released_minor, case.currency)
+    await _post(connection, case, moved, now)
+    return released_minor
 
 
 async def _settle_case(connection: AsyncConnection, case: _Case, state: CaseState, now: datetime) -> None:
@@ -138,14 +162,18 @@ async def _post(connection: AsyncConnection, case: _Case, entry: books.Entry, no
     await ledger.post(connection, entry, program=case.program, referral=case.referral_id, at=now)
 
 
-_CASE: Final = text("""
+_CASE: Final = statement(
+    f"""
 SELECT c.*, l.program, l.beneficiary AS payee, l.currency, p.id AS payout_id, p.body, p.provider_reference,
        CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.case_id = c.id), 0) AS bigint)
-           AS taken_of_case_minor
+           AS taken_of_case_minor,
+       {offsets.UNTAKEN_MINOR} AS untaken_minor
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id
 LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
 WHERE c.id = :id
-""")
+""",  # noqa: S608 (queries of ours alone)
+    was_paid=WAS_PAID,
+)
 
 _SETTLE_CASE: Final = text("UPDATE clawback_case SET state = :state, settled_at = :settled_at WHERE id = :id")
 

@@ -11,14 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.clawbacks import forgotten_reversals
-from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState
+from referral_rewards.domain.clawbacks.room import Room
+from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks, tellers, typed_rows
-from referral_rewards.register.clawbacks import carrying_out, forgotten, returns
+from referral_rewards.register.clawbacks import carrying_out, forgotten, offsets, returns
+from referral_rewards.register.clawbacks.authority import KINDS
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -29,15 +31,16 @@ _A = MoneyAct
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A case and its leg: what was paid of it, what is taken or may be, and what its payout can still reverse.
+    """A case and its leg: what was paid of it, what no clawback takes, and what its payout can still reverse.
 
-    ``in_review`` are its clawbacks that wait for a person, of ``made`` in all.
+    ``waiting_minor`` is open of its offsets, and has been for too long if ``overdue``. ``in_review`` are its clawbacks
+    that wait for a person, of ``made`` in all.
     """
 
     id: UUID
     referral_id: str
     leg_id: UUID
-    state: str
+    state: CaseState
     proposed_minor: int | None
     exchange_order: str | None
     program: str
@@ -45,7 +48,9 @@ class _Case:
     rail: str
     currency: str
     paid_minor: int
-    taken_minor: int
+    untaken_minor: int
+    waiting_minor: int
+    overdue: bool
     reversible_minor: int | None
     taken_before_minor: int
     to_be_asked: bool
@@ -55,13 +60,14 @@ class _Case:
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
-    """Return the case under the lock of its referral and of its own row.
+    """Return the case under the lock of its referral, of what is planned for the payee of its offsets, and of its row.
 
     Raises:
         NotFound: if there is no such case.
     """
     case = UUID(asked.subject)
     await referrals.hold_found(connection, _REFERRALS, case)
+    await offsets.hold_payees(connection, case)
     await connection.execute(_LOCK, {"id": case})
     return Held(await shown(connection, case, keys), carrying_out.follow)
 
@@ -79,23 +85,20 @@ async def shown(connection: AsyncConnection, case: UUID, keys: KeyRing) -> ActSu
 
 
 async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> ActSubject:
-    """Build the subject. What is left of a leg: the paid amount less recovered, pending and written-off amounts. What
-    went back is there to be taken again."""
-    room_minor = row.paid_minor - row.taken_minor
-    # The rail reverses only multiples of its smallest step; the rest can be offset or written off.
-    step_minor = rail_catalogue.step_minor(row.rail, row.currency) if row.rail in rail_catalogue.CATALOGUE else 1
-    reversible_minor = min(room_minor, row.reversible_minor or 0) // step_minor * step_minor
+    """Build the subject. What went back to the payee is there to be taken again."""
+    room = _room(row)
     taken = await returns.taken(connection, row.id)
     assert taken is not None
-    # So is what its rail can pay.
-    returnable_minor = taken.room_minor // step_minor * step_minor
+    # The rail pays in steps, too.
+    returnable_minor = taken.room_minor // room.step_minor * room.step_minor
     what: Mapping[str, Any] = {
         "case": row.id,
         "leg": row.leg_id,
         "state": row.state,
         "proposed": row.proposed_minor,
         "paid": row.paid_minor,
-        "taken": row.taken_minor,
+        "untaken": row.untaken_minor,
+        "waiting": [row.waiting_minor, row.overdue],
         "in_review": row.in_review,
         "exchange": row.exchange_order,
         # A recovered amount may be given up again; that changes the case, and so its digest.
@@ -105,14 +108,10 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         "returns_to": taken.destination,
         **({"taken_before": row.taken_before_minor} if row.taken_before_minor else {}),
     }
-    takes: frozenset[MoneyAct] = frozenset()
-    if row.state in ("open", "frozen"):
-        takes = frozenset({_A.DISMISS_CLAWBACK})
-        if row.state == CaseState.OPEN and room_minor > 0:
-            takes |= {_A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
-            takes |= {_A.REVERSE_CLAWBACK} if reversible_minor > 0 else set()
-    if returnable_minor > 0 and row.state != CaseState.FROZEN:
-        takes |= {_A.RETURN_CLAWBACK}
+    rooms = {act: room.amounts[kind] for act, kind in KINDS.items() if kind in room.amounts}
+    if returnable_minor > 0 and row.state is not CaseState.FROZEN:
+        rooms[_A.RETURN_CLAWBACK] = returnable_minor
+    takes = {*rooms, *({_A.DISMISS_CLAWBACK} if row.state in UNDECIDED else ())}
     if row.in_review:
         takes |= {_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
     return ActSubject(
@@ -122,14 +121,27 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         row.program,
         row.currency,
         subject_digest(what),
-        takes,
+        frozenset(takes),
         await marks.of_payee(connection, row.payee),
-        room_minor=room_minor,
-        rooms={_A.REVERSE_CLAWBACK: reversible_minor, _A.RETURN_CLAWBACK: returnable_minor},
-        steps={_A.REVERSE_CLAWBACK: step_minor, _A.RETURN_CLAWBACK: step_minor},
+        room_minor=room.untaken_minor,
+        rooms=rooms,
+        steps={_A.REVERSE_CLAWBACK: room.step_minor, _A.RETURN_CLAWBACK: room.step_minor},
         history=await decisions.history_of(connection, [row.id], keys),
         obstacles=_obstacles(row.rail, row.currency, row.taken_before_minor, to_be_asked=row.to_be_asked),
         told_by=tellers.told_by(row.tellers),
+    )
+
+
+def _room(row: _Case) -> Room:
+    # The rail reverses only multiples of its smallest step; the rest can be offset or written off.
+    step_minor = rail_catalogue.step_minor(row.rail, row.currency) if row.rail in rail_catalogue.CATALOGUE else 1
+    return Room(
+        row.state,
+        row.untaken_minor,
+        row.waiting_minor,
+        overdue=row.overdue,
+        reversible_minor=row.reversible_minor or 0,
+        step_minor=step_minor,
     )
 
 
@@ -153,8 +165,8 @@ _ROW: Final = statement(
     f"""
     SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,
            CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-           CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = c.leg_id), 0)
-                - returned_of(c.leg_id) AS bigint) AS taken_minor,
+           {offsets.UNTAKEN_MINOR} AS untaken_minor,
+           waits.waiting_minor, waits.overdue,
            (SELECT CAST(p.amount_minor - coalesce((
                 SELECT sum(taken_by(b)) FROM clawback b WHERE b.payout_id = p.id AND b.kind = :reverse
             ), 0) AS bigint)
@@ -166,6 +178,7 @@ _ROW: Final = statement(
            coalesce(paid.taken_before_minor, 0) AS taken_before_minor, coalesce(paid.to_be_asked, false) AS to_be_asked,
            {tellers.of_referrals("SELECT c.referral_id")} AS tellers
     FROM clawback_case c JOIN leg l ON l.id = c.leg_id
+    CROSS JOIN LATERAL ({offsets.OF_CASE}) AS waits
     LEFT JOIN LATERAL (
         SELECT {forgotten.OPEN_MINOR} AS taken_before_minor, {forgotten.DUE} AS to_be_asked
         FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id WHERE pl.leg_id = c.leg_id AND pl.live

@@ -6,7 +6,6 @@ payout of zero is settled in the books without a call. A deduction stays with it
 freed when the payout is cancelled or planned again.
 """
 
-import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,24 +25,15 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import typed_rows
 from referral_rewards.register.clawbacks import authority as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.locks import Lock, lock_each
+from referral_rewards.register.locks import lock_each, payee_locks
 from referral_rewards.register.payees import rows as payee_rows
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.rows import Heard
-
-#: The number of locks that payees share, taken in ascending order: one file may concern very many payees.
-_PAYEE_LOCKS: Final = 64
 
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
     """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
     await lock_each(connection, payee_locks(payees))
-
-
-def payee_locks(payees: Iterable[str]) -> list[tuple[Lock, str]]:
-    """Return the locks of these payees in the order in which they are taken."""
-    numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
-    return [(Lock.PAYEE, str(number)) for number in numbers]
 
 
 class Unsent(NamedTuple):
@@ -121,8 +111,8 @@ def of(rows: Iterable[tuple[str, str, int]]) -> tuple[Deduction, ...]:
 class Offset:
     """The clawback that lowers a payout, as its row has it; None for each if there is none.
 
-    ``over_minor`` is what all live deductions keep for it. ``decided``: somebody with the authority signed that it is
-    kept back.
+    ``amount_minor`` is what it takes, without what was released of it, and ``over_minor`` what all live deductions keep
+    for it. ``decided``: somebody with the authority signed that it is kept back.
     """
 
     payee: str | None
@@ -143,7 +133,8 @@ async def offsets(
     for row in (await connection.execute(_OFFSETS_OF, {"payout": payout})).all():
         clawback = None if row.id is None else typed_rows.of(Clawback, row)
         decided = clawback is not None and await clawback_authority.decided(connection, clawback, keys) is not None
-        found.append(Offset(row.payee, row.currency, row.state, row.amount_minor, int(row.over_minor), decided))
+        owed_minor = None if clawback is None else clawback.amount_minor - clawback.released_minor
+        found.append(Offset(row.payee, row.currency, row.state, owed_minor, int(row.over_minor), decided))
     return tuple(found)
 
 
@@ -187,12 +178,13 @@ async def _keep(connection: AsyncConnection, planned: Mapping[UUID, Lowered]) ->
         await connection.execute(_KEEP, asked)
 
 
-#: The open part of each offset of the ``:payees``, oldest first: neither recovered nor kept from a payout under way.
+#: The open part of each offset of the ``:payees``, oldest first: neither recovered nor released, nor kept from a payout
+#: under way.
 OPEN_OFFSETS: Final = spelled(
     """
 SELECT o.payee, o.currency, o.id, o.open_minor FROM (
     SELECT b.id, b.payee, b.currency, b.created_at,
-           CAST(b.amount_minor - b.recovered_minor - coalesce((
+           CAST(b.amount_minor - b.recovered_minor - b.released_minor - coalesce((
                SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
                WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
            ), 0) AS bigint) AS open_minor

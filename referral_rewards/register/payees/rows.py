@@ -77,6 +77,11 @@ def told(rows: Sequence[Any]) -> tuple[Heard, ...]:
     )
 
 
+async def regimes(connection: AsyncConnection) -> frozenset[str]:
+    """Return the tax regimes that the terms of any program name."""
+    return frozenset((await connection.execute(_REGIMES)).scalars())
+
+
 async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
     """Return every form that each payee filed, in no particular order."""
     return _forms(await heard(connection, payees))
@@ -247,3 +252,5 @@ GROUP BY l.program, l.currency ORDER BY l.program, l.currency
         settled=PayoutState.SETTLED,
     )
 )
+
+_REGIMES: Final = text("SELECT DISTINCT terms->'tax'->>'regime' FROM program_version WHERE terms->'tax' ? 'regime'")

@@ -139,7 +139,8 @@ SELECT asked.payee, asked.rail, (
             ) AS its))), '[]')
     FROM payout p
     WHERE p.payee = asked.payee AND p.rail = asked.rail AND (
-        p.state = ANY(:refused) OR (p.state = :approved AND p.first_sent_at IS NOT NULL AND p.key_used_at IS NULL))
+        p.state = ANY(:refused) OR (p.state = :approved AND p.key_used_at IS NULL
+            AND (p.first_sent_at IS NOT NULL OR p.returns IS NOT NULL)))
       AND (p.returns IS NOT NULL OR EXISTS (SELECT 1 FROM payout_leg pl WHERE pl.payout_id = p.id AND pl.live))
 ) AS payouts, ARRAY(
     SELECT DISTINCT state FROM payout WHERE payee = asked.payee AND state = ANY(:in_the_way) ORDER BY state

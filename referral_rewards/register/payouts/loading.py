@@ -95,7 +95,7 @@ async def examined(
     """Return the same with the evidence for its approval."""
     its, payout, now = loaded.dossier, loaded.dossier.payout, loaded.dossier.now
     if payout.returns is not None:
-        found = await returning.examine(connection, payout, loaded.rows, loaded.grounds, keys)
+        found = await returning.examine(connection, payout, loaded.rows, loaded.grounds, now, keys)
         return replace(loaded, dossier=replace(its, evidence=found))
     gathered = await evidence.gather(connection, payout, loaded.rows, loaded.grounds, answers, now, keys)
     found = evidence.examine(payout, loaded.rows, loaded.grounds, gathered, now)

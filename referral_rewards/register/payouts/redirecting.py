@@ -1,4 +1,4 @@
-"""Carry out a redirect on a payout that was refused or came back: a body of its own for the next generation."""
+"""Carry out a redirect on a payout that keeps what it pays: a body of its own for what is sent next."""
 
 from datetime import datetime
 from typing import Final
@@ -42,11 +42,14 @@ async def carry_out(connection: AsyncConnection, payout: Payout, now: datetime, 
 
 
 def _may_be_redirected(payout: Payout) -> bool:
-    """Return whether the payout was refused or came back, or was not sent again since."""
+    """Return whether the payout was refused or came back, or is a return or was released again, and is not sent yet.
+
+    A reward that was never sent leaves its payout instead, and waits by itself.
+    """
     if payout.state is PayoutState.WAITING_FUNDS:
         return False
-    unsent_again = payout.state is PayoutState.APPROVED and payout.first_sent_at and payout.key_used_at is None
-    return payout.state in REFUSALS or bool(unsent_again)
+    stays = payout.returns is not None or payout.first_sent_at is not None
+    return payout.state in REFUSALS or (payout.state is PayoutState.APPROVED and stays and payout.key_used_at is None)
 
 
 _FREEZE: Final = text("UPDATE payout SET body = CAST(:body AS jsonb), body_hash = :hash WHERE id = :id")

@@ -14,10 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
+from referral_rewards.domain.clawbacks.room import OFFSET_WAITS_DAYS
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import WAITS as CYCLE_WAITS
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Patience, patience
+from referral_rewards.domain.payouts.destinations import NEEDING_A_METHOD
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_SAID, LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
@@ -84,11 +86,29 @@ async def _date(connection: AsyncConnection, entry: _Undated) -> None:
 #: Nobody has a claim before them yet. Once somebody has, its flag says that the referrer is unknown.
 _BEFORE_REVIEW: Final = WITHOUT_CONVERSION | {ReferralStatus.IN_RETURN_PERIOD}
 
+#: The payouts that pay the referral, or were to.
+_PAYOUTS: Final = """
+        SELECT id FROM payout WHERE referral_id = :referral
+        UNION
+        SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
+        WHERE l.referral_id = :referral
+"""
+
+#: Whether the referral is the one under which a payout `p` has its entry.
+_ITS_FIRST: Final = """
+:referral = coalesce(p.referral_id, (
+          SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+          WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
+              SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))))
+"""
+
 # The row holds what a search filters by; what is only displayed is read from the referral at that time.
 #
 # A claim that waits for an earlier referral of the same referrer and referee has none: nobody has to decide on it.
 #
 # Settling a payout, or taking that back, says of a forgotten payment under its reference whether it still waits.
+#
+# An offset that waits has its entry dated ahead, as a payout of unknown outcome has.
 #
 # A payout has one entry, under the first of the referrals that it pays or, if cancelled, was to pay. Its reason is read
 # when it is displayed, because it may change. A payout of unknown outcome waits for a person after one hour: its entry
@@ -113,10 +133,17 @@ WITH found AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = rf.fact_id AND type = 'referral.appealed' OFFSET 0) AS f
     WHERE r.id = :referral AND r.closed_at IS NOT NULL AND rf.version > coalesce(r.answered_version, 0)
     UNION ALL
-    SELECT c.referral_id, 'clawback', c.leg_id || '/' || c.fact_id, c.why, NULL, c.opened_at
-    FROM clawback_case c WHERE c.referral_id = :referral
-      AND (c.state = :open OR EXISTS (
-          SELECT 1 FROM clawback b WHERE b.case_id = c.id AND b.state = :in_review OFFSET 0))
+    -- A case on which people have decided waits again once its offsets have waited for long.
+    SELECT c.referral_id, 'clawback', c.leg_id || '/' || c.fact_id, c.why, NULL,
+           CASE WHEN c.state = :open OR its.in_review THEN c.opened_at
+                ELSE its.waits_since + interval '{OFFSET_WAITS_DAYS} days' END
+    FROM clawback_case c
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_or(b.state = :in_review), false) AS in_review,
+               min(b.updated_at) FILTER (WHERE b.state = :offsetting) AS waits_since
+        FROM clawback b WHERE b.case_id = c.id OFFSET 0
+    ) AS its
+    WHERE c.referral_id = :referral AND (c.state = :open OR its.in_review OR its.waits_since IS NOT NULL)
       -- Nothing is to be taken back before people have said whether a payment by hand was carried out.
       AND NOT EXISTS (
           SELECT 1 FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
@@ -124,18 +151,10 @@ WITH found AS MATERIALIZED (
     UNION ALL
     SELECT CAST(:referral AS text) COLLATE "C", 'payout_' || p.state, CAST(p.id AS text), NULL, NULL,
            p.updated_at + CASE p.state WHEN :unknown THEN interval '1 hour' ELSE interval '0' END
-    FROM (
-        SELECT id FROM payout WHERE referral_id = :referral
-        UNION
-        SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
-        WHERE l.referral_id = :referral
-    ) AS its JOIN payout p USING (id)
+    FROM ({_PAYOUTS}) AS its JOIN payout p USING (id)
     WHERE (p.state IN :for_a_person
            OR (p.state IN :for_hands AND p.rail IN :by_hand AND p.amount_minor > 0))
-      AND :referral = coalesce(p.referral_id, (
-          SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
-          WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
-              SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))))
+      AND {_ITS_FIRST}
     UNION ALL
     -- Nobody has to decide while the payee has no method on the rail: they are asked for one.
     SELECT l.referral_id, :waiting_method, CAST(l.id AS text), NULL, NULL, greatest(l.approved_at, m.received_at)
@@ -149,6 +168,23 @@ WITH found AS MATERIALIZED (
         ORDER BY f.occurred_at DESC, f.source DESC, f.event_id DESC LIMIT 1 OFFSET 0
     ) AS m
     WHERE l.referral_id = :referral AND l.state = :waiting_method AND m.type = 'payee.method_set'
+    UNION ALL
+    -- Nor does a payout that keeps what it pays follow its payee to another account: a return, or one released again.
+    SELECT :referral, :waiting_method, CAST(p.id AS text), NULL, NULL, greatest(p.updated_at, m.received_at)
+    FROM ({_PAYOUTS}) AS its JOIN payout p USING (id)
+    CROSS JOIN LATERAL (
+        SELECT f.id, f.type, f.data->>'reference' AS reference, f.received_at
+        FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
+        CROSS JOIN LATERAL (
+            SELECT * FROM fact WHERE id = fk.fact_id AND type IN ('payee.method_set', 'payee.method_removed')
+              AND data->>'rail' = p.rail OFFSET 0) AS f
+        ORDER BY f.occurred_at DESC, f.source DESC, f.event_id DESC LIMIT 1 OFFSET 0
+    ) AS m
+    WHERE p.state = :approved AND p.key_used_at IS NULL AND p.rail IN :needing
+      AND (p.first_sent_at IS NOT NULL OR p.returns IS NOT NULL)
+      AND (m.type = 'payee.method_removed'
+           OR NOT coalesce(p.body->>'destination', '') IN (coalesce(m.reference, ''), 'method:' || m.id))
+      AND {_ITS_FIRST}
     UNION ALL
     -- What it is about is read when it is displayed, because other facts may change it.
     SELECT r.id, d.doubt, d.fact, NULL, f.data->>'order',
@@ -231,12 +267,15 @@ RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE
         with_approvers=WITH_APPROVERS,
         open=CaseState.OPEN,
         in_review=ClawbackState.MANUAL_REVIEW,
+        offsetting=ClawbackState.OFFSETTING,
         unknown=PayoutState.UNKNOWN,
         for_hands=FOR_HANDS,
         for_a_person=FOR_A_PERSON,
         by_hand=BY_HAND,
         not_said=NOT_SAID,
         waiting_method=LegState.WAITING_METHOD,
+        approved=PayoutState.APPROVED,
+        needing=NEEDING_A_METHOD,
         before_review=_BEFORE_REVIEW,
     )
 )

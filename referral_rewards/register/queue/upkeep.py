@@ -32,7 +32,7 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "payout": frozenset({"state", "updated_at", "rail", "referral_id", "amount_minor"}),
     "payout_leg": frozenset({"live", "payout_id", "leg_id"}),
     "clawback_case": frozenset({"state", "why", "opened_at", "referral_id"}),
-    "clawback": frozenset({"state", "case_id"}),
+    "clawback": frozenset({"state", "case_id", "updated_at"}),
 }
 _WRITE: Final = re.compile(r"\b(INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+(?:ONLY\s+)?(\w+)", re.IGNORECASE)
 

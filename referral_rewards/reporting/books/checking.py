@@ -163,17 +163,18 @@ ORDER BY p.id
     settled=PayoutState.SETTLED,
 )
 
-# A payee owes what people decided to claw back, less what was recovered or written off.
+# A payee owes what people decided to claw back, less what was recovered, written off, or released to another clawback.
 _RECOVERABLE: Final = statement(
     """
 WITH posted AS (
     SELECT account, currency, sum(amount_minor) AS amount_minor FROM posting
     WHERE starts_with(account, 'recoverable:') GROUP BY 1, 2 HAVING sum(amount_minor) <> 0
 ), expected AS (
-    SELECT 'recoverable:' || payee AS account, currency, sum(amount_minor - recovered_minor) AS amount_minor
+    SELECT 'recoverable:' || payee AS account, currency, sum(left_minor) AS amount_minor
     FROM clawback
+    CROSS JOIN LATERAL (SELECT amount_minor - recovered_minor - released_minor AS left_minor) AS its
     WHERE state = ANY(:claimed)
-    GROUP BY 1, 2 HAVING sum(amount_minor - recovered_minor) <> 0
+    GROUP BY 1, 2 HAVING sum(left_minor) <> 0
 )
 SELECT substr(account, 13) AS payee, account, currency, posted.amount_minor AS posted, expected.amount_minor AS expected
 FROM posted FULL JOIN expected USING (account, currency)

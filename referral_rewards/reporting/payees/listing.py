@@ -47,7 +47,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
     for row in await connection.execute(_SUMS, {"payees": names}):
         its = sums[row.beneficiary][_SUMMED[LegState(row.state)]]
         its[row.currency] = its.get(row.currency, 0) + int(row.amount_minor)
-    filed = await payees.forms(connection, names)
+    filed, regimes = await payees.forms(connection, names), await payees.regimes(connection)
     return [
         PayeeInList(
             payee=name,
@@ -57,6 +57,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
             forms={
                 regime: tax_forms.on_file(filed[name], regime, now, _CLOCK).standing
                 for regime in tax_thresholds.THRESHOLDS
+                if filed[name] or regime in regimes
             },
         )
         for name in names

@@ -46,7 +46,10 @@ class Form(Shape):
 
 
 class TaxStanding(Shape):
-    """The standing of the payee's forms under a regime, and the year's total beside the threshold, in minor units."""
+    """The standing of the payee's forms under a regime, and the year's total beside the threshold, in minor units.
+
+    ``until`` is the moment from which the form is no longer valid.
+    """
 
     regime: str
     standing: FormStanding
@@ -138,13 +141,19 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
     if year == present:
         counted = dict((await payees.totals(connection, [payee], year)).get(payee, {}))
     waiting = await connection.execute(_WAITING, {"payee": payee, "limit": LEGS_SHOWN_MAX})
+    regimes = await payees.regimes(connection)
     accounts = [f"{kind}:{payee}" for kind in ("payable", "recoverable", "credit")]
     return PayeeShown(
         payee=payee,
         year=year,
         methods=_methods(said),
         forms=tuple(_form(form) for form in forms),
-        tax=tuple(_standing(regime, forms, counted, year, now) for regime in tax_thresholds.THRESHOLDS),
+        # Where no program reports to an authority, nobody's form is missing.
+        tax=tuple(
+            _standing(regime, forms, counted, year, now)
+            for regime in tax_thresholds.THRESHOLDS
+            if forms or regime in regimes
+        ),
         counts_minor=dict(sorted(counted.items())),
         paid_in_year=tuple(map(PaidInYear.of, paid)),
         paid_by_program=tuple(

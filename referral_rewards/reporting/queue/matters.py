@@ -53,7 +53,9 @@ def _with_a_case(state: CaseState, row: EntryRow) -> str | None:
     assert row.room_minor is not None  # it is read with the state
     exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
     keys = row.in_review or ()
-    return advice_on_case(state, room_minor=row.room_minor, keys_in_review=keys, exchange=exchange)
+    overdue = display(row.waiting_minor or 0, row.case_currency or "") if row.overdue else None
+    said = advice_on_case(state, room_minor=row.room_minor, keys_in_review=keys, exchange=exchange, overdue=overdue)
+    return said or _KEPT
 
 
 def _with_a_cycle(state: CycleState, carried: Iterable[Mapping[str, Any]]) -> str:
@@ -97,6 +99,9 @@ _TO_DO_AFTER_PAYMENT: Final = (
     "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
     "affects; or open a case by hand. If nothing is to be taken back, leave it closed."
 )
+#: An offset waits for long, and just now a payout keeps all of it.
+_KEPT: Final = "A payout that is under way keeps what is owed. Nothing is to be done before it has ended."
+
 _TO_DO_WITH_A_CYCLE: Final = {
     CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
     CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",

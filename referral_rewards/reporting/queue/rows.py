@@ -14,6 +14,7 @@ from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
 from referral_rewards.domain.referrals.doubts import Doubt
 from referral_rewards.register import typed_rows
+from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.register.queue import strays
@@ -66,6 +67,9 @@ class EntryRow:
 
     case_state: CaseState | None
     room_minor: int | None
+    case_currency: str | None
+    waiting_minor: int | None
+    overdue: bool | None
     in_review: Sequence[str] | None
     exchange_order: str | None
     exchange_minor: int | None
@@ -134,7 +138,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r ON true
 LEFT JOIN LATERAL (
     SELECT p.*, {GIVEN_UP} AS given_up FROM payout p
-    WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
+    WHERE (q.exception LIKE 'payout%' OR q.exception = :waiting_method) AND p.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS its ON true
 LEFT JOIN LATERAL (
     SELECT beneficiary, rail FROM leg WHERE q.exception = :waiting_method AND id = CAST(q.subject AS uuid) OFFSET 0
@@ -162,11 +166,11 @@ LEFT JOIN LATERAL (
 ) AS cycle ON true
 LEFT JOIN LATERAL (
     SELECT k.state AS case_state, k.exchange_order, k.exchange_minor, k.exchange_currency,
-           CAST(CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END
-                - coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) AS bigint) AS room_minor,
+           {offsets.UNTAKEN_MINOR} AS room_minor, l.currency AS case_currency, waits.waiting_minor, waits.overdue,
            ARRAY(SELECT b.provider_key FROM clawback b
                  WHERE b.case_id = k.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review
     FROM clawback_case k JOIN leg l ON l.id = k.leg_id
+    CROSS JOIN LATERAL (SELECT k.id) AS c CROSS JOIN LATERAL ({offsets.OF_CASE}) AS waits
     WHERE q.exception = 'clawback' AND CONCAT(k.leg_id, '/', k.fact_id) = q.subject AND k.referral_id = r.id OFFSET 0
 ) AS its_case ON true
 LEFT JOIN LATERAL (
