@@ -9,7 +9,8 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
@@ -48,16 +49,23 @@ _COLUMNS: Final = (
 @commands.command("list")
 def list_(
     held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
+    since: Since = None,
+    until: Until = None,
+    sort: Order = None,
+    totals: Summed = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth."""
+    """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth.
+
+    With days, those of whom rewards were approved on these, and the amounts of these rewards."""
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        write_list(_COLUMNS, api.all("/v1/payees", "payees", limit=form.page, held=held), form)
+        chosen = Chosen(since, until, sort, totals)
+        write_chosen(api, "/v1/payees", "payees", _COLUMNS, form, chosen, {"held": held})
 
 
 @commands.command()

@@ -81,7 +81,7 @@ async def test_payees_come_in_pages(kept: Desk) -> None:
         found += [(each["payee"], each["owed_minor"], each["forms"]) for each in told["payees"]]
         after = told["next"]
     assert found == [("c-r1", {"USD": 800}, {"us": "missing"}), ("dexter", {"USD": 2500}, {"us": "in_force"})]
-    assert (await kept.get("/v1/payees?held=true", as_="fiona")).json() == {"payees": [], "next": None}
+    assert (await kept.get("/v1/payees?held=true", as_="fiona")).json()["payees"] == []
 
 
 async def test_the_report_of_a_year_is_a_file_and_a_year_that_is_none_is_refused(kept: Desk) -> None:

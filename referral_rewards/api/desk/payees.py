@@ -1,6 +1,7 @@
 """The payee pages: payment methods, tax forms, and what waits, is owed or was paid. Read-only."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -8,45 +9,41 @@ from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
 from referral_rewards.api.dependencies import Its, Reading
-from referral_rewards.api.desk.pages import Start, counted, page
+from referral_rewards.api.desk.listing import Chosen, Typed, show
+from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
+from referral_rewards.api.desk.words import words_in
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.reports import YEARS, sent
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.register.cycles import leaving
+from referral_rewards.reporting.lists.payees import ORDERS, PAYEES, Wanted
 from referral_rewards.reporting.payees import year as sheet
-from referral_rewards.reporting.payees.listing import Wanted, count, listing
 from referral_rewards.reporting.payees.profile import LEGS_SHOWN_MAX, profile
 
 router = APIRouter()
 
 _HERE: Final = "/payees"
-_ON_A_PAGE: Final = 50
 _Words = Annotated[str, Query(max_length=500, pattern=TEXT)]
 
 
 @router.get("/payees")
-async def list_payees(
-    visit: Bookkeeper, connection: Reading, q: _Words = "", held: bool = False, after: _Words = "", start: Start = 1
-) -> Response:
+async def list_payees(visit: Bookkeeper, parts: Its, choice: Chosen, q: Typed = "", held: bool = False) -> Response:
     """Payees for whom rewards were approved; one that is named leads to its page."""
-    if name := q.strip():
+    if name := words_in(q=q)["q"]:
         return RedirectResponse(f"/payees/{quote(name, safe='')}", 303)
-    now = datetime.now(UTC)
-    wanted = Wanted(held=held, after=after, limit=_ON_A_PAGE + 1)
-    found = await listing(connection, wanted, now)
-    shown, more = found[:_ON_A_PAGE], len(found) > _ON_A_PAGE
-    return page(
-        "payees.html",
+    return await show(
+        parts,
         visit,
+        "payees.html",
+        PAYEES,
+        choice,
+        {"held": "true" if held else ""},
+        partial(Wanted, held=held),
+        ORDERS,
         here=_HERE,
-        found=shown,
-        held=held,
-        later=bool(after),
-        counted=await counted(start, len(shown), more=more, total=lambda: count(connection, wanted)),
-        following=shown[-1].payee if more else None,
-        year=now.year,
+        year=datetime.now(UTC).year,
     )
 
 

@@ -1,14 +1,19 @@
 """Payees: payment methods, tax forms, and what they were paid, are owed or wait for."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import Field
 
-from referral_rewards.api.dependencies import Bookkeeper, Reading
-from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.api.dependencies import Bookkeeper, Its, Reading
+from referral_rewards.api.v1.fields import NamedInPath
+from referral_rewards.api.v1.listing import AS_FILE, ListFilters, file_of, order_of, page_of
 from referral_rewards.api.v1.reports import YEARS
-from referral_rewards.reporting.payees.listing import PayeeInList, Wanted, listing
+from referral_rewards.reporting.lists.payees import ORDERS, PAYEES, PayeeInList, Wanted
+from referral_rewards.reporting.lists.reading import Totals
 from referral_rewards.reporting.payees.profile import PayeeShown, profile
 from referral_rewards.reporting.shape import Shape
 
@@ -20,21 +25,27 @@ class PayeePage(Shape):
 
     payees: tuple[PayeeInList, ...]
     next: str | None
+    totals: Totals | None = None
 
 
-@router.get("", summary="List payees")
+class PayeeFilters(ListFilters):
+    """Filters of the list of payees."""
+
+    held: bool = Field(False, description="Only payees with a reward that waits for a tax form.")
+    sort: str = order_of(ORDERS)
+
+
+@router.get("", summary="List payees", response_model=PayeePage, responses=AS_FILE)
 async def list_payees(
-    connection: Reading,
-    person: Bookkeeper,
-    held: Annotated[bool, Query(description="Only payees with a reward that waits for a tax form.")] = False,
-    after: Annotated[
-        str, Query(max_length=500, pattern=TEXT, description="The value of `next` from the previous page.")
-    ] = "",
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> PayeePage:
-    """Lists payees by page."""
-    found = await listing(connection, Wanted(held=held, after=after, limit=limit), datetime.now(UTC))
-    return PayeePage(payees=tuple(found), next=found[-1].payee if len(found) == limit else None)
+    parts: Its, person: Bookkeeper, asked: Annotated[PayeeFilters, Query()]
+) -> PayeePage | StreamingResponse:
+    """Lists payees by page, or all of them as a file. With days, those of whom rewards were approved on these, and the
+    amounts of these rewards as they stand now."""
+    of = partial(Wanted, held=asked.held)
+    if asked.format == "csv":
+        return await file_of(parts, PAYEES, asked, of)
+    found = await page_of(parts, PAYEES, asked, of)
+    return PayeePage(payees=tuple(found.rows), next=found.next, totals=found.totals)
 
 
 @router.get("/{payee:path}", summary="Show a payee")
