@@ -188,6 +188,7 @@ class PayoutStep(SQLModel, table=True):
     __table_args__ = (
         Index("ix_payout_step_payout_id", "payout_id", "id"),
         Index("ix_payout_step_position", "position"),
+        Index("ix_payout_step_act", "act", "state", "at", "id"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))

@@ -181,6 +181,7 @@ CREATE TABLE payout_step (
     position BIGINT NOT NULL DEFAULT register_position()
 );
 CREATE INDEX ix_payout_step_position ON payout_step (position);
+CREATE INDEX ix_payout_step_act ON payout_step (act, state, at, id);
 CREATE INDEX ix_payout_step_payout_id ON payout_step (payout_id, id);
 
 -- Every change of a payout's state or generation records a step, whatever code makes it.
