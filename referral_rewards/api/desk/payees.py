@@ -78,9 +78,7 @@ async def show_statement(
         shown = await statement.statement(connection, payee, asked, now)
     days = {"from": shown.since, "to": shown.until}
     query = urlencode({name: str(day) for name, day in days.items() if day is not None})
-    return page(
-        "statement.html", visit, here=_HERE, zone=asked.zone, shown=shown, query=query, spans=_spans(now.date())
-    )
+    return page("statement.html", visit, here=_HERE, shown=shown, query=query, spans=_spans(now.date()))
 
 
 def _spans(today: date) -> list[tuple[str, str]]:
