@@ -109,8 +109,8 @@ class AuditEvent(SQLModel, table=True):
 
     __tablename__ = "audit_event"
     __table_args__ = (
-        Index("ix_audit_event_actor", "actor", "id"),
-        Index("ix_audit_event_act", "act", "id"),
+        Index("ix_audit_event_actor", "actor", "act", "at", "id"),
+        Index("ix_audit_event_act", "act", "at", "id"),
         Index("ix_audit_event_subject", "subject", "id"),
     )
 

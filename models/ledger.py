@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, literal_column
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, instant, minor, position
@@ -13,7 +13,10 @@ class LedgerTransaction(SQLModel, table=True):
     """One business event in the books. Its unique ``key`` prevents a second posting."""
 
     __tablename__ = "ledger_transaction"
-    __table_args__ = (Index("ix_ledger_transaction_position", "position"),)
+    __table_args__ = (
+        Index("ix_ledger_transaction_position", "position"),
+        Index("ix_ledger_transaction_kind", literal_column("split_part(key, ':', 1)"), "posted_at", "id"),
+    )
 
     id: UUID = Field(primary_key=True)
     key: str = Field(unique=True)

@@ -47,6 +47,7 @@ class LegRow(SQLModel, table=True):
             postgresql_where=text(spelled("state = :waiting", waiting=LegState.WAITING_METHOD)),
         ),
         Index("ix_leg_beneficiary_approved_at", "beneficiary", "approved_at"),
+        Index("ix_leg_approved_at", "approved_at", "beneficiary"),
         Index("ix_leg_referrer_approved_at", "program", "referrer", "approved_at"),
         Index(
             "ix_leg_tax_hold", "beneficiary", postgresql_where=text(spelled("state = :held", held=LegState.TAX_HOLD))
@@ -94,7 +95,10 @@ class PayoutRow(SQLModel, table=True):
     __tablename__ = "payout"
     __table_args__ = (
         Index("ix_payout_referral_id", "referral_id"),
-        Index("ix_payout_state", "state"),
+        Index("ix_payout_state", "state", "created_at", "id"),
+        Index("ix_payout_rail", "rail", "created_at", "id"),
+        Index("ix_payout_program", literal_column("(body ->> 'program')"), "created_at", "id"),
+        Index("ix_payout_amount", "currency", "amount_minor", "id"),
         Index("ix_payout_cycle_id", "cycle_id", "id"),
         Index(
             "ix_payout_cycle_moving",
@@ -184,6 +188,7 @@ class PayoutStep(SQLModel, table=True):
     __table_args__ = (
         Index("ix_payout_step_payout_id", "payout_id", "id"),
         Index("ix_payout_step_position", "position"),
+        Index("ix_payout_step_act", "act", "state", "at", "id"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))

@@ -16,6 +16,7 @@ class ReferralRow(SQLModel, table=True):
 
     __tablename__ = "referral"
     __table_args__ = (
+        Index("ix_referral_began_at", "began_at", "id"),
         Index("ix_referral_program_began_at", "program", "began_at"),
         Index("ix_referral_status", "status"),
         Index("ix_referral_order", "order_id"),

@@ -11,7 +11,8 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.decisions import Note, Reason
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct, SubjectKind
@@ -50,18 +51,21 @@ def list_(
     program: Program = None,
     payee: Payee = None,
     referral: Referral = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Order = None,
+    totals: Summed = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List cases, the newest first: what is proposed to be had back, what is left of it, and what a person does."""
+    """List cases, the newest first by default: what is proposed to be taken, what is left, and what a person does."""
     wanted = {"state": state, "program": program, "payee": payee, "referral": referral}
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        options = {name: f"--{name}" for name in wanted}
-        write_list(_COLUMNS, api.all(_PATH, "cases", options, limit=form.page, **wanted), form)
+        write_chosen(api, _PATH, "cases", _COLUMNS, form, Chosen(since, until, sort, totals), wanted)
 
 
 @commands.command()

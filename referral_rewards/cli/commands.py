@@ -63,6 +63,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "reconcile": Entry("reconcile", "reconcile", "Compare what a rail lists as paid with what we hold."),
     "payee": Entry("payees", "commands", "Payees: methods, tax forms, totals, and what waits."),
     "redirect": Entry("redirects", "redirect", "Bind what waits for a payee to the payment method that they have now."),
+    "log": Entry(
+        "audit_log",
+        "log",
+        "List who did what and what moved money, the newest first by default; sign-ins only where they are asked for.",
+    ),
     "report": Entry("reports", "commands", "The measures of a program, and reports as files."),
     "user": Entry("users", "commands", "People and services, and how they sign in."),
     "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),

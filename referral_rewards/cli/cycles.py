@@ -14,8 +14,9 @@ from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
 from referral_rewards.cli.output import AsCsv as AsListCsv
-from referral_rewards.cli.output import Column, Form, Limit, csv_cell, write_list
+from referral_rewards.cli.output import Column, Form, Limit, csv_cell
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct, SubjectKind
@@ -53,18 +54,21 @@ _COLUMNS: Final = (
 def list_(
     program: OfProgram = None,
     state: State = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Order = None,
+    totals: Summed = False,
     as_json: AsJson = False,
     as_csv: AsListCsv = False,
     limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List payout cycles, the latest first: where each stands and what it comes to."""
-    options = {"program": "--program", "state": "--state"}
+    """List payout cycles, the latest first unless sorted otherwise: where each stands and what it comes to."""
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = api.all(_PATH, "cycles", options, limit=form.page, program=program, state=state)
-        write_list(_COLUMNS, found, form)
+        wanted = {"program": program, "state": state}
+        write_chosen(api, _PATH, "cycles", _COLUMNS, form, Chosen(since, until, sort, totals), wanted)
 
 
 @commands.command()

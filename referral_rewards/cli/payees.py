@@ -1,5 +1,6 @@
 """`referrals payee`: how payees are paid, their tax forms, and what they were paid, are owed or wait for."""
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
@@ -7,9 +8,10 @@ from urllib.parse import quote
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
+from referral_rewards.cli.console import AsJson, Data, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
@@ -48,16 +50,23 @@ _COLUMNS: Final = (
 @commands.command("list")
 def list_(
     held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
+    since: Since = None,
+    until: Until = None,
+    sort: Order = None,
+    totals: Summed = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth."""
+    """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth.
+
+    With days, those of whom rewards were approved on these, and the amounts of these rewards."""
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        write_list(_COLUMNS, api.all("/v1/payees", "payees", limit=form.page, held=held), form)
+        chosen = Chosen(since, until, sort, totals)
+        write_chosen(api, "/v1/payees", "payees", _COLUMNS, form, chosen, {"held": held})
 
 
 @commands.command()
@@ -96,6 +105,51 @@ def show(
     _table(out, "rewards", shown["rewards"], "state", "legs", "amount_minor")
     _table(out, "waiting", shown["waiting"], *_WAITING)
     _table(out, "in the books", shown["balances"], "account", "amount_minor")
+
+
+@commands.command()
+def statement(
+    payee: Annotated[str, typer.Argument(metavar="PAYEE")],
+    since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, in UTC.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one.")] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Show a payee's statement: opening balance, what was earned, paid and taken back, and closing balance."""
+    Form(as_json, as_csv)
+    path, options = f"/v1/payees/{quote(payee, safe='')}/statement", {"from": "--from", "to": "--to"}
+    asked: dict[str, Any] = {"from_": since, "to": until}
+    with api_of(data, user) as api:
+        if as_csv:
+            with api.stream("GET", path, options=options, format="csv", **asked) as sent:
+                for block in sent.iter_text():
+                    sys.stdout.write(block)
+            return
+        shown = api.get(path, options, **asked)
+    if as_json:
+        say_json(shown)
+        return
+    out = tables()
+    for each in shown["currencies"]:
+        events = [
+            {**each["opening"], "event": "opening_balance", "at": shown["since"]},
+            *each["events"],
+            {**each["closing"], "event": "closing_balance", "at": shown["until"]},
+        ]
+        _table(out, each["currency"], [_event(event, each["currency"]) for event in events], *_EVENT)
+    if any(each["more"] for each in shown["currencies"]):
+        tell("there are more events than are shown; --csv has all of them")
+
+
+_EVENT: Final = ("at", "event", "referrals", "program", "owed_minor", "owing_minor", "balance_minor")
+
+
+def _event(each: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    referrals = ", ".join(each.get("referrals", ()))
+    event = label("statement", each["event"])
+    return {"program": None, **each, "currency": currency, "referrals": referrals, "event": event}
 
 
 @commands.command()

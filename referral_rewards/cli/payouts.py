@@ -12,6 +12,7 @@ from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, write_list
 from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.config.credentials import Purpose
@@ -56,18 +57,21 @@ def list_(
     payee: Payee = None,
     referral: Referral = None,
     cycle: Cycle = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Order = None,
+    totals: Summed = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List payouts, the newest first, and what a person does about those that can't go on by themselves."""
+    """List payouts, the newest first by default, and what a person does about those that can't go on by themselves."""
     wanted = {"state": state, "rail": rail, "program": program, "payee": payee, "referral": referral, "cycle": cycle}
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        options = {name: f"--{name}" for name in wanted}
-        write_list(_COLUMNS, api.all(_PATH, "payouts", options, limit=form.page, **wanted), form)
+        write_chosen(api, _PATH, "payouts", _COLUMNS, form, Chosen(since, until, sort, totals), wanted)
 
 
 @commands.command()

@@ -8,7 +8,8 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, order_of, write_list
+from referral_rewards.cli.listing import Chosen, Since, Summed, Until, write_chosen
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, order_of
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
@@ -52,6 +53,9 @@ def queue_(
     amount_max: Most = "",
     search: Text = "",
     sort: Order = Sort.OLDEST.value,
+    since: Since = None,
+    until: Until = None,
+    totals: Summed = False,
     user: As = None,
     data: Data = None,
 ) -> None:
@@ -70,12 +74,11 @@ def queue_(
         "amount_min": amount_min,
         "amount_max": amount_max,
         "q": search,
-        "sort": sort,
     }
     with api_of(data, user) as api:
         given = {name: value for name, value in asked.items() if value}
-        found = api.all("/v1/claims", "claims", _OPTIONS, limit=form.page, **given)
-        write_list(_columns(datetime.now(UTC)), found, form)
+        chosen, columns = Chosen(since, until, sort, totals), _columns(datetime.now(UTC))
+        write_chosen(api, "/v1/claims", "claims", columns, form, chosen, given, _OPTIONS)
 
 
 def set_aside(

@@ -9,7 +9,8 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import AsCsv, Column, Form, Limit, order_of, write_list
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, order_of
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.money import display
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
@@ -29,7 +30,6 @@ _COLUMNS: Final = (
     Column("reward", lambda each: _reward(each["claim"])),
     Column("payouts", lambda each: "\n".join(payout["state"] for payout in each["payouts"]), 3, "payout_state"),
 )
-_OPTIONS: Final = {"program": "--program", "status": "--status"}
 
 
 def list_(
@@ -38,14 +38,18 @@ def list_(
     limit: Limit = None,
     program: Program = None,
     status: Status = None,
+    since: Since = None,
+    until: Until = None,
+    sort: Order = None,
+    totals: Summed = False,
     user: As = None,
     data: Data = None,
 ) -> None:
     """List referrals and where each stands."""
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = api.all("/v1/referrals", "referrals", _OPTIONS, limit=form.page, program=program, status=status)
-        write_list(_COLUMNS, found, form)
+        wanted = {"program": program, "status": status}
+        write_chosen(api, "/v1/referrals", "referrals", _COLUMNS, form, Chosen(since, until, sort, totals), wanted)
 
 
 def _conversion(bought: Mapping[str, Any] | None) -> str | None:

@@ -1,15 +1,15 @@
 """Clawback cases: a list in pages, one case with its clawbacks and decisions, and what a payee owes."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
@@ -20,9 +20,9 @@ from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutSta
 from referral_rewards.register import typed_rows
 from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import decisions, shape
+from referral_rewards.reporting import decisions
 from referral_rewards.reporting.decisions import Actable
-from referral_rewards.reporting.shape import Count, Instant, Shape
+from referral_rewards.reporting.shape import Instant, Shape
 
 
 class ClawbackMade(Shape):
@@ -134,52 +134,18 @@ class Owed(Shape):
     kept_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Filters of the list; None means any. ``after`` is the last id of the page before."""
-
-    state: CaseState | None = None
-    program: str | None = None
-    payee: str | None = None
-    referral: str | None = None
-    after: UUID | None = None
-    limit: int = 100
-
-
-async def cases(connection: AsyncConnection, wanted: Wanted) -> list[CaseInList]:
-    """A page of cases, the newest first."""
-    return [CaseInList(**each) for each in await _cases(connection, _asked(wanted))]
-
-
-async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
-    """How many cases there are on all pages."""
-    return await shape.count(connection, _PAGE, {**_asked(wanted), "after": None})
-
-
-def _asked(wanted: Wanted) -> dict[str, Any]:
-    return {
-        "state": wanted.state,
-        "program": wanted.program,
-        "payee": wanted.payee,
-        "referral": wanted.referral,
-        "after": wanted.after,
-        "limit": wanted.limit,
-        "id": None,
-    }
-
-
 async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CaseShown:
     """Return one case with its decisions and its current digest.
 
     Raises:
         NotFound: if there is no such case.
     """
-    asked = dict.fromkeys(("state", "program", "payee", "referral", "after")) | {"id": number, "limit": 1}
-    (found,) = await _cases(connection, asked) or (None,)
-    if found is None:
+    row = await typed_rows.read_one(connection, CaseRow, _CASE, {"id": number})
+    if row is None:
         raise NotFound("clawback case", str(number))
+    (found,) = await in_list(connection, [row])
     to_decide = await decisions.actable(connection, SubjectKind.CLAWBACK_CASE, number, keys)
-    return CaseShown(**{**found, **dict(to_decide)})
+    return CaseShown(**{**dict(found), "amount_minor": row.amount_minor, **dict(to_decide)})
 
 
 async def reward(connection: AsyncConnection, leg: UUID, keys: KeyRing) -> RewardShown:
@@ -198,20 +164,10 @@ async def owed(connection: AsyncConnection, payee: str) -> list[Owed]:
     return [Owed.model_validate(row) for row in await connection.execute(_OWED, {"payee": payee})]
 
 
-async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the members of each matching case."""
-    rows = await typed_rows.read(connection, _CaseRow, _PAGE, asked)
-    made: dict[UUID, list[ClawbackMade]] = {row.id: [] for row in rows}
-    for each in await connection.execute(_CLAWBACKS, {"ids": list(made)}) if made else ():
-        made[each.case_id].append(ClawbackMade.model_validate(each))
-    back: dict[UUID, list[Returned]] = {row.id: [] for row in rows}
-    for each in await connection.execute(_RETURNS, {"ids": list(made)}) if made else ():
-        back[each.case_id].append(Returned.model_validate(each))
-    return [{**_members(row, made[row.id]), "returns": back[row.id]} for row in rows]
-
-
 @dataclass(frozen=True, slots=True)
-class _CaseRow:
+class CaseRow:
+    """A case as `COLUMNS` reads it."""
+
     id: UUID
     referral_id: str
     program: str
@@ -239,45 +195,56 @@ class _CaseRow:
     exchange_currency: str | None
 
 
-def _members(row: _CaseRow, made: list[ClawbackMade]) -> dict[str, Any]:
+async def in_list(connection: AsyncConnection, rows: Sequence[CaseRow]) -> list[CaseInList]:
+    """Return cases as lists show them, in their order, with their clawbacks and returns."""
+    made: dict[UUID, list[ClawbackMade]] = {row.id: [] for row in rows}
+    for each in await connection.execute(_CLAWBACKS, {"ids": list(made)}) if made else ():
+        made[each.case_id].append(ClawbackMade.model_validate(each))
+    back: dict[UUID, list[Returned]] = {row.id: [] for row in rows}
+    for each in await connection.execute(_RETURNS, {"ids": list(made)}) if made else ():
+        back[each.case_id].append(Returned.model_validate(each))
+    return [_in_list(row, made[row.id], back[row.id]) for row in rows]
+
+
+def _in_list(row: CaseRow, made: list[ClawbackMade], back: list[Returned]) -> CaseInList:
     room_minor = row.paid_minor - row.taken_minor
     review = [each.key for each in made if each.state is ClawbackState.MANUAL_REVIEW]
     exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
-    return {
-        "case": row.id,
-        "referral": row.referral_id,
-        "program": row.program,
-        "leg": row.leg_id,
-        "role": row.role,
-        "payee": row.payee,
-        "payout": row.payout_id,
-        "rail": row.rail,
-        "state": row.state,
-        "why": row.why,
-        "to_do": to_do(
+    return CaseInList(
+        case=row.id,
+        referral=row.referral_id,
+        program=row.program,
+        leg=row.leg_id,
+        role=row.role,
+        payee=row.payee,
+        payout=row.payout_id,
+        rail=row.rail,
+        state=row.state,
+        why=row.why,
+        to_do=to_do(
             row.state,
             room_minor=room_minor,
             keys_in_review=review,
             exchange=exchange,
             overdue=display(row.waiting_minor, row.currency) if row.overdue else None,
         ),
-        "opened_at": row.opened_at,
-        "settled_at": row.settled_at,
-        "currency": row.currency,
-        "amount_minor": row.amount_minor,
-        "paid_minor": row.paid_minor,
-        "taken_minor": row.taken_minor,
-        "recovered_minor": row.recovered_minor,
-        "written_off_minor": row.written_off_minor,
-        "returned_minor": row.returned_minor,
-        "proposed_minor": row.proposed_minor,
-        "room_minor": room_minor,
-        "waiting_minor": row.waiting_minor,
-        "exchange_order": row.exchange_order,
-        "exchange_minor": row.exchange_minor,
-        "exchange_currency": row.exchange_currency,
-        "clawbacks": made,
-    }
+        opened_at=row.opened_at,
+        settled_at=row.settled_at,
+        currency=row.currency,
+        paid_minor=row.paid_minor,
+        taken_minor=row.taken_minor,
+        recovered_minor=row.recovered_minor,
+        written_off_minor=row.written_off_minor,
+        returned_minor=row.returned_minor,
+        proposed_minor=row.proposed_minor,
+        room_minor=room_minor,
+        waiting_minor=row.waiting_minor,
+        exchange_order=row.exchange_order,
+        exchange_minor=row.exchange_minor,
+        exchange_currency=row.exchange_currency,
+        clawbacks=tuple(made),
+        returns=tuple(back),
+    )
 
 
 def exchange_of(order: str | None, amount_minor: int | None, currency: str | None) -> str | None:
@@ -288,13 +255,17 @@ def exchange_of(order: str | None, amount_minor: int | None, currency: str | Non
     return f"order {order}{amount}"
 
 
-# Reads one page in the order of age, or all cases of one state, payee or referral.
-_PAGE: Final = statement(
+#: What `CaseRow` is read from: its columns, the case with its reward, and what was done about it.
+COLUMNS: Final = spelled(
+    """c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,
+       CASE WHEN l.state IN :was_paid THEN l.amount_minor ELSE 0 END AS paid_minor,
+       of_leg.*, waits.*""",
+    was_paid=WAS_PAID,
+)
+CASE: Final = "clawback_case c JOIN leg l ON l.id = c.leg_id"
+BESIDE: Final = spelled(
     f"""
-SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,
-       CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-       of_leg.*, waits.*
-FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
 CROSS JOIN LATERAL (
     SELECT CAST(coalesce(sum(taken_by(b)), 0) - returned_of(c.leg_id) AS bigint) AS taken_minor,
            returned_of(c.leg_id) AS returned_minor,
@@ -303,18 +274,10 @@ CROSS JOIN LATERAL (
     FROM clawback b WHERE b.leg_id = c.leg_id
 ) AS of_leg
 CROSS JOIN LATERAL ({offsets.OF_CASE}) AS waits
-WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
-  AND (CAST(:state AS text) IS NULL OR c.state = :state)
-  AND (CAST(:program AS text) IS NULL OR l.program = :program)
-  AND (CAST(:payee AS text) IS NULL OR l.beneficiary = :payee)
-  AND (CAST(:referral AS text) IS NULL OR c.referral_id = :referral)
-  AND (CAST(:after AS uuid) IS NULL
-       OR (c.opened_at, c.id) < ((SELECT opened_at FROM clawback_case WHERE id = :after), CAST(:after AS uuid)))
-ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
 """,  # noqa: S608 (a query of ours)
-    was_paid=WAS_PAID,
     written_off=ClawbackState.WRITTEN_OFF,
 )
+_CASE: Final = text(f"SELECT {COLUMNS} FROM {CASE} {BESIDE} WHERE c.id = :id")  # noqa: S608 (constants of ours)
 
 _REWARD: Final = statement(
     """

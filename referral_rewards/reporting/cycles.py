@@ -1,9 +1,8 @@
-"""Payout cycles: a list in pages, one cycle with its totals, and a preview of the next one."""
+"""Payout cycles: one cycle with its totals, and a preview of the next one."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,14 +15,14 @@ from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import LegState, PayoutState
-from referral_rewards.register import programs, typed_rows
+from referral_rewards.register import programs
 from referral_rewards.register.cycles import exemptions, gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import decisions, shape
+from referral_rewards.reporting import decisions
 from referral_rewards.reporting.decisions import Actable
-from referral_rewards.reporting.shape import Count, Instant, Shape
+from referral_rewards.reporting.shape import Instant, Shape
 
 _Key = TypeVar("_Key")
 #: How many payees are read at a time.
@@ -162,28 +161,6 @@ class Preview(Shape):
     next: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Filters of the list; None means any. ``after`` is the last id of the page before."""
-
-    program: str | None = None
-    state: str | None = None
-    after: UUID | None = None
-    limit: int = 100
-
-
-async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> list[CycleInList]:
-    """Return a page of cycles, latest first."""
-    asked = {"program": wanted.program, "state": wanted.state, "after": wanted.after, "limit": wanted.limit}
-    return [CycleInList(**_brief(row)) for row in await typed_rows.read(connection, Cycle, _PAGE, asked)]
-
-
-async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
-    """How many cycles there are on all pages."""
-    asked = {"program": wanted.program, "state": wanted.state, "after": None}
-    return await shape.count(connection, _PAGE, asked)
-
-
 async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CycleShown:
     """Return one cycle.
 
@@ -199,7 +176,7 @@ async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Cyc
         PaidBelowMinimum(payee=payee, seq=its.seq, user=its.user, reason=its.reason, decided_at=its.decided_at)
         for payee, its in await exemptions.below(connection, number, row.minimum_minor, keys)
     ]
-    return CycleShown(**{**_brief(row), **dict(to_decide), "payouts": stand, "below_minimum": below})
+    return CycleShown(**{**dict(in_list(row)), **dict(to_decide), "payouts": stand, "below_minimum": below})
 
 
 async def rows(connection: AsyncConnection, number: UUID, *, after: UUID | None = None, limit: int) -> list[CycleRow]:
@@ -300,30 +277,23 @@ async def _timing(connection: AsyncConnection, program: str, now: datetime) -> T
     return its
 
 
-def _brief(row: Cycle) -> dict[str, Any]:
-    return {
-        "cycle": row.id,
-        "program": row.program,
-        "due_on": row.due_on,
-        "version": row.version,
-        "state": row.state,
-        "minimum_minor": row.minimum_minor,
-        "currency": row.currency,
-        "list": row.digest,
-        "summary": row.summary,
-        "opened_at": row.opened_at,
-        "frozen_at": row.frozen_at,
-        "done_at": row.done_at,
-    }
+def in_list(row: Cycle) -> CycleInList:
+    """Return a cycle as lists show it."""
+    return CycleInList(
+        cycle=row.id,
+        program=row.program,
+        due_on=row.due_on,
+        version=row.version,
+        state=row.state,
+        minimum_minor=row.minimum_minor,
+        currency=row.currency,
+        list=row.digest,
+        summary=Summary.model_validate(row.summary),
+        opened_at=row.opened_at,
+        frozen_at=row.frozen_at,
+        done_at=row.done_at,
+    )
 
-
-# A program has one cycle a month or a week, so there are few.
-_PAGE: Final = text("""
-SELECT * FROM payout_cycle
-WHERE (CAST(:program AS text) IS NULL OR program = :program) AND (CAST(:state AS text) IS NULL OR state = :state)
-  AND (CAST(:after AS uuid) IS NULL OR (due_on, id) < (SELECT due_on, id FROM payout_cycle WHERE id = :after))
-ORDER BY due_on DESC, id DESC LIMIT :limit
-""")
 
 _STAND: Final = text("""
 SELECT state, rail, currency, count(*) AS payouts, CAST(sum(amount_minor) AS bigint) AS amount_minor

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -26,9 +26,9 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payees import subject
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting import decisions, rails, shape
+from referral_rewards.reporting import decisions, rails
 from referral_rewards.reporting.decisions import Actable
-from referral_rewards.reporting.shape import Count, Instant, Shape
+from referral_rewards.reporting.shape import Instant, Shape
 
 
 class PayoutInList(Shape):
@@ -114,45 +114,8 @@ class PayoutShown(PayoutLife, Actable):
     redirectable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Filters of the list; None means any. ``after`` is the last id of the page before."""
-
-    state: PayoutState | None = None
-    rail: str | None = None
-    program: str | None = None
-    payee: str | None = None
-    referral: str | None = None
-    cycle: UUID | None = None
-    after: UUID | None = None
-    limit: int = 100
-
-
 #: A payout of another state pays to where it was frozen for, or is judged anew first.
 _MAY_HAVE_MOVED: Final = frozenset({PayoutState.REFUSED, PayoutState.RETURNED, PayoutState.APPROVED})
-
-
-async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInList]:
-    """A page of payouts, the newest first."""
-    return [PayoutInList(**_brief(row)) for row in await typed_rows.read(connection, _Payout, _PAGE, _asked(wanted))]
-
-
-async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
-    """How many payouts there are on all pages."""
-    return await shape.count(connection, _PAGE, {**_asked(wanted), "after": None})
-
-
-def _asked(wanted: Wanted) -> dict[str, Any]:
-    return {
-        "state": wanted.state,
-        "rail": wanted.rail,
-        "program": wanted.program,
-        "payee": wanted.payee,
-        "referral": wanted.referral,
-        "cycle": wanted.cycle,
-        "after": wanted.after,
-        "limit": wanted.limit,
-    }
 
 
 async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> PayoutShown:
@@ -196,13 +159,13 @@ async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[Pa
     if not numbers:
         return []
     asked = {"ids": array([str(each) for each in numbers])}
-    rows = {row.id: row for row in await typed_rows.read(connection, _Payout, _OF_IDS, asked)}
+    rows = {row.id: row for row in await typed_rows.read(connection, PayoutRow, _OF_IDS, asked)}
     legs = await _by_payout(connection, LegPaid, _LEGS, asked)
     deductions = await _by_payout(connection, Deduction, _DEDUCTIONS, asked)
     steps = await _by_payout(connection, PayoutStep, _STEPS, asked)
     return [
         PayoutLife(
-            **_brief(rows[each]),
+            **dict(in_list(rows[each])),
             legs=tuple(legs[each]),
             deductions=tuple(deductions[each]),
             steps=tuple(steps[each]),
@@ -223,7 +186,9 @@ async def _by_payout(
 
 
 @dataclass(frozen=True, slots=True)
-class _Payout:
+class PayoutRow:
+    """A payout as `BRIEF` reads it."""
+
     id: UUID
     referral_id: str | None
     cycle_id: UUID | None
@@ -247,51 +212,37 @@ class _Payout:
     updated_at: datetime
 
 
-def _brief(row: _Payout) -> dict[str, Any]:
+def in_list(row: PayoutRow) -> PayoutInList:
+    """Return a payout as lists show it."""
     sent = row.key_used_at is not None
-    return {
-        "payout": row.id,
-        "referral": row.referral_id,
-        "cycle": row.cycle_id,
-        "returns": row.returns,
-        "program": row.program,
-        "payee": row.payee,
-        "rail": row.rail,
-        "amount_minor": row.amount_minor,
-        "currency": row.currency,
-        "state": row.state,
-        "why": row.why,
-        "to_do": to_do(row.state, sent=sent, given_up=row.given_up, rail=row.rail, key=row.provider_key),
-        "generation": row.generation,
-        "key": row.provider_key,
-        "reference": row.provider_reference,
-        "destination": row.destination,
-        "first_sent_at": row.first_sent_at,
-        "settled_at": row.settled_at,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }
+    return PayoutInList(
+        payout=row.id,
+        referral=row.referral_id,
+        cycle=row.cycle_id,
+        returns=row.returns,
+        program=row.program,
+        payee=row.payee,
+        rail=row.rail,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        state=row.state,
+        why=row.why,
+        to_do=to_do(row.state, sent=sent, given_up=row.given_up, rail=row.rail, key=row.provider_key),
+        generation=row.generation,
+        key=row.provider_key,
+        reference=row.provider_reference,
+        destination=row.destination,
+        first_sent_at=row.first_sent_at,
+        settled_at=row.settled_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
 
 
-_BRIEF: Final = f"p.*, p.body->>'program' AS program, p.body->>'destination' AS destination, {GIVEN_UP} AS given_up"
+#: The columns of a `PayoutRow`.
+BRIEF: Final = f"p.*, p.body->>'program' AS program, p.body->>'destination' AS destination, {GIVEN_UP} AS given_up"
 
-# Reads one page in the order of age, or all payouts of one state, payee, referral or cycle.
-_PAGE: Final = text(f"""
-SELECT {_BRIEF} FROM payout p
-WHERE (CAST(:state AS text) IS NULL OR p.state = :state)
-  AND (CAST(:rail AS text) IS NULL OR p.rail = :rail)
-  AND (CAST(:program AS text) IS NULL OR p.body->>'program' = :program)
-  AND (CAST(:payee AS text) IS NULL OR p.payee = :payee)
-  AND (CAST(:cycle AS uuid) IS NULL OR p.cycle_id = :cycle)
-  AND (CAST(:referral AS text) IS NULL OR p.id IN (
-      SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id WHERE l.referral_id = :referral
-      UNION SELECT id FROM payout WHERE referral_id = :referral AND returns IS NOT NULL))
-  AND (CAST(:after AS uuid) IS NULL
-       OR (p.created_at, p.id) < ((SELECT created_at FROM payout WHERE id = :after), CAST(:after AS uuid)))
-ORDER BY p.created_at DESC, p.id DESC LIMIT :limit
-""")  # noqa: S608 (a constant of ours)
-
-_OF_IDS: Final = text(f"SELECT {_BRIEF} FROM payout p WHERE p.id = ANY(CAST(:ids AS uuid[]))")  # noqa: S608
+_OF_IDS: Final = text(f"SELECT {BRIEF} FROM payout p WHERE p.id = ANY(CAST(:ids AS uuid[]))")  # noqa: S608
 
 _LEGS: Final = text("""
 SELECT pl.payout_id, l.id AS leg, l.referral_id AS referral, l.role, l.kind, l.amount_minor, l.currency, l.state,

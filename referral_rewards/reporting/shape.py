@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
 
 
 #: A spreadsheet takes a cell that begins like this for a formula. An apostrophe in front makes it text.
-_FORMULA: Final = ("=", "+", "-", "@")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_row(*cells: str) -> str:

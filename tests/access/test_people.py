@@ -236,7 +236,7 @@ async def test_who_did_what_is_read_newest_first_and_filtered(desk: Desk) -> Non
         assert "No entries match these filters." in (await browser.get("/audit?actor=who")).text
         assert (await browser.get("/audit?actor=%00")).status_code == 422
     first = (await desk.get("/v1/audit?limit=2&act=user", as_="reader")).json()
-    second = (await desk.get(f"/v1/audit?limit=2&act=user&before={first['next']}", as_="reader")).json()
+    second = (await desk.get(f"/v1/audit?limit=2&act=user&after={first['next']}", as_="reader")).json()
     assert [each["subject"] for each in first["events"] + second["events"]] == ["n3", "n2", "n1"]
     assert second["next"] is None
     assert (await desk.get("/v1/audit", as_="site")).status_code == 403

@@ -46,7 +46,7 @@ async def test_a_case_is_listed_with_its_amounts_and_what_to_do_about_it(opened:
 
 
 async def test_a_long_list_goes_on_with_the_next_page(opened: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("referral_rewards.api.desk.clawbacks._ON_A_PAGE", 1)
+    monkeypatch.setattr("referral_rewards.api.desk.listing.ON_A_PAGE", 1)
     async with opened.database.transaction() as connection:
         await connection.execute(_ANOTHER, {"id": UUID(int=3)})
     async with opened.browser("fiona") as browser:

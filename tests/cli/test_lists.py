@@ -37,6 +37,7 @@ LISTS = [
     "user list",
     "token list paula",
     "blocklist list",
+    "log",
 ]
 
 

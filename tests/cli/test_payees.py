@@ -54,3 +54,11 @@ def test_the_report_is_written_to_a_file(kept: Shell) -> None:
     assert file.read_text() == kept("report", "tax", "--year", "2026").out
     assert json.loads(kept("report", "tax", "--year", "2026", "--json").out) == {"year": 2026, "payees": []}
     assert file.read_text().startswith("payee,regime,currency,cash,credit,discount,gift_card,total,threshold")
+
+
+def test_a_statement_is_a_table_a_file_and_json(kept: Shell) -> None:
+    assert kept("payee", "statement", "dexter", "--csv").out.splitlines()[0].startswith("at,event,currency")
+    assert json.loads(kept("payee", "statement", "dexter", "--json").out)["currencies"] == []
+    wrong = kept("payee", "statement", "dexter", "--from", "soon")
+    assert (wrong.code, wrong.problems) == (2, ["--from: is a day such as 2026-07-01"])
+    assert kept("payee", "statement", "nobody").err == "there is no payee 'nobody'\n"

@@ -47,6 +47,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/reconciliations": "fiona",
     "/payees": "fiona",
     "/payees/dexter": "fiona",
+    "/payees/dexter/statement": "fiona",
     "/redirects?payee=dexter&rail=manual": "fiona",
     "/audit": "oscar",
     "/account": "paula",

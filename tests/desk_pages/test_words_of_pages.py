@@ -149,7 +149,7 @@ async def test_an_empty_list_says_whether_there_is_nothing_or_nothing_like_that(
         ("paula", "/nothing/here", 404, "There is nothing at this address.", "/referrals"),
         ("paula", "/claims/nobody", 404, "There is no referral 'nobody'.", "/queue"),
         ("paula", "/programs/none", 404, "There is no program 'none'.", "/programs"),
-        ("paula", "/queue?for=me", 422, 'Unknown filter "for". Available: after, amount_max,', "/queue"),
+        ("paula", "/queue?for=me", 422, 'Unknown filter "for". Did you mean "format"? Available: after,', "/queue"),
     ],
 )
 async def test_whoever_is_signed_in_keeps_the_menu_and_is_told_what_to_do_instead(

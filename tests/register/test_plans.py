@@ -31,10 +31,10 @@ from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience, Planned
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.reporting.queue.conditions import Asking
 from referral_rewards.reporting.queue.counts import COUNTED_MAX, counts
 from referral_rewards.reporting.queue.entries import page
 from referral_rewards.reporting.queue.filters import Filters
-from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.referrals.communication import communication
 from tests.register.plans import Plans
 from tests.seeds import partly

@@ -89,6 +89,6 @@ CREATE TABLE audit_event (
     subject VARCHAR NOT NULL,
     details JSONB NOT NULL
 );
-CREATE INDEX ix_audit_event_actor ON audit_event (actor, id);
-CREATE INDEX ix_audit_event_act ON audit_event (act, id);
+CREATE INDEX ix_audit_event_actor ON audit_event (actor, act, at, id);
+CREATE INDEX ix_audit_event_act ON audit_event (act, at, id);
 CREATE INDEX ix_audit_event_subject ON audit_event (subject, id);

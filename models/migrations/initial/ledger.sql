@@ -9,6 +9,7 @@ CREATE TABLE ledger_transaction (
     position BIGINT NOT NULL DEFAULT register_position()
 );
 CREATE INDEX ix_ledger_transaction_position ON ledger_transaction (position);
+CREATE INDEX ix_ledger_transaction_kind ON ledger_transaction (split_part(key, ':', 1), posted_at, id);
 CREATE INDEX ix_ledger_transaction_referral_id ON ledger_transaction (referral_id);
 
 -- One line of a transaction. Debits are positive, credits negative.

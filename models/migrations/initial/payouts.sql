@@ -44,6 +44,7 @@ CREATE UNIQUE INDEX uq_leg_standing ON leg (referral_id, role) WHERE state NOT I
 CREATE INDEX ix_leg_referral_id ON leg (referral_id);
 CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);
 CREATE INDEX ix_leg_referrer_approved_at ON leg (program, referrer, approved_at);
+CREATE INDEX ix_leg_approved_at ON leg (approved_at, beneficiary);
 CREATE INDEX ix_leg_tax_hold ON leg (beneficiary) WHERE state = 'tax_hold';
 CREATE INDEX ix_leg_waiting_method ON leg (beneficiary, rail) WHERE state = 'waiting_method';
 -- The due legs, which a cycle gathers payee by payee.
@@ -120,7 +121,11 @@ CREATE INDEX ix_payout_returns ON payout (returns) WHERE returns IS NOT NULL;
 CREATE INDEX ix_payout_created_at ON payout (created_at, id);
 CREATE INDEX ix_payout_referral_id ON payout (referral_id);
 CREATE INDEX ix_payout_payee ON payout (payee, rail);
-CREATE INDEX ix_payout_state ON payout (state);
+-- Lists: each filter that leaves many has its payouts by age, and amounts are compared within a currency.
+CREATE INDEX ix_payout_state ON payout (state, created_at, id);
+CREATE INDEX ix_payout_rail ON payout (rail, created_at, id);
+CREATE INDEX ix_payout_program ON payout ((body ->> 'program'), created_at, id);
+CREATE INDEX ix_payout_amount ON payout (currency, amount_minor, id);
 CREATE INDEX ix_payout_provider_reference ON payout (provider_reference);
 -- Payouts that count towards a payee's year, and payouts that may still count.
 CREATE INDEX ix_payout_settled ON payout (payee, settled_at) WHERE state = 'settled';
@@ -176,6 +181,7 @@ CREATE TABLE payout_step (
     position BIGINT NOT NULL DEFAULT register_position()
 );
 CREATE INDEX ix_payout_step_position ON payout_step (position);
+CREATE INDEX ix_payout_step_act ON payout_step (act, state, at, id);
 CREATE INDEX ix_payout_step_payout_id ON payout_step (payout_id, id);
 
 -- Every change of a payout's state or generation records a step, whatever code makes it.

@@ -47,6 +47,7 @@ CREATE TABLE referral (
     referee_link INTEGER NOT NULL DEFAULT 1,
     waiting_since TIMESTAMPTZ
 );
+CREATE INDEX ix_referral_began_at ON referral (began_at, id);
 CREATE INDEX ix_referral_program_began_at ON referral (program, began_at);
 CREATE INDEX ix_referral_referrer_began_at ON referral (referrer, program, began_at);
 CREATE INDEX ix_referral_status ON referral (status);

@@ -1,71 +1,72 @@
 """The audit log: who did what, when, newest first."""
 
 from datetime import datetime
+from functools import partial
+from itertools import groupby
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api.dependencies import Reading
+from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.acts import ROOMS
-from referral_rewards.api.desk.pages import Start, counted, page
+from referral_rewards.api.desk.listing import Chosen, show
 from referral_rewards.api.desk.session.visiting import Reader
-from referral_rewards.api.v1.audit import Number
+from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct, SubjectKind
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.reporting import audit
-from referral_rewards.reporting.audit import Event
+from referral_rewards.reporting.lists.audit import AUDIT, KINDS, ORDERS, Event, Wanted, people
 
 router = APIRouter()
 
-_ON_A_PAGE = 50
-Typed = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Asked = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 @router.get("/audit")
 async def audit_log(
     visit: Reader,
-    connection: Reading,
-    actor: Typed = "",
-    act: Typed = "",
-    subject: Typed = "",
-    before: Number = None,
-    start: Start = 1,
+    parts: Its,
+    choice: Chosen,
+    actor: Asked = "",
+    act: Asked = "",
+    subject: Asked = "",
+    sign_ins: bool = False,
 ) -> Response:
-    """The record, by actor, act or subject, a page at a time."""
-    typed = {"actor": actor.strip(), "act": act.strip(), "subject": subject.strip()}
-    wanted = audit.Wanted(**typed, before=before, limit=_ON_A_PAGE + 1)
-    found = await audit.listing(connection, wanted)
-    shown, more = found[:_ON_A_PAGE], len(found) > _ON_A_PAGE
-    kept = {name: value for name, value in typed.items() if value}
-    rows = await counted(start, len(shown), more=more, total=lambda: audit.count(connection, wanted))
-    return page(
-        "audit.html",
+    """The record, by person, kind, subject or day, a page at a time."""
+    typed = {**words_in(actor=actor, act=act, subject=subject), "sign_ins": "true" if sign_ins else ""}
+    wanted = partial(
+        Wanted,
+        actor=typed["actor"] or None,
+        act=typed["act"] or None,
+        subject=typed["subject"] or None,
+        sign_ins=sign_ins,
+    )
+    return await show(
+        parts,
         visit,
+        "audit.html",
+        AUDIT,
+        choice,
+        typed,
+        wanted,
+        ORDERS,
+        beside=_people,
         here="/audit",
-        typed=typed,
-        events=[(each, _told(each.details), _address(each, visit.user.roles)) for each in shown],
-        newest=f"/audit?{urlencode(kept)}" if before else None,
-        counted=rows,
-        older=f"/audit?{urlencode({**kept, 'before': shown[-1].number, 'start': rows.following})}" if more else None,
-        acts=ACTS,
+        kinds=_by_noun(),
+        told=_told,
+        address=lambda event: _address(event, visit.user.roles),
     )
 
 
-#: What is suggested to whoever filters.
-ACTS = (
-    "blocklist",
-    "decision",
-    "decision.refused",
-    "payee.seen",
-    "program",
-    "session",
-    "session.refused",
-    "token",
-    "user",
-)
+async def _people(connection: AsyncConnection) -> dict[str, Any]:
+    return {"people": await people(connection)}
+
+
+def _by_noun() -> dict[str, list[str]]:
+    return {noun: list(kinds) for noun, kinds in groupby(KINDS, key=lambda kind: kind.partition(".")[0])}
 
 
 def _told(details: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -90,6 +91,7 @@ _VOCABULARIES: Final = {
     "kind": "decision",
     "limited_by": "field",
     "marks": "mark",
+    "rail": "rail",
     "reason": "decision_reason",
     "roles": "role",
     "rule": "rule",
@@ -108,10 +110,18 @@ def _address(event: Event, roles: frozenset[Role]) -> str | None:
         if about in (SubjectKind.PAYEE, SubjectKind.LEAVING_PAYEE) and not roles & {Role.FINANCE, Role.ADMINISTRATOR}:
             return None
         return f"/{ROOMS.get(about, 'payees')}/{quote(event.subject, safe='')}"
-    if noun == "decision":
+    if noun in ("decision", "reward", "clawback", "status_link") and event.subject:
         return f"/referrals/{quote(event.subject, safe='')}"
     if noun == "payee" and roles & {Role.FINANCE, Role.ADMINISTRATOR}:
         return f"/payees/{quote(event.subject, safe='')}"
+    if noun in ("payout", "instruction"):
+        return f"/payouts/{quote(event.subject, safe='')}"
+    if noun == "cycle":
+        return f"/cycles/{quote(event.subject, safe='')}"
+    if noun == "reconciliation" and roles & {Role.FINANCE, Role.ADMINISTRATOR}:
+        return "/reconciliations"
+    if noun == "register":
+        return "/rails"
     if noun == "program":
         return f"/programs/{quote(event.subject, safe='')}"
     if noun in ("user", "session", "token") and event.subject != "unknown" and Role.ADMINISTRATOR in roles:

@@ -1,67 +1,63 @@
 """The clawback pages: the list of cases, and one case with its history and the decision form."""
 
-from typing import Annotated, Final
-from urllib.parse import urlencode
+from functools import partial
+from typing import Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
-from referral_rewards.api.dependencies import Its, Parts, Reading
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk import acts
-from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.pages import Start, counted, page, zone_of
+from referral_rewards.api.desk.acts import Said
+from referral_rewards.api.desk.acts import Typed as Filled
+from referral_rewards.api.desk.listing import Chosen, Typed, of_uuids, show
+from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.desk.words import id_in, words_in
+from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.payouts.rail_catalogue import in_steps
 from referral_rewards.reporting import clawbacks as reporting
-from referral_rewards.reporting.clawbacks import CaseShown, Wanted
+from referral_rewards.reporting.clawbacks import CaseShown
+from referral_rewards.reporting.lists.clawbacks import CASES, LISTING, Wanted
 from referral_rewards.temporal import clawback_workflow_id
 
 router = APIRouter()
 
 _HERE: Final = "/clawbacks"
-_ON_A_PAGE: Final = 50
-_Words = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/clawbacks")
 async def list_cases(
     visit: Reader,
-    connection: Reading,
-    state: _Words = "",
-    payee: _Words = "",
-    program: _Words = "",
-    referral: _Words = "",
-    after: _Words = "",
-    start: Start = 1,
+    parts: Its,
+    choice: Chosen,
+    state: Typed = "",
+    payee: Typed = "",
+    program: Typed = "",
+    referral: Typed = "",
 ) -> Response:
-    """Cases by state, payee, program or referral, a page at a time."""
-    given = words_in(state=state, payee=payee, program=program, referral=referral)
-    wanted = Wanted(
-        state=CaseState(given["state"]) if given["state"] in set(CaseState) else None,
-        payee=given["payee"] or None,
-        program=given["program"] or None,
-        referral=given["referral"] or None,
-        after=id_in(after),
-        limit=_ON_A_PAGE + 1,
+    """Cases by state, payee, program, referral or day, a page at a time."""
+    typed = words_in(state=state, payee=payee, program=program, referral=referral)
+    wanted = partial(
+        Wanted,
+        state=CaseState(typed["state"]) if typed["state"] in set(CaseState) else None,
+        payee=typed["payee"] or None,
+        program=typed["program"] or None,
+        referral=typed["referral"] or None,
     )
-    rows = await reporting.cases(connection, wanted)
-    kept = {name: value for name, value in given.items() if value}
-    found = rows[:_ON_A_PAGE]
-    more = len(rows) > _ON_A_PAGE
-    return page(
-        "clawbacks.html",
+    return await show(
+        parts,
         visit,
+        "clawbacks.html",
+        CASES,
+        of_uuids(choice),
+        typed,
+        wanted,
+        LISTING.orders,
         here=_HERE,
-        found=found,
-        counted=await counted(start, len(found), more=more, total=lambda: reporting.count(connection, wanted)),
-        typed=given,
-        later=bool(after),
-        next=urlencode({**kept, "after": found[-1].case}) if more else None,
         states=list(CaseState),
     )
 
@@ -76,7 +72,7 @@ async def show_reward(reward: UUID, visit: Reader, parts: Its, recorded: int | N
 async def open_case(reward: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
     """The decision to open one, in two steps."""
 
-    async def shown(typed: Typed, said: Said) -> Response:
+    async def shown(typed: Filled, said: Said) -> Response:
         return await _reward_page(parts, visit, reward, typed, said)
 
     return await acts.decide(parts, visit, form, SubjectKind.REWARD, reward, shown)
@@ -92,13 +88,13 @@ async def show_case(case: UUID, visit: Reader, parts: Its, recorded: int | None 
 async def decide(case: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
     """A decision on it, in two steps."""
 
-    async def shown(typed: Typed, said: Said) -> Response:
+    async def shown(typed: Filled, said: Said) -> Response:
         return await _page(parts, visit, case, typed, said)
 
     return await acts.decide(parts, visit, form, SubjectKind.CLAWBACK_CASE, case, shown)
 
 
-async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Typed | None, said: Said) -> Response:
+async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Filled | None, said: Said) -> Response:
     async with parts.database.reading() as connection:
         found = await reporting.reward(connection, reward, parts.keys)
         zone = await zone_of(connection, found.program)
@@ -110,7 +106,7 @@ async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Typed | 
         here=_HERE,
         zone=zone,
         shown=found,
-        form=await acts.form_of(parts, visit, SubjectKind.REWARD, reward, typed or Typed(amount=room), said),
+        form=await acts.form_of(parts, visit, SubjectKind.REWARD, reward, typed or Filled(amount=room), said),
     )
 
 
@@ -125,14 +121,14 @@ def _suggested(found: CaseShown) -> int | None:
     return amounts.pop() if len(amounts) == 1 else None
 
 
-async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, said: Said) -> Response:
+async def _page(parts: Parts, visit: Visit, case: UUID, typed: Filled | None, said: Said) -> Response:
     async with parts.database.reading() as connection:
         found = await reporting.case(connection, case, parts.keys)
         owed = await reporting.owed(connection, found.payee)
         zone = await zone_of(connection, found.program)
     if typed is None:
         asked_minor = _suggested(found)
-        typed = Typed(amount="" if asked_minor is None else f"{from_minor(asked_minor, found.currency):f}")
+        typed = Filled(amount="" if asked_minor is None else f"{from_minor(asked_minor, found.currency):f}")
     return page(
         "clawback.html",
         visit,

@@ -1,23 +1,29 @@
 """The payout cycle pages: the lists that finance releases, with totals and payment progress."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from functools import partial
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
-from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.pages import Start, counted, page, zone_of
+from referral_rewards.api.desk.acts import Said
+from referral_rewards.api.desk.acts import Typed as Filled
+from referral_rewards.api.desk.listing import Chosen, Typed, of_uuids, show
+from referral_rewards.api.desk.pages import Counted, Start, page, zone_of
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.register.cycles.rows import paying_in_cycles
-from referral_rewards.reporting import cycles, payouts
+from referral_rewards.reporting import cycles
+from referral_rewards.reporting.lists import payouts
+from referral_rewards.reporting.lists.cycles import CYCLES, LISTING, Wanted
 from referral_rewards.temporal import cycle_workflow_id
 
 router = APIRouter()
@@ -28,34 +34,31 @@ _Words = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/cycles")
-async def list_cycles(
-    visit: Reader,
-    connection: Reading,
-    state: _Words = "",
-    program: _Words = "",
-    after: UUID | None = None,
-    start: Start = 1,
-) -> Response:
-    """Cycles by program or state, the latest due first."""
+async def list_cycles(visit: Reader, parts: Its, choice: Chosen, state: Typed = "", program: Typed = "") -> Response:
+    """Cycles by program, state or due date, a page at a time."""
     typed = words_in(state=state, program=program)
-    wanted = cycles.Wanted(
-        program=typed["program"] or None, state=typed["state"] or None, after=after, limit=_ON_A_PAGE + 1
+    wanted = partial(
+        Wanted,
+        program=typed["program"] or None,
+        state=CycleState(typed["state"]) if typed["state"] in set(CycleState) else None,
     )
-    rows = await cycles.listing(connection, wanted)
-    found, more = rows[:_ON_A_PAGE], len(rows) > _ON_A_PAGE
-    kept = {name: value for name, value in typed.items() if value}
-    return page(
-        "cycles.html",
+    return await show(
+        parts,
         visit,
+        "cycles.html",
+        CYCLES,
+        of_uuids(choice),
+        typed,
+        wanted,
+        LISTING.orders,
+        beside=_programs,
         here=_HERE,
-        found=found,
-        counted=await counted(start, len(found), more=more, total=lambda: cycles.count(connection, wanted)),
-        typed=typed,
-        later=after is not None,
-        next=urlencode({**kept, "after": found[-1].cycle}) if more else None,
         states=list(CycleState),
-        programs=await paying_in_cycles(connection),
     )
+
+
+async def _programs(connection: AsyncConnection) -> dict[str, Any]:
+    return {"programs": await paying_in_cycles(connection)}
 
 
 @router.get("/cycles/next/{program:path}")
@@ -84,28 +87,28 @@ async def show_cycle(
     recorded: int | None = None,
 ) -> Response:
     """One cycle with a page of its list; ``recorded`` is the number of the decision that was just made."""
-    return await _page(parts, visit, cycle, Typed(), Said(recorded=recorded), after, start)
+    return await _page(parts, visit, cycle, Filled(), Said(recorded=recorded), after, start)
 
 
 @router.post("/cycles/{cycle}")
 async def decide(cycle: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
     """A decision on it, in two steps."""
 
-    async def shown(typed: Typed, said: Said) -> Response:
+    async def shown(typed: Filled, said: Said) -> Response:
         return await _page(parts, visit, cycle, typed, said)
 
     return await acts.decide(parts, visit, form, SubjectKind.CYCLE, cycle, shown)
 
 
 async def _page(
-    parts: Parts, visit: Visit, cycle: UUID, typed: Typed, said: Said, after: UUID | None = None, start: int = 1
+    parts: Parts, visit: Visit, cycle: UUID, typed: Filled, said: Said, after: UUID | None = None, start: int = 1
 ) -> Response:
     async with parts.database.reading() as connection:
         found = await cycles.cycle(connection, cycle, parts.keys)
-        asked = payouts.Wanted(cycle=cycle, after=after, limit=_ON_A_PAGE + 1)
-        listed = await payouts.payouts(connection, asked)
+        asked = payouts.Wanted(cycle=cycle, after=str(after) if after else None, limit=_ON_A_PAGE + 1)
+        listed = await payouts.page(connection, asked)
         rows, more = listed[:_ON_A_PAGE], len(listed) > _ON_A_PAGE
-        shown = await counted(start, len(rows), more=more, total=lambda: payouts.count(connection, asked))
+        shown = Counted(start, len(rows), (await payouts.totals(connection, asked)).count)
         zone = await zone_of(connection, found.program)
     return page(
         "cycle.html",

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Query, Response
@@ -14,6 +14,7 @@ from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import Counted, page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import first_upper
+from referral_rewards.api.v1.queue import file_of
 from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.decisions.setting_aside import MAY_SET_ASIDE
 from referral_rewards.domain.decisions.waiting import Sort, Waits
@@ -23,10 +24,12 @@ from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.restores.reopening import rail_id
 from referral_rewards.register.queue import saved_views
+from referral_rewards.reporting.lists.asked import zone_of
 from referral_rewards.reporting.queue import entries as waiting
+from referral_rewards.reporting.queue import sheet
+from referral_rewards.reporting.queue.conditions import Asking
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.filters import FLAGS, Filters
-from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.shape import Count
 
 router = APIRouter()
@@ -43,6 +46,7 @@ class Asked(Filters):
     """What an address of the queue asks for: filters as the API takes them, and the number of its first entry."""
 
     start: Annotated[int, BeforeValidator(_from_one), Field(exclude=True)] = 1
+    format: Annotated[Literal["csv"] | None, Field(exclude=True)] = None
 
 
 AskedFor = Annotated[Asked, Query()]
@@ -76,7 +80,13 @@ ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
 @router.get("/queue")
 async def show_queue(visit: Reader, parts: Its, asked: AskedFor) -> Response:
     """A page of the queue, with what is asked for in its address."""
-    return page("queue.html", visit, **await _shown(visit, parts, asked))
+    now, asking = datetime.now(UTC), Asking(visit.user.name, visit.user.roles)
+    if asked.format == "csv":
+        return await file_of(parts, asked, asking, now)
+    async with parts.database.reading() as connection:
+        totals = await sheet.totals(connection, asked, asking, now)
+        zone = await zone_of(connection, asked.program)
+    return page("queue.html", visit, totals=totals, days_in=zone, **await _shown(visit, parts, asked))
 
 
 @router.get("/queue/rows")

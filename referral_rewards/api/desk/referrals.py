@@ -2,55 +2,56 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from markupsafe import Markup
 
 from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.claims import run_of
-from referral_rewards.api.desk.pages import Start, counted, page
+from referral_rewards.api.desk.listing import Chosen, Typed, show
+from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader
-from referral_rewards.api.desk.words import first_upper
+from referral_rewards.api.desk.words import first_upper, words_in
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts import ids
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.reporting.lists.referrals import LISTING, REFERRALS, Wanted
 from referral_rewards.reporting.referrals.everything import FactShown, showing
-from referral_rewards.reporting.referrals.search import Search, count, search
 from referral_rewards.reporting.referrals.timeline import timeline
 from referral_rewards.reporting.referrals.timeline_picture import picture
 
 router = APIRouter()
 
 _HERE = "/referrals"
-_Words = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/referrals")
 async def list_referrals(
-    visit: Reader,
-    connection: Reading,
-    q: _Words = "",
-    status: _Words = "",
-    program: _Words = "",
-    after: _Words = "",
-    start: Start = 1,
+    visit: Reader, parts: Its, choice: Chosen, q: Typed = "", status: Typed = "", program: Typed = ""
 ) -> Response:
-    """Referrals by their ids, or those that a referrer, a customer or an order is part of."""
-    given = (q, status, program, after)
-    wanted = Search(*(each.replace("\0", "").strip() for each in given))
-    found, following = await search(connection, wanted)
-    return page(
-        "referrals.html",
+    """Referrals by id or by when they began, or those that a referrer, a customer or an order is part of."""
+    typed = words_in(q=q, status=status, program=program)
+    wanted = partial(
+        Wanted,
+        q=typed["q"] or None,
+        program=typed["program"] or None,
+        status=ReferralStatus(typed["status"]) if typed["status"] in set(ReferralStatus) else None,
+    )
+    return await show(
+        parts,
         visit,
+        "referrals.html",
+        REFERRALS,
+        choice,
+        typed,
+        wanted,
+        LISTING.orders,
         here=_HERE,
-        found=found,
-        counted=await counted(start, len(found), more=following is not None, total=lambda: count(connection, wanted)),
-        following=following,
-        wanted=wanted,
         statuses=list(ReferralStatus),
     )
 

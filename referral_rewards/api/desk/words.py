@@ -122,6 +122,13 @@ def money(amount_minor: int | None, currency: str | None) -> str:
     return f"{from_minor(amount_minor, currency):,} {currency}"
 
 
+def change(amount_minor: int, currency: str) -> str:
+    """``+1,234.50 USD``, ``−1,234.50 USD``, or a dash where nothing changed."""
+    if not amount_minor:
+        return "–"
+    return f"{'+' if amount_minor > 0 else '−'}{money(abs(amount_minor), currency)}"
+
+
 def when(moment: datetime | str | None) -> Markup:
     """``10 Jul 2026, 10:00`` in the zone of the page: a ``time`` element, exact for machines and with UTC on hover."""
     if moment is None:
@@ -208,6 +215,7 @@ def _without(zone: str, text: str) -> Markup:
 #: What templates may write after a bar.
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age,
+    "change": change,
     "first_upper": first_upper,
     "label": label,
     "lasted": instants.lasted,

@@ -1,31 +1,45 @@
 """Clawback cases: paid rewards that turned out not to be earned, and the decisions on them."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
-from referral_rewards.api.v1.fields import TEXT
+from referral_rewards.api.v1.listing import AS_FILE, ListFilters, Text, Uuid, file_of, order_of, page_of
 from referral_rewards.api.v1.money_acts import NewClawback, NewClawbackAct, RecordedAct, record
 from referral_rewards.domain.clawbacks.states import CaseState
-from referral_rewards.register import programs
 from referral_rewards.reporting import clawbacks as reporting
-from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, RewardShown, Wanted
+from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, RewardShown
+from referral_rewards.reporting.lists.clawbacks import CASES, LISTING, Wanted
+from referral_rewards.reporting.lists.reading import Totals
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/clawbacks", tags=["clawbacks"])
 
-Text = Annotated[str | None, Query(max_length=500, pattern=TEXT)]
-
 
 class CasePage(Shape):
-    """Cases, the newest first. ``next`` is the value of `after` for the next page; null at the end."""
+    """Cases, the newest first unless another order is asked for. ``next`` is the value of `after` for the next page;
+    null at the end."""
 
     cases: tuple[CaseInList, ...]
-    next: UUID | None
+    next: str | None
+    totals: Totals | None = None
+
+
+class CaseFilters(ListFilters):
+    """Filters of the list of cases."""
+
+    state: CaseState | None = None
+    program: Text = None
+    payee: Text = None
+    referral: Text = None
+    sort: str = order_of(LISTING.orders)
+    after: Uuid = None
 
 
 class CaseWithOwed(CaseShown):
@@ -34,22 +48,22 @@ class CaseWithOwed(CaseShown):
     owed: tuple[Owed, ...]
 
 
-@router.get("", summary="List cases")
+@router.get("", summary="List cases", response_model=CasePage, responses=AS_FILE)
 async def list_cases(
-    connection: Reading,
-    person: Person,
-    state: CaseState | None = None,
-    program: Text = None,
-    payee: Text = None,
-    referral: Text = None,
-    after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> CasePage:
-    """Lists cases, newest first, by page."""
-    found = await reporting.cases(connection, Wanted(state, program, payee, referral, after, limit))
-    if not found:
-        await programs.hold_known(connection, program)
-    return CasePage(cases=tuple(found), next=found[-1].case if len(found) == limit else None)
+    parts: Its, person: Person, asked: Annotated[CaseFilters, Query()]
+) -> CasePage | StreamingResponse:
+    """Lists cases by page, or all of them as a file. Days are those on which cases were opened."""
+    of = partial(
+        Wanted,
+        state=asked.state,
+        program=asked.program,
+        payee=asked.payee,
+        referral=asked.referral,
+    )
+    if asked.format == "csv":
+        return await file_of(parts, CASES, asked, of, asked.program)
+    found = await page_of(parts, CASES, asked, of, asked.program)
+    return CasePage(cases=tuple(found.rows), next=found.next, totals=found.totals)
 
 
 @router.post(

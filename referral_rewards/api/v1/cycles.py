@@ -1,28 +1,33 @@
 """Payout cycles, the preview of the next one, and the decisions on them."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import recorded
-from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1 import fields, listing
+from referral_rewards.api.v1.listing import AS_FILE, ListFilters, Uuid, file_of, order_of, page_of
 from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, ROLES, MoneyAct
 from referral_rewards.domain.errors import NotAllowed, NotFound
-from referral_rewards.register import audit, programs
+from referral_rewards.register import audit
 from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.reporting import cycles as reporting
-from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary, Wanted
+from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary
+from referral_rewards.reporting.lists.cycles import CYCLES, LISTING, Wanted
+from referral_rewards.reporting.lists.reading import Totals
 from referral_rewards.reporting.shape import Instant, Shape
 
 router = APIRouter(prefix="/v1/cycles", tags=["cycles"])
@@ -31,10 +36,21 @@ Text = Annotated[str | None, Query(max_length=500, pattern=fields.TEXT)]
 
 
 class CyclePage(Shape):
-    """Cycles, the latest first. ``next`` is the value of `after` for the next page; null at the end."""
+    """Cycles, the latest first unless another order is asked for. ``next`` is the value of `after` for the next page;
+    null at the end."""
 
     cycles: tuple[CycleInList, ...]
-    next: UUID | None
+    next: str | None
+    totals: Totals | None = None
+
+
+class CycleFilters(ListFilters):
+    """Filters of the list of cycles."""
+
+    program: listing.Text = None
+    state: CycleState | None = None
+    sort: str = order_of(LISTING.orders)
+    after: Uuid = None
 
 
 class PayoutsInCycle(Shape):
@@ -127,20 +143,19 @@ class OrderedBelowMinimum(BaseModel):
     repeated: bool
 
 
-@router.get("", summary="List payout cycles", response_model_exclude_unset=True)
+@router.get(
+    "", summary="List payout cycles", response_model=CyclePage, response_model_exclude_unset=True, responses=AS_FILE
+)
 async def list_cycles(
-    connection: Reading,
-    person: Person,
-    program: Text = None,
-    state: CycleState | None = None,
-    after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> CyclePage:
-    """Lists cycles, latest first, by page. The payouts of one are at `GET /v1/payouts?cycle=`."""
-    found = await reporting.listing(connection, Wanted(program, state, after, limit))
-    if not found:
-        await programs.hold_known(connection, program)
-    return CyclePage(cycles=tuple(found), next=found[-1].cycle if len(found) == limit else None)
+    parts: Its, person: Person, asked: Annotated[CycleFilters, Query()]
+) -> CyclePage | StreamingResponse:
+    """Lists cycles by page, or all of them as a file. Days are those on which cycles are due. The payouts of one are at
+    `GET /v1/payouts?cycle=`."""
+    of = partial(Wanted, program=asked.program, state=asked.state)
+    if asked.format == "csv":
+        return await file_of(parts, CYCLES, asked, of, asked.program)
+    found = await page_of(parts, CYCLES, asked, of, asked.program)
+    return CyclePage(cycles=tuple(found.rows), next=found.next, totals=found.totals)
 
 
 @router.get(

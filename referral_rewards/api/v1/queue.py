@@ -6,20 +6,25 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from referral_rewards.api.dependencies import Decider, Its, Person, Reading
+from referral_rewards.api.dependencies import Decider, Its, Parts, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import Outcome, recorded_together, rule_of
 from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1.listing import AS_FILE
+from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
 from referral_rewards.register import programs
 from referral_rewards.register.people import users
+from referral_rewards.reporting.lists.reading import Totals
+from referral_rewards.reporting.queue import sheet
+from referral_rewards.reporting.queue.conditions import Asking
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.entries import Entry, page
 from referral_rewards.reporting.queue.filters import Filters, Word
-from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"])
@@ -35,12 +40,17 @@ class Waiting(Shape):
     claims: tuple[Entry, ...]
     next: str | None
     counts: Counts
+    totals: Totals | None = None
 
 
 class QueueFilters(Filters):
     """Filters of the queue, including the user whose claims are listed."""
 
     for_: Word | None = Field(None, alias="for", description="Only what this user can decide on.")
+    totals: bool = Field(False, description="Also what the rewards of all that is filtered come to, by currency.")
+    format: Literal["json", "csv"] = Field(
+        "json", description="A page as JSON, or everything that is filtered as a CSV file."
+    )
 
 
 class Chosen(BaseModel):
@@ -95,20 +105,47 @@ class DecidedTogether(BaseModel):
     outcomes: list[Decided]
 
 
-@router.get("", summary="What waits for a person", responses=refusals(HTTPStatus.NOT_FOUND))
+@router.get(
+    "",
+    summary="What waits for a person",
+    response_model=Waiting,
+    responses={**AS_FILE, **refusals(HTTPStatus.NOT_FOUND)},
+)
 async def list_claims(
     connection: Reading, person: Person, parts: Its, filters: Annotated[QueueFilters, Query()]
-) -> Waiting:
-    """Lists claims, late facts, clawback cases, payouts and cycles that wait for a person."""
+) -> Waiting | StreamingResponse:
+    """Lists claims, late facts, clawback cases, payouts and cycles that wait for a person, by page or as a file."""
     now = datetime.now(UTC)
     asking = Asking(person.name, person.roles)
     if filters.for_ is not None:
         somebody = await users.named(connection, filters.for_)
         filters, asking = filters.model_copy(update={"mine": True}), Asking(somebody.name, somebody.roles)
+    if filters.format == "csv":
+        await programs.hold_known(connection, filters.program)
+        return await file_of(parts, filters, asking, now)
     found = await page(connection, parts.keys, filters, asking, now)
     if not found.entries:
         await programs.hold_known(connection, filters.program)
-    return Waiting(claims=tuple(found.entries), next=found.next, counts=await counts(connection, now))
+    return Waiting(
+        claims=tuple(found.entries),
+        next=found.next,
+        counts=await counts(connection, now),
+        totals=await sheet.totals(connection, filters, asking, now) if filters.totals else None,
+    )
+
+
+async def file_of(parts: Parts, filters: Filters, asking: Asking, now: datetime) -> StreamingResponse:
+    """Return all entries that match as a file.
+
+    Raises:
+        RequestInvalid: for filters that do not fit together.
+    """
+    whole = filters.model_copy(update={"after": None})
+    return await sent(
+        parts.database,
+        lambda connection: sheet.written(connection, parts.keys, whole, asking, now),
+        f"{sheet.NAME}.csv",
+    )
 
 
 @router.post("/decisions", summary="Decide on many claims")

@@ -1,51 +1,61 @@
 """Referrals: their status and the reason for it."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, StrictBool
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
-from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.api.v1.fields import NamedInPath
+from referral_rewards.api.v1.listing import AS_FILE, ListFilters, Text, file_of, order_of, page_of
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.domain.referrals.referral import Referral
-from referral_rewards.register import audit, programs
+from referral_rewards.register import audit
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.reporting.lists.reading import Totals
+from referral_rewards.reporting.lists.referrals import BRIEFLY, LISTING, REFERRALS, Wanted
 from referral_rewards.reporting.referrals.everything import ReferralShown, showing
-from referral_rewards.reporting.referrals.listing import ReferralInBrief, Wanted, listing
+from referral_rewards.reporting.referrals.listing import ReferralInBrief
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/referrals", tags=["referrals"])
 
-Text = Annotated[str | None, Query(max_length=500, pattern=TEXT)]
-
 
 class ReferralPage(Shape):
-    """Referrals by their ids. ``next`` is the value of `after` for the next page; null at the end."""
+    """Referrals by their ids unless another order is asked for. ``next`` is the value of `after` for the next page;
+    null at the end."""
 
     referrals: tuple[ReferralInBrief, ...]
     next: str | None
+    totals: Totals | None = None
 
 
-@router.get("", summary="List referrals")
+class ReferralFilters(ListFilters):
+    """Filters of the list of referrals."""
+
+    program: Text = None
+    status: ReferralStatus | None = None
+    q: Text = Field(None, description="How its id begins, or all of the id of its referrer, customer or order.")
+    sort: str = order_of(LISTING.orders)
+
+
+@router.get("", summary="List referrals", response_model=ReferralPage, responses=AS_FILE)
 async def list_referrals(
-    connection: Reading,
-    person: Person,
-    program: Text = None,
-    status: ReferralStatus | None = None,
-    after: Text = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> ReferralPage:
-    """Lists referrals in the form of `referrals list --json`, by page."""
-    wanted = Wanted(program=program, status=status, after=after, limit=limit)
-    found = tuple([each async for each in listing(connection, wanted)])
-    if not found:
-        await programs.hold_known(connection, program)
-    return ReferralPage(referrals=found, next=found[-1].referral if len(found) == limit else None)
+    parts: Its, person: Person, asked: Annotated[ReferralFilters, Query()]
+) -> ReferralPage | StreamingResponse:
+    """Lists referrals by page in the form of `referrals list --json`, or all of them as a file. Days are those on which
+    they began; what they come to is the net amount of their conversions."""
+    of = partial(Wanted, program=asked.program, status=asked.status, q=asked.q)
+    if asked.format == "csv":
+        return await file_of(parts, REFERRALS, asked, of, asked.program)
+    found = await page_of(parts, BRIEFLY, asked, of, asked.program)
+    return ReferralPage(referrals=tuple(found.rows), next=found.next, totals=found.totals)
 
 
 class NewStatusLink(BaseModel):

@@ -20,10 +20,11 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import subject
+from referral_rewards.reporting.queue.conditions import Asking
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters
 from referral_rewards.reporting.queue.matters import matter
 from referral_rewards.reporting.queue.rows import EntryRow, rows_of
-from referral_rewards.reporting.queue.search import Asking, search
+from referral_rewards.reporting.queue.search import search
 from referral_rewards.reporting.referrals.listing import Conversion, LegInBrief
 from referral_rewards.reporting.shape import Instant, Shape
 

@@ -4,15 +4,17 @@ import base64
 import binascii
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from referral_rewards.domain.calendar import parse_day
 from referral_rewards.domain.claims.findings import Flag, Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid, none_of
+from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.money import known_currency
 from referral_rewards.domain.programs.terms import Role
 
@@ -42,6 +44,13 @@ _OR_EMPTY: Final = {"pattern": "^([A-Z]{3})?$"}
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", json_schema_extra=_OR_EMPTY), AfterValidator(known_currency)]
 
 
+def _as_a_day(given: object) -> object:
+    return parse_day(given) if isinstance(given, str) else given
+
+
+Day = Annotated[date, BeforeValidator(_as_a_day)]
+
+
 class Filters(BaseModel):
     """Filters, order and start of a list. An empty value means no filter, as an empty form field does."""
 
@@ -52,6 +61,12 @@ class Filters(BaseModel):
     flag: Flagged | None = Field(None, description="With this flag; `none`: without any flag.")
     exception: Waits | None = Field(None, description="What it waits for.")
     recommendation: Recommendation | None = Field(None, description="The recommendation of the rules.")
+    since: Day | None = Field(
+        None,
+        alias="from",
+        description="Waiting since this day or later, by the calendar of the program that is named, else in UTC.",
+    )
+    until: Day | None = Field(None, alias="to", description="Waiting since before this day.")
     older_than_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
         None, description="Waiting for at least this many days."
     )
@@ -77,9 +92,18 @@ class Filters(BaseModel):
         return {name: each for name, each in given.items() if each != ""} if isinstance(given, dict) else given
 
     @property
+    def days(self) -> Days:
+        """Return the days on which what is listed began to wait.
+
+        Raises:
+            RequestInvalid: if they end before they begin.
+        """
+        return Days.between(self.since, self.until)
+
+    @property
     def query(self) -> dict[str, str]:
         """Return the filters as URL query parameters, without the cursor."""
-        asked = self.model_dump(mode="json", exclude_defaults=True, exclude={"after"})
+        asked = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"after"})
         return {name: "true" if value is True else str(value) for name, value in asked.items()}
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.register import typed_rows
+from referral_rewards.reporting.queue.conditions import Asking
 from referral_rewards.reporting.queue.filters import Filters, cursor
-from referral_rewards.reporting.queue.search import Asking, search
+from referral_rewards.reporting.queue.search import search
 
 #: The list for a user who did not come from one: every claim that waits for approval, oldest first.
 EVERY_CLAIM: Final = Filters(exception=Waits.APPROVAL)

@@ -20,9 +20,9 @@ from referral_rewards.register.claims import subject as claim_subject
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import rails
 from referral_rewards.reporting.decisions import act_named
+from referral_rewards.reporting.queue.conditions import Asking
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM, Neighbours, neighbours
-from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.referrals.competing import RivalShown, competing
 from referral_rewards.reporting.referrals.everything import ReferralShown, showing
 from referral_rewards.reporting.referrals.timeline import Timeline, timeline

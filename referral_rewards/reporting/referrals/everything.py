@@ -17,9 +17,10 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.reporting import clawbacks, decisions, payouts
+from referral_rewards.reporting import decisions, payouts
 from referral_rewards.reporting.clawbacks import CaseInList
 from referral_rewards.reporting.decisions import ClaimDecision
+from referral_rewards.reporting.lists import clawbacks
 from referral_rewards.reporting.payouts import PayoutLife
 from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
@@ -217,7 +218,7 @@ async def _payouts(connection: AsyncConnection, referral: str) -> tuple[PayoutOf
 async def _cases(connection: AsyncConnection, referral: str) -> tuple[CaseOfReferral, ...]:
     """Return the referral's clawback cases, oldest first."""
     rows = (await connection.execute(_CLAWBACKS, {"referral": referral})).all()
-    found = await clawbacks.cases(connection, clawbacks.Wanted(referral=referral, limit=len(rows))) if rows else []
+    found = await clawbacks.page(connection, clawbacks.Wanted(referral=referral, limit=len(rows))) if rows else []
     cases = {each.case: each for each in found}
     return tuple(CaseOfReferral(**dict(cases[row.case]), fact=row.fact) for row in rows)
 

@@ -1,7 +1,7 @@
-"""List referrals with their status, in the exact form of ``referrals list --json``."""
+"""A referral with its status, in the exact form of ``referrals list --json``."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -114,27 +114,10 @@ class ReferralInBrief(Placed):
     payouts: tuple[PayoutInBrief, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Filters of the list; None means any. ``after`` is the last id of the page before."""
-
-    program: str | None = None
-    status: str | None = None
-    referral: str | None = None
-    after: str | None = None
-    limit: int | None = None
-
-
-async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[ReferralInBrief]:
-    """Yield the referrals, sorted by id."""
-    async for row in await connection.stream(_LISTING, asdict(wanted)):
-        yield _referral(typed_rows.of(_Listed, row))
-
-
 async def listed(connection: AsyncConnection, referral: str) -> ReferralInBrief | None:
     """Return one referral as the listing shows it; None if it is merged into another one."""
-    row = await typed_rows.read_one(connection, _Listed, _LISTING, asdict(Wanted(referral=referral)))
-    return _referral(row) if row is not None else None
+    row = await typed_rows.read_one(connection, ListedRow, _LISTED, {"referral": referral})
+    return in_brief(row) if row is not None else None
 
 
 #: Why a referral has no status whose facts wait for nothing: its wake-up was not delivered yet.
@@ -142,7 +125,9 @@ NOT_STARTED: Final = "not_started"
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class ListedRow:
+    """A referral as `COLUMNS` reads it."""
+
     id: str
     program: str | None
     version: int | None
@@ -161,7 +146,8 @@ class _Listed:
     payouts: Sequence[Mapping[str, Any]]
 
 
-def _referral(row: _Listed) -> ReferralInBrief:
+def in_brief(row: ListedRow) -> ReferralInBrief:
+    """Return a referral as the listing shows it."""
     return ReferralInBrief(
         referral=row.id,
         program=row.program,
@@ -191,12 +177,10 @@ def _claim(body: Mapping[str, Any] | None) -> ClaimInBrief | None:
     )
 
 
-# If a payout pays legs of several referrals, each referral shows its own part.
-# A request merged into a tracked referral is evidence there and not listed, unless it was once judged as its own
-# referral.
-_LISTING: Final = text("""
-SELECT r.*, c.body, coalesce(p.payouts, '[]') AS payouts
-FROM referral r
+#: What a `ListedRow` is read from, beside the referral ``r``. If a payout pays legs of several referrals, each referral
+#: shows its own part.
+COLUMNS: Final = "r.*, c.body, coalesce(p.payouts, '[]') AS payouts"
+BESIDE: Final = """
 LEFT JOIN reward_claim c ON c.id = r.claim_id
 LEFT JOIN LATERAL (
     SELECT json_agg(json_build_object(
@@ -205,10 +189,11 @@ LEFT JOIN LATERAL (
         'currency', p.currency, 'rail', p.rail) ORDER BY o.role DESC, o.live DESC, p.id) AS payouts
     FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
 ) AS p ON true
-WHERE (r.merged_into IS NULL OR r.status IS NOT NULL)
-  AND (CAST(:program AS text) IS NULL OR r.program = :program)
-  AND (CAST(:status AS text) IS NULL OR r.status = :status)
-  AND (CAST(:referral AS text) IS NULL OR r.id = :referral)
-  AND (CAST(:after AS text) IS NULL OR r.id > :after)
-ORDER BY r.id LIMIT :limit
-""")
+"""
+
+# A request merged into a tracked referral is evidence there and not listed, unless it was once judged as its own
+# referral.
+_LISTED: Final = text(
+    f"SELECT {COLUMNS} FROM referral r {BESIDE}"  # noqa: S608 (constants of ours)
+    " WHERE r.id = :referral AND (r.merged_into IS NULL OR r.status IS NOT NULL)"
+)
