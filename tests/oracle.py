@@ -47,6 +47,15 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
 
     None while nothing has begun it. ``deadline`` leaves the allowance out and is None when nothing is waited for.
     """
+    stand = stood(events, terms, referral, now)
+    if stand is None:
+        return None
+    said = {name: getattr(stand, name) for name in ("status", "reason", "deadline", "order", "net_minor")}
+    return {**said, "order": oracle_of_stores.id_of(stand.order)}
+
+
+def stood(events: Sequence[Event], terms: Terms, referral: str, now: datetime) -> Stand | None:
+    """Where the referral stands at ``now``; its order by the label of `oracle_of_stores`."""
     facts = [event for event in _concerning(events, referral) if at(event) <= now]
     news = sorted({at(event) for event in facts})
     stand: Stand | None = None
@@ -58,10 +67,7 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
         t = min(upcoming)
         news = [instant for instant in news if instant > t]
         stand = _stand([f for f in facts if at(f) <= t], terms, referral, t)
-    if stand is None:
-        return None
-    said = {name: getattr(stand, name) for name in ("status", "reason", "deadline", "order", "net_minor")}
-    return {**said, "order": oracle_of_stores.id_of(stand.order)}
+    return stand
 
 
 def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:

@@ -95,12 +95,14 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
         differs = differs or oracle_of_disputes.taken(known, order, gross, mine.q["data"]["currency"])[1]
     else:
         differs = differs or any(each.is_doubted for each in oracle_of_disputes.disputes(known, order))
+    doubted, homeless = mine.world.doubts
     strange = [
         e
-        for e in mine.world.of("conversion.recorded")
+        for e in (*mine.world.of("conversion.recorded"), *(e for e in homeless if e["type"] == "conversion.recorded"))
         if oracle.links(oracle.identity(e["data"]["customer"]), mine.referee)
         and e["data"]["order"] not in {each["data"]["order"] for each in mine.conversions}
     ]
+    differs = differs or order in doubted
     agree = not differs and not strange and all(_agree(mine.q["data"], each) for each in records)
     found.check("evidence_agrees", agree, flag="evidence_conflict")
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
@@ -156,7 +158,7 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
             continue
         # The text leaves open whose reward counts ("already rewarded", whoever was) and when a claim lives (from the
         # referee's timely claim on): both are read as the product reads them, for the more careful.
-        live = not other.closed and other.stand["status"] in _HOLDING
+        live = not other.closed and other.stand.status in _HOLDING
         rewarded = any(each.referral == other.name for each in mine.world.held)
         duplicate |= rewarded or (live and other.referrer == mine.referrer and _place(other) < _place(mine))
         # What an approval settled stays part of what was decided.

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
-from tests import oracle
-from tests.oracle import Event, Terms, at
+from tests import oracle, oracle_of_stores
+from tests.oracle import Event, Stand, Terms, at
 from tests.oracle_of_rewards import Held
 
 
@@ -29,9 +28,19 @@ class World:
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
-    def known(self) -> list[Event]:
+    def told(self) -> list[Event]:
         """What had occurred by now, oldest first."""
         return sorted((e for e in self.events if at(e) <= self.now), key=lambda e: (at(e), e["source"], e["id"]))
+
+    @cached_property
+    def known(self) -> list[Event]:
+        """The same with the label of its order in place of each order's id, without what is of no order."""
+        return oracle_of_stores.told_apart(self.told, oracle._one_customer)
+
+    @cached_property
+    def doubts(self) -> tuple[set[str], list[Event]]:
+        """The orders of whose store something can't be told, and the facts that are of no order for want of it."""
+        return oracle_of_stores.in_doubt(self.told, oracle._one_customer)
 
     @cached_property
     def referrals(self) -> dict[str, "Referral"]:
@@ -64,9 +73,9 @@ class Referral:
         return self.world.programs[self.program]
 
     @cached_property
-    def stand(self) -> dict[str, Any]:
+    def stand(self) -> Stand:
         """Where §4 leaves it."""
-        found = oracle.verdict(self.world.events, self.terms, self.name, self.world.now)
+        found = oracle.stood(self.world.events, self.terms, self.name, self.world.now)
         assert found is not None
         return found
 
@@ -97,7 +106,7 @@ class Referral:
 
     @property
     def order(self) -> str | None:
-        return self.stand["order"]
+        return self.stand.order
 
     @property
     def net(self) -> Decimal | None:

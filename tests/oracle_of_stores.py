@@ -30,6 +30,37 @@ def told_apart(known: Sequence[Event], same: Same) -> list[Event]:
     return found
 
 
+def in_doubt(known: Sequence[Event], same: Same) -> tuple[set[str], list[Event]]:
+    """The labels of orders of whose store something can't be told, and the facts that are therefore of no order."""
+    about: dict[str, list[Event]] = {}
+    for event in known:
+        if event["type"] in _TYPES:
+            about.setdefault(event["data"]["order"], []).append(event)
+    doubted, homeless = set[str](), list[Event]()
+    for name, its in about.items():
+        placed = _labelled(its, name, same)
+        orders = {label for event, label in placed if label is not None and _is_record(event)}
+        doubted |= {label for label in orders if _one_in_two(placed, label, same)}
+        homeless += [event for event, label in placed if label is None]
+        stores_known = any(_store(event) for event in its if _is_record(event))
+        for event, label in placed:
+            # A fact without a store is in doubt on each of several orders, also where its customer has one of them;
+            # and where no record names a store, so is what is told of several.
+            if (_store(event) is None and len(orders) > 1) or (label is None and not stores_known):
+                doubted |= orders
+    return doubted, homeless
+
+
+def _one_in_two(placed: Sequence[tuple[Event, str | None]], label: str, same: Same) -> bool:
+    """Whether one customer's records of the order are in two stores, or in one and in none."""
+    records = [event for event, its in placed if its == label and _is_record(event)]
+    return any(_store(one) != _store(other) and same(one, other) for one in records for other in records)
+
+
+def _is_record(event: Event) -> bool:
+    return str(event["type"]) == "conversion.recorded"
+
+
 def id_of(label: str | None) -> str | None:
     """The id of the order with that label."""
     return None if label is None else label.split(" ")[0]
