@@ -16,6 +16,7 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
 from referral_rewards.register import typed_rows
@@ -61,7 +62,7 @@ class CaseInList(Shape):
     ``written_off_minor`` given up; of what was taken ``returned_minor`` went back to the payee. ``taken_minor`` is what
     was recovered or given up and what is being recovered, less what went back. ``to_do`` what a person must do, null if
     nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
-    that was paid for, with its net amount ``exchange_minor``.
+    that was paid for, of the store ``exchange_store`` if one is known, with its net amount ``exchange_minor``.
     """
 
     case: UUID
@@ -86,6 +87,7 @@ class CaseInList(Shape):
     proposed_minor: int | None
     room_minor: int
     exchange_order: str | None
+    exchange_store: str | None
     exchange_minor: int | None
     exchange_currency: str | None
     clawbacks: tuple[ClawbackMade, ...]
@@ -229,6 +231,7 @@ class _CaseRow:
     returned_minor: int
     proposed_minor: int | None
     exchange_order: str | None
+    exchange_store: str | None
     exchange_minor: int | None
     exchange_currency: str | None
 
@@ -236,7 +239,7 @@ class _CaseRow:
 def _members(row: _CaseRow, made: list[ClawbackMade]) -> dict[str, Any]:
     room_minor = row.paid_minor - row.taken_minor
     review = [each.key for each in made if each.state is ClawbackState.MANUAL_REVIEW]
-    exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
+    exchange = exchange_of(row.exchange_order, row.exchange_store, row.exchange_minor, row.exchange_currency)
     return {
         "case": row.id,
         "referral": row.referral_id,
@@ -261,18 +264,19 @@ def _members(row: _CaseRow, made: list[ClawbackMade]) -> dict[str, Any]:
         "proposed_minor": row.proposed_minor,
         "room_minor": room_minor,
         "exchange_order": row.exchange_order,
+        "exchange_store": row.exchange_store,
         "exchange_minor": row.exchange_minor,
         "exchange_currency": row.exchange_currency,
         "clawbacks": made,
     }
 
 
-def exchange_of(order: str | None, amount_minor: int | None, currency: str | None) -> str | None:
+def exchange_of(order: str | None, store: str | None, amount_minor: int | None, currency: str | None) -> str | None:
     """Return in words which conversion would qualify in place of the one that was paid for; None: there is none."""
     if order is None:
         return None
     amount = "" if amount_minor is None or currency is None else f" ({display(amount_minor, currency)})"
-    return f"order {order}{amount}"
+    return f"order {OrderName(order, store)}{amount}"
 
 
 # Reads one page in the order of age, or all cases of one state, payee or referral.

@@ -68,6 +68,7 @@ class EntryRow:
     room_minor: int | None
     in_review: Sequence[str] | None
     exchange_order: str | None
+    exchange_store: str | None
     exchange_minor: int | None
     exchange_currency: str | None
 
@@ -161,7 +162,7 @@ LEFT JOIN LATERAL (
     FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true
 LEFT JOIN LATERAL (
-    SELECT k.state AS case_state, k.exchange_order, k.exchange_minor, k.exchange_currency,
+    SELECT k.state AS case_state, k.exchange_order, k.exchange_store, k.exchange_minor, k.exchange_currency,
            CAST(CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END
                 - coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) AS bigint) AS room_minor,
            ARRAY(SELECT b.provider_key FROM clawback b
