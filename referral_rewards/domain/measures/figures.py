@@ -46,6 +46,7 @@ class Figure(StrEnum):
     REVERSED = "reversed"  # its conversion occurred, of which something was reversed since; amount: what
     REWARDED = "rewarded"  # it was rewarded; amount: the net amount of its conversion
     ASKED = "asked"  # its referrer was asked how satisfied they are
+    ANSWERED = "answered"  # its referrer was asked, and answered since
     RATED = "rated"  # somebody answered; part: the score
 
 
@@ -115,6 +116,8 @@ class _Adding:
             yield from self._rewards(life, reward)
         for asked in life.asked:
             yield self._at(Figure.ASKED, asked)
+            if any(rating.at >= asked for rating in life.ratings):
+                yield self._at(Figure.ANSWERED, asked)
         for rating in life.ratings:
             yield self._at(Figure.RATED, rating.at, str(rating.score))
 
