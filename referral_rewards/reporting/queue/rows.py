@@ -87,6 +87,7 @@ class EntryRow:
     told_by: str | None
     told_source: str | None
     told_order: str | None
+    told_store: str | None
     on_record: bool | None
 
     forgotten_rail: str | None
@@ -151,7 +152,8 @@ LEFT JOIN LATERAL (
     FROM forgotten_payment WHERE q.exception = :forgotten_payment AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS forgotten ON true
 LEFT JOIN LATERAL (
-    SELECT f.data->>'by' AS told_by, f.source AS told_source, f.data->>'order' AS told_order, EXISTS (
+    SELECT f.data->>'by' AS told_by, f.source AS told_source, f.data->>'order' AS told_order,
+           f.data->>'store' AS told_store, EXISTS (
         SELECT 1 FROM fact_key fk JOIN fact known ON known.id = fk.fact_id AND known.type = 'conversion.recorded'
         WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0) AS on_record
     FROM fact f WHERE q.exception = ANY(:doubts) AND f.id = CAST(q.subject AS uuid) OFFSET 0
