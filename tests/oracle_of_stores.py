@@ -42,6 +42,11 @@ def in_doubt(known: Sequence[Event], same: Same) -> tuple[set[str], list[Event]]
         orders = {label for event, label in placed if label is not None and _is_record(event)}
         doubted |= {label for label in orders if _one_in_two(placed, label, same)}
         homeless += [event for event, label in placed if label is None]
+        stores = {
+            label: {_store(e) for e, its_label in placed if its_label == label and _is_record(e)} for label in orders
+        }
+        for event in its:  # a store in other case may be the same or another
+            doubted |= {label for label in orders if _is_nearly_in(_store(event), stores[label])}
         stores_known = any(_store(event) for event in its if _is_record(event))
         for event, label in placed:
             # A fact without a store is in doubt on each of several orders, also where its customer has one of them;
@@ -49,6 +54,10 @@ def in_doubt(known: Sequence[Event], same: Same) -> tuple[set[str], list[Event]]
             if (_store(event) is None and len(orders) > 1) or (label is None and not stores_known):
                 doubted |= orders
     return doubted, homeless
+
+
+def _is_nearly_in(store: str | None, stores: set[str | None]) -> bool:
+    return store is not None and store not in stores and store.lower() in {str(each).lower() for each in stores}
 
 
 def _one_in_two(placed: Sequence[tuple[Event, str | None]], label: str, same: Same) -> bool:

@@ -33,7 +33,7 @@ _AMOUNTS = {
 }
 _MINUTE = timedelta(minutes=1)
 #: The stores that facts of one world name, each as often as it stands here; None names none.
-_SHOPS = (None, None, ("de", "fr"), ("de", "fr", "fr", None), ("de", "de", "de", None))
+_SHOPS = (None, None, ("de", "fr"), ("de", "DE", "fr"), ("de", "fr", "fr", None), ("de", "de", "de", None))
 
 
 @dataclass
