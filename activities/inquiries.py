@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -19,11 +20,14 @@ from referral_rewards.domain.referrals.inquiries import (
     teller_of,
     told_otherwise,
     unavailable,
+    with_warnings,
 )
 from referral_rewards.register.facts import file_intake
-from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.facts.intake import Intake, Recorded
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.sources.port import Source, Told
+
+_log = structlog.get_logger("inquiries")
 
 #: One payout may pay many claims. This many are asked about at a time.
 _ASKED_AT_ONCE = 4
@@ -96,18 +100,22 @@ class Inquiries:
             return told.answer
         if any(too_far_ahead(event, _now()) for event in told.facts):
             return unavailable(told.answer.source, "It told a fact from the future.")
-        conflicts = await self._database.write(self._record, told)
-        return told_otherwise(told.answer, conflicts) if conflicts else told.answer
+        recorded = await self._database.write(self._record, told)
+        conflicts, warnings = len(recorded.conflicts), [warning for _, warning in recorded.warnings]
+        if warnings:
+            kinds = sorted({each.kind.value for each in warnings})
+            _log.warning("answer_warned_of", source=told.answer.source, kinds=kinds, warnings=len(warnings))
+        return with_warnings(told_otherwise(told.answer, conflicts) if conflicts else told.answer, warnings)
 
-    async def _record(self, connection: AsyncConnection, told: Told) -> int:
-        """Record the facts and return how many conflict with facts already known. An answer is a complete batch: no
-        closing waits for more of it (SPEC §4 Closing)."""
+    async def _record(self, connection: AsyncConnection, told: Told) -> Recorded:
+        """Record the facts and return what became of them. An answer is a complete batch: no closing waits for more of
+        it (SPEC §4 Closing)."""
         name = f"answer of {told.answer.source}: {told.answer.content_hash}"
         batch = await file_intake.open_batch(connection, name, _now())
         teller = teller_of(told.answer.source, told.facts)
         recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch, teller=teller)
         await file_intake.finish(connection, batch, _now())
-        return len(recorded.conflicts)
+        return recorded
 
 
 async def _told(name: str, asked: Awaitable[Told]) -> Told:

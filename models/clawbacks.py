@@ -31,6 +31,7 @@ class ClawbackCase(SQLModel, table=True):
     settled_at: datetime | None = instant(nullable=True)
     #: Another conversion of the offer that would qualify in the place of the one that was paid for, and its net amount.
     exchange_order: str | None = None
+    exchange_store: str | None = None
     exchange_minor: int | None = minor(nullable=True)
     exchange_currency: str | None = None
 

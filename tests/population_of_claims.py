@@ -2,7 +2,8 @@
 
 Unlike the referrals of `population.py` these meet each other: few people refer and are referred, so that two hold one
 order, one is referred twice, and a referrer comes back as a referee. They come in waves: what was approved of one wave
-stands in the way of the next.
+stands in the way of the next. In some worlds several stores give out the same order numbers, and a shop and a
+processor both tell what was given back.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from tests import telling
 Event = dict[str, Any]
 Terms = dict[str, Any]
 
+#: A fact as `_World._add` takes it.
+_Trouble = tuple[str, datetime, dict[str, Any]] | tuple[str, datetime, dict[str, Any], str]
+
 #: Somebody was enrolled by then; the first wave is judged 300 days later.
 BEGINNING = datetime(2025, 3, 1, tzinfo=UTC)
 _ZONES = ("America/Toronto", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")
@@ -28,6 +32,8 @@ _AMOUNTS = {
     "KWD": ("80.000", "50.005", "33.335", "100.050", "7.777"),
 }
 _MINUTE = timedelta(minutes=1)
+#: The stores that facts of one world name, each as often as it stands here; None names none.
+_SHOPS = (None, None, ("de", "fr"), ("de", "DE", "fr"), ("de", "fr", "fr", None), ("de", "de", "de", None))
 
 
 @dataclass
@@ -61,6 +67,8 @@ class _World:
         self.programs = {name: self._terms(name) for name in ("friends", "partners")[: rng.choice((1, 2, 2))]}
         self.referrers = [self._person(f"ref{n}") for n in range(rng.choice((2, 3, 4)))]
         self.people: list[_Person] = []
+        self.shops = rng.choice(_SHOPS)
+        self.numbers: list[str] = []
 
     def lived(self, waves: int, size: int) -> tuple[dict[str, Terms], list[Wave]]:
         found = []
@@ -223,18 +231,33 @@ class _World:
 
     # -- facts
 
-    def _add(self, kind: str, when: datetime, data: dict[str, Any]) -> Event:
+    def _add(self, kind: str, when: datetime, data: dict[str, Any], source: str | None = None) -> Event:
         self.number += 1
+        if "store" in data and data["store"] is None:
+            data = {key: value for key, value in data.items() if key != "store"}
         event = {
             "specversion": "1.0",
             "id": f"e{self.number}",
-            "source": "acme/billing" if kind.startswith("conversion") else "acme/site",
+            "source": source or ("acme/billing" if kind.startswith("conversion") else "acme/site"),
             "type": kind,
             "time": when.isoformat(),
             "data": data,
         }
         self.events.append(event)
         return event
+
+    def _store(self, of: str | None) -> dict[str, str | None]:
+        """The store that a fact names: mostly that of its order, at times another or none."""
+        if not self.shops:
+            return {}
+        return {"store": of if self.rng.random() < 0.8 else self.rng.choice((*self.shops, None))}
+
+    def _order_number(self) -> str:
+        """A new number; where there are several stores, at times one that another order has."""
+        if self.shops and self.numbers and self.rng.random() < 0.3:
+            return self.rng.choice(self.numbers)
+        self.numbers.append(f"o{self.number}")
+        return self.numbers[-1]
 
     def _enrol(self, person: _Person, now: datetime) -> None:
         rng = self.rng
@@ -317,7 +340,9 @@ class _World:
             (("email",), ("email", "customer"), ("customer", "email"), ("phone", "email"), ("customer",))
         )
         self.number += 1
-        data: dict[str, Any] = {"order": f"o{self.number}", "kind": "purchase", "customer": self._told(person, *names)}
+        store = rng.choice(self.shops) if self.shops else None
+        data: dict[str, Any] = {"order": self._order_number(), "store": store, "kind": "purchase"}
+        data["customer"] = self._told(person, *names)
         if rng.random() < 0.15:
             data["kind"] = "account_opened"
         else:
@@ -339,10 +364,13 @@ class _World:
             other = {**data, "customer": self._told(rng.choice(self.referrers), "email")}
             again = rng.choice((data, {**data, "new_customer": True}, {**data, "kind": "subscription"}, other))
             self._add("conversion.recorded", when + rng.choice((timedelta(0), timedelta(days=1))), dict(again))
+        if self.shops and rng.random() < 0.1:  # told again, of another store or of none
+            later = when + timedelta(days=rng.choice((0, 1, -1)))
+            self._add("conversion.recorded", later, {**data, **self._store(rng.choice(self.shops))})
 
     def _troubles(
         self, name: str, program: str, referrer: _Person, referee: _Person, since: datetime, now: datetime
-    ) -> Iterator[tuple[str, datetime, dict[str, Any]]]:
+    ) -> Iterator[_Trouble]:
         rng = self.rng
 
         def later() -> datetime:
@@ -368,20 +396,38 @@ class _World:
         if rng.random() < 0.06:
             request = {"program": program, "referrer": referrer.name, "referee": who(referee)}
             yield "reward.requested", later(), request
-        for order, bought_at, _ in referee.orders:
-            if rng.random() < 0.15:
-                opened = bought_at + timedelta(days=rng.randrange(1, 20))
-                its = {"order": order} | rng.choice(({}, {"dispute": f"d-{order}"}))
-                yield "conversion.dispute_opened", opened, its | {"reason": "unknown"}
-                if rng.random() < 0.5:
-                    ends = ("won", "inquiry_closed", "lost", "refunded", "prevented")
-                    outcome = its | {"outcome": rng.choice(ends)} | rng.choice(({}, {"amount": "5"}, {"amount": "12"}))
-                    yield "conversion.dispute_closed", opened + timedelta(days=rng.choice((-1, 1, 2))), outcome
-            if rng.random() < 0.15:
-                back: dict[str, Any] = {"order": order, "kind": rng.choice(("refund", "return"))}
-                if rng.random() < 0.8:
-                    back["amount"] = rng.choice(("5", "1", "12"))
-                yield "conversion.reversed", bought_at + timedelta(days=rng.randrange(1, 40)), back
+        for order, bought_at, record in referee.orders:
+            yield from self._after(order, record["data"], bought_at)
+
+    def _after(self, order: str, bought: dict[str, Any], bought_at: datetime) -> Iterator[_Trouble]:
+        """What became of an order, as a shop and a processor tell it."""
+        rng, its = self.rng, {"order": order, **self._store(bought.get("store"))}
+        if rng.random() < 0.15:
+            opened = bought_at + timedelta(days=rng.randrange(1, 20))
+            dispute = its | rng.choice(({}, {"dispute": f"d-{order}"}))
+            yield "conversion.dispute_opened", opened, dispute | {"reason": "unknown"}
+            if rng.random() < 0.5:
+                ends = ("won", "inquiry_closed", "lost", "refunded", "prevented")
+                outcome = dispute | {"outcome": rng.choice(ends)} | rng.choice(({}, {"amount": "5"}, {"amount": "12"}))
+                yield "conversion.dispute_closed", opened + timedelta(days=rng.choice((-1, 1, 2))), outcome
+        if rng.random() < 0.2:
+            back: dict[str, Any] = its | {"kind": rng.choice(("refund", "return", "Refund"))}
+            back |= rng.choice(({}, {"reversal": f"re-{order}"}))
+            if rng.random() < 0.8:
+                back["amount"] = rng.choice(("5", "1", "12", "1.005"))
+            when = bought_at + timedelta(days=rng.randrange(1, 40))
+            yield "conversion.reversed", when, back
+            if rng.random() < 0.4:  # the processor tells the same, with its own id or none, or another amount
+                copy = back | rng.choice(({}, {}, {"reversal": "re-third"}, {"amount": "6"})) | self._store(None)
+                yield "conversion.reversed", when + timedelta(days=rng.choice((0, 1, -1))), copy, "acme/processor"
+            if rng.random() < 0.2:
+                failed = {key: back[key] for key in ("order", "store", "reversal") if key in back}
+                told = when + timedelta(days=rng.choice((1, 9, -1)))
+                yield "conversion.reversal_failed", told, failed, rng.choice(("acme/billing", "acme/processor"))
+        if rng.random() < 0.1:
+            edited: dict[str, Any] = its | {"amount": rng.choice(("40", "140", "9995", "33.335"))}
+            edited |= rng.choice(({}, {}, {"currency": "USD"}, {"currency": "JPY"}))
+            yield "conversion.amended", bought_at + timedelta(days=rng.choice((0, 1, 5, -2))), edited
 
 
 def _money(major: int, currency: str) -> str:

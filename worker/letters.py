@@ -14,7 +14,7 @@ from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.notices import status_links
+from referral_rewards.register.notices import status_links, surveys
 from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience, Notice
 from referral_rewards.register.payees import method_notices
@@ -77,6 +77,8 @@ class Letters:
         if why := contact.overtaken(template, row.status):
             return AtRest(NoticeState.SUPPRESSED, why)
         if template in COURTESIES and (why := await objection(connection, case, Side(notice.audience))):
+            return AtRest(NoticeState.SUPPRESSED, why)
+        if template is Template.SATISFACTION_SURVEY and (why := await surveys.needless(connection, notice)):
             return AtRest(NoticeState.SUPPRESSED, why)
         if template not in TO_APPROVERS | WARNINGS and (opens_at := contact.opens_at(now, case.terms)):
             return HeldUntil(opens_at, "The program's contact hours are closed.")

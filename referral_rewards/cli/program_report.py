@@ -113,8 +113,10 @@ def _lines(its: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "", "95th percentile", lasted(duration["p95_s"])
     yield from _money(its)
     rated = its["referrer_satisfaction"]
-    answered = f"{rated['n']} of {rated['asked']} asked"
-    yield "referrer_satisfaction", answered, "–" if rated["mean"] is None else f"{rated['mean']:.2f} of 5"
+    mean = "–" if rated["mean"] is None else f"{rated['mean']:.2f} of 5"
+    yield "referrer_satisfaction", f"mean of {rated['n']} answers", mean
+    rate = "–" if rated["answer_rate"] is None else f"{rated['answer_rate']:.1%}"
+    yield "", f"{rated['answered']} of {rated['asked']} asked answered", rate
     for stage, n in its["funnel"].items():
         yield "funnel" if stage == "began" else "", stage, str(n)
     yield "refund_rate", "", "–" if its["refund_rate"] is None else f"{its['refund_rate']:.1%}"

@@ -125,6 +125,7 @@ async def event_of(connection: AsyncConnection, notice: Told) -> dict[str, Any]:
         "version": row.version,
         "referrer": row.referrer,
         "order": row.order_id,
+        "store": row.stores[0] if row.stores else None,
         "reward": [dict(each) for each in row.legs or ()],
     }
     match kind:
@@ -150,7 +151,7 @@ def _instant(moment: datetime | None) -> str | None:
 
 
 _REFERRAL: Final = text("""
-SELECT r.program, r.version, r.referrer, r.order_id, r.status, r.waiting_since,
+SELECT r.program, r.version, r.referrer, r.order_id, r.stores, r.status, r.waiting_since,
        c.body->'requirement'->'routes' AS routes,
        (SELECT jsonb_agg(jsonb_build_object('role', leg->'role', 'beneficiary', leg->'beneficiary', 'kind', leg->'kind',
                                             'amount_minor', leg->'amount_minor', 'currency', leg->'currency'))

@@ -15,6 +15,7 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
 from referral_rewards.register import typed_rows
@@ -64,7 +65,7 @@ class CaseInList(Shape):
     ``written_off_minor`` given up; of what was taken ``returned_minor`` went back to the payee. ``taken_minor`` is what
     was recovered or given up and what is being recovered, less what went back. ``to_do`` what a person must do, null if
     nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
-    that was paid for, with its net amount ``exchange_minor``.
+    that was paid for, of the store ``exchange_store`` if one is known, with its net amount ``exchange_minor``.
     """
 
     case: UUID
@@ -90,6 +91,7 @@ class CaseInList(Shape):
     room_minor: int
     waiting_minor: int = 0
     exchange_order: str | None
+    exchange_store: str | None
     exchange_minor: int | None
     exchange_currency: str | None
     clawbacks: tuple[ClawbackMade, ...]
@@ -191,6 +193,7 @@ class CaseRow:
     overdue: bool
     proposed_minor: int | None
     exchange_order: str | None
+    exchange_store: str | None
     exchange_minor: int | None
     exchange_currency: str | None
 
@@ -209,7 +212,7 @@ async def in_list(connection: AsyncConnection, rows: Sequence[CaseRow]) -> list[
 def _in_list(row: CaseRow, made: list[ClawbackMade], back: list[Returned]) -> CaseInList:
     room_minor = row.paid_minor - row.taken_minor
     review = [each.key for each in made if each.state is ClawbackState.MANUAL_REVIEW]
-    exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
+    exchange = exchange_of(row.exchange_order, row.exchange_store, row.exchange_minor, row.exchange_currency)
     return CaseInList(
         case=row.id,
         referral=row.referral_id,
@@ -240,6 +243,7 @@ def _in_list(row: CaseRow, made: list[ClawbackMade], back: list[Returned]) -> Ca
         room_minor=room_minor,
         waiting_minor=row.waiting_minor,
         exchange_order=row.exchange_order,
+        exchange_store=row.exchange_store,
         exchange_minor=row.exchange_minor,
         exchange_currency=row.exchange_currency,
         clawbacks=tuple(made),
@@ -247,12 +251,12 @@ def _in_list(row: CaseRow, made: list[ClawbackMade], back: list[Returned]) -> Ca
     )
 
 
-def exchange_of(order: str | None, amount_minor: int | None, currency: str | None) -> str | None:
+def exchange_of(order: str | None, store: str | None, amount_minor: int | None, currency: str | None) -> str | None:
     """Return in words which conversion would qualify in place of the one that was paid for; None: there is none."""
     if order is None:
         return None
     amount = "" if amount_minor is None or currency is None else f" ({display(amount_minor, currency)})"
-    return f"order {order}{amount}"
+    return f"order {OrderName(order, store)}{amount}"
 
 
 #: What `CaseRow` is read from: its columns, the case with its reward, and what was done about it.

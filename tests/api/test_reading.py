@@ -149,18 +149,21 @@ async def test_readiness_metrics_and_the_description_need_no_token(desk: Desk) -
     assert (await desk.api.get("/nowhere")).headers["content-type"] == "application/problem+json"
 
 
-async def test_a_conversion_that_only_the_referee_reports_waits_in_the_queue_and_never_counts(desk: Desk) -> None:
+@pytest.mark.parametrize(("store", "order"), [({}, "o-r1"), ({"store": "till"}, "o-r1 of store till")])
+async def test_a_conversion_that_only_the_referee_reports_waits_in_the_queue_and_never_counts(
+    desk: Desk, store: dict[str, str], order: str
+) -> None:
     sent, claimed, bought = life_of("r1")
     for number, fact in enumerate((sent, claimed, bought)):
         fact["time"] = days_ago(9 - number).isoformat()
     await desk.tell([sent, claimed])
     assert await desk.judge("r1") == "claimed"
-    reported = {"referral": "r1", "order": "o-r1", "by": "referee", "note": "bought in the store"}
+    reported = {"referral": "r1", "order": "o-r1", **store, "by": "referee", "note": "bought in the store"}
     await desk.tell([event("told", "conversion.reported", days_ago(7), reported)])
     assert await desk.judge("r1") == "claimed"
     queue = (await desk.get("/v1/claims")).json()["claims"]
     assert [(each["referral"], each["exception"], each["about"]) for each in queue] == [
-        ("r1", "reported", "the referee tells of order o-r1, which no source has confirmed")
+        ("r1", "reported", f"the referee tells of order {order}, which no source has confirmed")
     ]
     await desk.tell([bought])
     assert await desk.judge("r1") == "in_return_period"

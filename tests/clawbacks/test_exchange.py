@@ -37,7 +37,7 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
 
 async def returned(life: Installation, *, other: bool = True, **data: Any) -> dict[str, Any]:
     """The first order is returned; ``other``: a second one was bought within the offer."""
-    facts = [("conversion.recorded", days_ago(25), purchase("r1", "o-2", "100.00"))] if other else []
+    facts = [("conversion.recorded", days_ago(25), purchase("r1", "o-2", "100.00") | {"store": "fr"})] if other else []
     facts.append(("conversion.reversed", days_ago(24), {"order": "o-r1", "kind": "return", **data}))
     # Received long ago, so that no late arrivals are waited for.
     async with life.database.transaction() as connection:
@@ -78,8 +78,8 @@ async def test_the_case_names_the_other_order_and_what_was_taken_back_is_claimed
     its = await returned(life)
     async with life.database.transaction() as connection:
         shown = await reporting.case(connection, its["referrer"], life.keys)
-    assert (shown.exchange_order, shown.exchange_minor) == ("o-2", 10_000)
-    assert "order o-2 (100.00 USD)" in str(shown.to_do)
+    assert (shown.exchange_order, shown.exchange_store, shown.exchange_minor) == ("o-2", "fr", 10_000)
+    assert "order o-2 of store fr (100.00 USD)" in str(shown.to_do)
     await act(life, A.REVERSE_CLAWBACK, its["referrer"], 2500)
     await act(life, A.REVERSE_CLAWBACK, its["referee"], 800)
     await done(life)

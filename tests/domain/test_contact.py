@@ -15,13 +15,15 @@ from referral_rewards.domain.notices.contact import (
     TO_APPROVERS,
     Change,
     Template,
+    asked_enough,
     no_news,
     objection,
     opens_at,
     overtaken,
+    surveyed,
     tellings,
 )
-from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
 from tests.domain import build
 from tests.domain.build import at
 from tests.domain.dossiers import terms
@@ -40,8 +42,45 @@ def told(after: ReferralStatus, *, took_part: bool = True, rewarded: Collection[
 @pytest.mark.parametrize("status", [_S.DENIED, _S.EXPIRED, _S.WITHDRAWN])
 def test_every_closing_is_told_to_those_who_took_part(status: ReferralStatus) -> None:
     template = Template(status.value)
-    assert told(status) == [(template, REFERRER), (template, REFEREE)]
-    assert told(status, took_part=False) == [(template, REFERRER)]
+    assert told(status, surveyed=False) == [(template, REFERRER), (template, REFEREE)]
+    assert told(status, surveyed=False, took_part=False) == [(template, REFERRER)]
+
+
+@pytest.mark.parametrize("status", _S)
+def test_people_are_asked_how_satisfied_they_are_after_payment_and_denial_alone(status: ReferralStatus) -> None:
+    asked = [side for letter, side in told(status) if letter is _T.SATISFACTION_SURVEY]
+    assert asked == (list(BOTH) if status in (_S.REWARDED, _S.DENIED) else [])
+    assert _T.SATISFACTION_SURVEY not in dict(told(status, surveyed=False))
+    assert (overtaken(_T.SATISFACTION_SURVEY, status) is None) == (status in (_S.REWARDED, _S.DENIED))
+
+
+@pytest.mark.parametrize(
+    ("on", "reason", "asked"),
+    [
+        (True, None, True),
+        (True, Reason.EXISTING_CUSTOMER, True),
+        (True, Reason.DUPLICATE_CLAIM, False),
+        (False, None, False),
+        (False, Reason.EXISTING_CUSTOMER, False),
+    ],
+)
+def test_the_terms_say_whether_anybody_is_asked_and_a_second_invitation_is_not(
+    on: bool, reason: Reason | None, asked: bool
+) -> None:
+    assert surveyed(terms(satisfaction_survey=on), reason) is asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "why"),
+    [
+        (False, False, None),
+        (True, False, "They were asked before."),
+        (False, True, "They have answered already."),
+        (True, True, "They have answered already."),
+    ],
+)
+def test_each_person_is_asked_once_and_answers_once(asked: bool, answered: bool, why: str | None) -> None:
+    assert asked_enough(asked=asked, answered=answered) == why
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.domain.facts.intake_warnings import FactWarning, WarningKind
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.inquiries import (
@@ -16,6 +17,7 @@ from referral_rewards.domain.referrals.inquiries import (
     register_answer,
     told_otherwise,
     unavailable,
+    with_warnings,
 )
 
 BRIE = {"customer": "c-brie", "email": "brie@example.com", "name": "Brie Cheese"}
@@ -248,3 +250,22 @@ def test_a_question_asks_outside_if_there_is_something_to_ask_of_a_source_that_i
     question: Question, asks_outside: bool
 ) -> None:
     assert question.asks_outside is asks_outside
+
+
+def _vain(*fields: str) -> list[FactWarning]:
+    return [FactWarning(WarningKind.UNKNOWN_FIELD, f"data.{field}", "changes nothing") for field in fields]
+
+
+@pytest.mark.parametrize(
+    ("warnings", "sentence"),
+    [
+        ([], "It knows order o1."),
+        (_vain("amout"), "It knows order o1. Of what it told: data.amout changes nothing."),
+        (_vain("a", "a", "b"), "It knows order o1. Of what it told: data.a changes nothing; data.b changes nothing."),
+        (_vain("a", "b", "c", "d", "e"), "It knows order o1. Of what it told: data.a changes nothing; "
+                                         "data.b changes nothing; data.c changes nothing; and 2 more."),
+    ],
+)  # fmt: skip
+def test_what_a_source_tells_in_vain_stands_in_its_answer(warnings: list[FactWarning], sentence: str) -> None:
+    said = SourceAnswer(Answer.CONFIRMED, "It knows order o1.", "shop", "ab12")
+    assert with_warnings(said, warnings) == SourceAnswer(Answer.CONFIRMED, sentence, "shop", "ab12")

@@ -175,6 +175,25 @@ def test_word_or_amount_without_effect_is_warned_of(
     assert warned(type_, **changes) == [(kind, where, what)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        ("Purchase", "purchase"),
+        ("purchases", "purchase"),
+        ("SUBSCRIPTION", "subscription"),
+        ("account-opened", "account_opened"),
+        ("purchase", None),
+        ("account_opened", None),
+        ("newsletter_signup", None),
+        ("lesson", None),
+    ],
+)
+def test_a_kind_that_nearly_is_a_usual_one_is_warned_of(kind: str, meant: str | None) -> None:
+    told = f"{kind!r} counts only where the terms write it so; did you mean {meant!r}?"
+    expected = [] if meant is None else [(WarningKind.UNKNOWN_WORD, "data.kind", told)]
+    assert warned(FactType.CONVERSION_RECORDED, kind=kind) == expected
+
+
 @pytest.mark.parametrize("kind", ["refund", "Refund", "RETURN", "Chargeback_Lost", "cancellation"])
 def test_kind_of_reversal_is_read_without_case(kind: str) -> None:
     assert warned(FactType.CONVERSION_REVERSED, kind=kind) == []

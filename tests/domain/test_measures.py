@@ -98,6 +98,11 @@ def test_a_day_is_that_of_the_programs_zone() -> None:
             [Contribution(Figure.CONVERTED, JULY.date())],
         ),
         (REWARDED, Figure.RATED, [Contribution(Figure.RATED, PAID.date(), "4")]),
+        (REWARDED, Figure.ANSWERED, [Contribution(Figure.ANSWERED, PAID.date())]),
+        (replace(REWARDED, ratings=()), Figure.ANSWERED, []),
+        (replace(REWARDED, asked=()), Figure.ANSWERED, []),
+        # Told before anybody asked: an answer, but none to the question
+        (replace(REWARDED, ratings=(Rating(DECIDED, 4),)), Figure.ANSWERED, []),
     ],
 )
 def test_a_referral_adds_on_the_day_of_the_event(life: Life, figure: Figure, right: list[Contribution]) -> None:

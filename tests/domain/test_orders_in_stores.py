@@ -95,6 +95,10 @@ FAILED, AMENDED = "conversion.reversal_failed", "conversion.amended"
         ([record("a", OTTO), told("back", "de"), told("too", "fr")], [("", "a", "", "back too")], ""),
         ([record("a", OTTO, "de"), record("b", INES, "fr"), record("c", ANNA)],
          [("de", "a", "", "c"), ("fr", "b", "", "c")], "c"),
+        # A store in other case may be the same or another one: what is told of it is in doubt, and not lost
+        ([record("a", OTTO, "de"), told("back", "DE")], [("de", "a", "", "back")], ""),
+        ([record("a", OTTO, "de"), record("b", INES, "DE")], [("DE", "b", "", "a"), ("de", "a", "", "b")], ""),
+        ([record("a", OTTO), told("back", "de"), told("too", "DE")], [("", "a", "", "back too")], ""),
         # One customer is one order: in two stores, or in one and in none
         ([record("a", OTTO, "de"), record("b", OTTO, "fr")], [("de fr", "a b", "", "")], ""),
         ([record("a", OTTO, "de"), record("b", OTTO, "fr"), told("back")], [("de fr", "a b", "back", "")], ""),
@@ -125,6 +129,8 @@ def test_facts_are_of_the_order_of_their_store_in_whatever_order_they_come(
          [["Order 1001 of one customer is recorded in store de and without a store: that is one order"]]),
         ([record("a", OTTO, "de"), record("b", INES, "fr"), told("back")],
          [["test tells of order 1001 without its store, and several stores have it: it takes nothing by itself"]] * 2),
+        ([record("a", OTTO, "de"), told("back", "DE")],
+         [["test tells of order 1001 of store DE, which is written in other case here: it takes nothing by itself"]]),
         ([record("a", OTTO), told("back", "de"), told("too", "fr")],
          [["test tells of order 1001 of store de, and no record names its store: it takes nothing by itself",
            "test tells of order 1001 of store fr, and no record names its store: it takes nothing by itself"]]),

@@ -28,7 +28,8 @@ async def test_the_report_has_the_form_of_the_contract(desk: Desk) -> None:
     assert its["exceptions"] == {"claims": 0, "by_flag": {}}
     assert its["duplicate_claims"] == {"claims": 0, "would_have_cost": []}
     assert its["payout_time"]["due_to_decided"] == {"n": 0, "median_s": None, "p95_s": None}
-    assert its["referrer_satisfaction"] == {"asked": 0, "n": 0, "mean": None, "scores": {}}
+    of_the_contract = {"asked": 0, "n": 0, "mean": None, "scores": {}}
+    assert its["referrer_satisfaction"] == {**of_the_contract, "answered": 0, "answer_rate": None}
     assert its["referred_revenue"] == [
         {"currency": "USD", "rewarded_minor": 0, "converted_minor": 8000, "gross_minor": 8000, "reversed_minor": 0}
     ]

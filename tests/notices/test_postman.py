@@ -34,9 +34,11 @@ async def post(open_desk: Desk) -> AsyncIterator[tuple[Postman, Mailbox]]:
 
 
 async def denied(desk: Desk, name: str = "r1") -> None:
+    """The letters of a denial alone: the survey that follows a day later has tests of its own (test_survey.py)."""
     await desk.referral(name)
     assert (await desk.decide(name, "deny", reason="evidence_insufficient")).status_code < 300
     assert await desk.judge(name) == "denied"
+    await sql(desk, "DELETE FROM notice WHERE template = 'satisfaction_survey'")
 
 
 async def test_a_denial_is_told_to_both_sides_with_its_reason_and_the_way_to_appeal(

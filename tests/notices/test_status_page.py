@@ -183,6 +183,30 @@ async def test_a_reward_is_rated_once_a_side(open_desk: Desk) -> None:
     assert 'name="score"' not in (await seen(open_desk, at)).text
 
 
+async def test_a_denial_is_rated_too_and_an_expired_invitation_is_not(open_desk: Desk) -> None:
+    await expired(open_desk)
+    at = await path(open_desk)
+    assert 'name="score"' not in (await seen(open_desk, at)).text
+    assert (await said(open_desk, at, "rating", score="2")).status_code == 422
+    await open_desk.referral("r2")
+    assert (await open_desk.decide("r2", "deny", reason="evidence_insufficient")).status_code < 300
+    assert await open_desk.judge("r2") == "denied"
+    at = await path(open_desk, "r2", Side.REFERRER)
+    assert 'name="score"' in (await seen(open_desk, at)).text
+    assert (await said(open_desk, at, "rating", score="2")).status_code == 303
+    [fact] = await facts(open_desk, "satisfaction.rated")
+    assert fact.data == {"referral": "r2", "by": "referrer", "score": 2}
+
+
+async def test_who_has_answered_elsewhere_is_not_asked_on_the_page(open_desk: Desk) -> None:
+    await open_desk.referral("r1")
+    await sql(open_desk, "UPDATE referral SET status = 'rewarded' WHERE id = 'r1'")
+    rated = {"referral": "r1", "by": "referee", "score": 3}
+    await open_desk.tell([event("s1", "satisfaction.rated", days_ago(0.1), rated)])
+    assert 'name="score"' not in (await seen(open_desk, await path(open_desk))).text
+    assert 'name="score"' in (await seen(open_desk, await path(open_desk, side=Side.REFERRER))).text
+
+
 async def test_the_words_of_an_appeal_are_read_by_who_decides_and_by_who_wrote_them(open_desk: Desk) -> None:
     await expired(open_desk)
     at = await path(open_desk)

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from referral_rewards.loopback import reply, served
 from referral_rewards.notices.webhook import Hook
-from tests.desk import Desk, desk
+from tests.desk import Desk, desk, life_of
 from tests.notices.posting import LONG, SHORT, now, postman, sql, told
 from tests.sources.told import dripping, silent
 
@@ -75,6 +75,20 @@ async def test_every_step_and_decision_is_told_signed_and_once(database_url: str
     everything = json.dumps(endpoint.events)
     assert "@" not in everything
     assert "looked at it" not in everything
+
+
+async def test_an_order_is_told_with_its_store(database_url: str) -> None:
+    endpoint = Endpoint()
+    async with listening(database_url, endpoint, "referral.awaiting_approval") as (opened, man):
+        of_a_store = life_of("r2")
+        of_a_store[-1]["data"]["store"] = "fr"
+        await opened.tell(of_a_store)
+        assert await opened.judge("r2") == "awaiting_approval"
+        await opened.referral("r1")
+        while await man.deliver(now()):
+            pass
+    orders = [(each["data"]["order"], each["data"]["store"]) for each in endpoint.events]
+    assert sorted(orders, key=str) == [("o-r1", None), ("o-r2", "fr")]
 
 
 async def test_an_endpoint_is_told_only_what_it_asks_for(database_url: str) -> None:

@@ -81,7 +81,7 @@ _SENT: Final = {
 }
 _CASE: Final = {
     **dict.fromkeys(("payout", "to_do", "settled_at", "proposed_minor")),
-    **dict.fromkeys(("exchange_order", "exchange_minor", "exchange_currency")),
+    **dict.fromkeys(("exchange_order", "exchange_store", "exchange_minor", "exchange_currency")),
     "recovered_minor": 0,
     "written_off_minor": 0,
     "case": UUID(int=2),

@@ -171,6 +171,18 @@ async def test_a_partial_refund_that_only_the_source_knows_of_lowers_what_is_put
     assert {leg.role: leg.amount_minor for leg in claim.legs} == {"referrer": 2500, "referee": 600}
 
 
+async def test_what_the_source_tells_in_vain_is_seen_where_its_answer_is(outside: Outside) -> None:
+    outside.shop.tell(outside.event("conversion.reversed", days_ago(30), REFUND | {"amount": "20.00", "amuont": "1"}))
+    async with outside.life.workers():
+        claim = await outside.before_its_approver()
+    told = "data.amuont is no field of conversion.reversed and changes nothing"
+    confirmed = next(check for check in claim.checks if check.code is CheckCode.CONVERSION_CONFIRMED)
+    assert (confirmed.result, told in confirmed.sentence) == (Result.PASSED, True)
+    assert claim.flag_names == (Flag.PARTIAL_REFUND,)
+    (row,) = await sql(outside.life, "SELECT sentence FROM inquiry WHERE source = 'shop'")
+    assert told in row.sentence
+
+
 async def test_a_dispute_that_only_the_source_knows_of_is_flagged(outside: Outside) -> None:
     outside.shop.tell(outside.dispute())
     async with outside.life.workers():

@@ -10,6 +10,7 @@ CREATE TABLE clawback_case (
     proposed_minor BIGINT,
     settled_at TIMESTAMPTZ,
     exchange_order VARCHAR,
+    exchange_store VARCHAR,
     exchange_minor BIGINT,
     exchange_currency VARCHAR,
     PRIMARY KEY (leg_id, fact_id)

@@ -250,7 +250,11 @@ def _named(its: Figures) -> Iterator[Line]:
     yield from _money(its)
     rated = its.referrer_satisfaction
     mean = "–" if rated.mean is None else f"{rated.mean:.2f} of 5"
-    yield Line("referrer_satisfaction", f"mean of {rated.n} answers, {rated.asked} asked", mean, Figure.RATED)
+    answers = "answer" if rated.n == 1 else "answers"
+    yield Line("referrer_satisfaction", f"mean of {rated.n} {answers}", mean, Figure.RATED)
+    yield Line("referrer_satisfaction", "asked", str(rated.asked), Figure.ASKED)
+    rate = "" if rated.answer_rate is None else f" ({rated.answer_rate:.1%})"
+    yield Line("referrer_satisfaction", "of whom answered", f"{rated.answered}{rate}", Figure.ANSWERED)
     for score, n in rated.scores.items():
         yield Line("referrer_satisfaction", f"score {score}", str(n), Figure.RATED, score)
     for stage in Stage:

@@ -15,7 +15,7 @@ from referral_rewards.api.desk.session.visiting import form_of
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import BadInput, Refused
 from referral_rewards.domain.referrals.referral import Referral
-from referral_rewards.register.notices import status_links, status_page
+from referral_rewards.register.notices import status_links, status_page, surveys
 from referral_rewards.register.notices.status_links import NoSuchLink
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals.cases import open_case
@@ -47,7 +47,7 @@ async def appeal(token: str, request: Request, parts: Its) -> Response:
 
 @router.post("/{token}/rating")
 async def rating(token: str, request: Request, parts: Its) -> Response:
-    """Record how satisfied the person is with a reward."""
+    """Record how satisfied the person is, after a reward or a denial."""
     score = _said(await form_of(request), "score")
     try:
         await parts.database.write(_rate, parts, token, score=score, now=datetime.now(UTC))
@@ -93,7 +93,7 @@ async def _shown(
         # A form that is sent twice has the same id, so its appeal is one fact.
         form=secrets.token_hex(16),
         may_appeal=row.status in status_page.APPEALABLE and row.closed_at is not None,
-        may_rate=row.status == "rewarded" and not await status_page.has_rated(connection, row.id, side),
+        may_rate=row.status in status_page.RATEABLE and not await surveys.answered(connection, row.id, side),
         words_max=status_page.WORDS_MAX,
         done=done,
         problem=problem,

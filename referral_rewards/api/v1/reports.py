@@ -160,7 +160,14 @@ _EXAMPLE: Final = {
                 "reversed_minor": 2000,
             }
         ],
-        "referrer_satisfaction": {"asked": 2, "n": 1, "mean": 5.0, "scores": {"5": 1}},
+        "referrer_satisfaction": {
+            "asked": 2,
+            "answered": 1,
+            "answer_rate": 0.5,
+            "n": 1,
+            "mean": 5.0,
+            "scores": {"5": 1},
+        },
         "funnel": {"began": 9, "claimed": 5, "converted": 3, "assembled": 3, "approved": 2, "rewarded": 2},
         "refund_rate": 0.3333333333333333,
         "cost_per_acquired_customer": [{"currency": "CAD", "customers": 2, "minor": 2500}],

@@ -106,7 +106,9 @@ def _evidence_agrees(mine: Referral) -> bool:
     else:
         differs = differs or any(each.is_doubted for each in disputes.disputes(known, order))
     own = {each.order for each in mine.conversions}
-    strange = [each for each in recorded if links(each.identity, mine.referee) and each.order not in own]
+    homeless = of_type(mine.world.doubts.homeless, "conversion.recorded")
+    differs = differs or order in mine.world.doubts.labels
+    strange = [each for each in (*recorded, *homeless) if links(each.identity, mine.referee) and each.order not in own]
     return not differs and not strange and all(_agree(mine.q, each) for each in recorded if each.order == order)
 
 
@@ -175,7 +177,7 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
         duplicate |= rewarded or (other.lives and other.referrer == mine.referrer and other.place < mine.place)
         # What an approval settled stays part of what was decided.
         settled = other.name in mine.world.settled.get(mine.name, ())
-        contends = settled or (other.lives and mine.order is not None and other.order == mine.order)
+        contends = settled or (other.lives and mine.label is not None and other.label == mine.label)
         disputed |= contends and other.referrer != mine.referrer
     found.check("not_duplicate", not duplicate, flag="duplicate_claim")
     moved_at = mine.acts.moved_at

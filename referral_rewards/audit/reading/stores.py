@@ -22,17 +22,75 @@ _TYPES: Final = frozenset(
 
 def told_apart(known: Sequence[Told], same: Same) -> list[Told]:
     """The facts, in the order given, each with the label of its order in place of the order's id."""
-    about: defaultdict[str, list[Told]] = defaultdict(list)
-    for fact in known:
-        if fact.type in _TYPES and fact.order is not None:
-            about[fact.order].append(fact)
-    labels = {id(fact): label for name, its in about.items() for fact, label in _labelled(its, name, same)}
+    by_order = _by_order(known)
+    labels = {id(fact): label for name, its in by_order.items() for fact, label in _labelled(its, name, same)}
     return [relabelled for fact in known if (relabelled := _relabelled(fact, labels)) is not None]
+
+
+class Doubts(NamedTuple):
+    """The labels of orders of whose store something can't be told, and the facts that are of no order for want of
+    it."""
+
+    labels: frozenset[str]
+    homeless: list[Told]
+
+
+def in_doubt(known: Sequence[Told], same: Same) -> Doubts:
+    """What stays in doubt of which order, once the facts are told apart."""
+    labels, homeless = set[str](), list[Told]()
+    for name, its in _by_order(known).items():
+        placed = _labelled(its, name, same)
+        labels |= {label for label in _ordered(placed) if _is_doubted(label, placed, same)}
+        homeless += [fact for fact, label in placed if label is None]
+    return Doubts(frozenset(labels), homeless)
 
 
 def id_of(label: str | None) -> str | None:
     """The id of the order with that label."""
     return None if label is None else label.split(" ")[0]
+
+
+#: Facts about one id, each with the label of its order.
+_Placed = Sequence[tuple[Told, str | None]]
+
+
+def _by_order(known: Sequence[Told]) -> Mapping[str, list[Told]]:
+    about: defaultdict[str, list[Told]] = defaultdict(list)
+    for fact in known:
+        if fact.type in _TYPES and fact.order is not None:
+            about[fact.order].append(fact)
+    return about
+
+
+def _ordered(placed: _Placed) -> set[str]:
+    """The labels of the orders that have a record."""
+    return {label for fact, label in placed if label is not None and _is_record(fact)}
+
+
+def _is_doubted(label: str, placed: _Placed, same: Same) -> bool:
+    """Whether nobody can tell if something that was told of the id is of this order.
+
+    A fact without a store is in doubt on each of several orders, also where its customer has one of them. Where no
+    record names a store, so is what is told of several. A store in other case may be the same or another.
+    """
+    records = [fact for fact, its in placed if its == label and _is_record(fact)]
+    stores = {_store(record) for record in records}
+    several = len(_ordered(placed)) > 1
+    none_known = not any(_store(fact) for fact, _ in placed if _is_record(fact))
+    return (
+        (any(_store(fact) is None for fact, _ in placed) and several)
+        or (any(its is None for _, its in placed) and none_known)
+        or any(_is_nearly_in(_store(fact), stores) for fact, _ in placed)
+        or any(_store(one) != _store(other) and same(one, other) for one, other in combinations(records, 2))
+    )
+
+
+def _is_nearly_in(store: str | None, stores: set[str | None]) -> bool:
+    return store is not None and store not in stores and store.lower() in {str(each).lower() for each in stores}
+
+
+def _is_record(fact: Told) -> bool:
+    return fact.type == "conversion.recorded"
 
 
 def _relabelled(fact: Told, labels: Mapping[int, str | None]) -> Told | None:
@@ -47,8 +105,8 @@ def _labelled(its: Sequence[Told], name: str, same: Same) -> list[tuple[Told, st
     """Each fact about the id with its label; None for one that takes nothing by itself."""
     if not any(_store(fact) for fact in its):
         return []
-    records = [fact for fact in its if fact.type == "conversion.recorded"]
-    others = [fact for fact in its if fact.type != "conversion.recorded"]
+    records = [fact for fact in its if _is_record(fact)]
+    others = [fact for fact in its if not _is_record(fact)]
     homes = _homes(records, same, name)
     elsewhere = {store for fact in others if (store := _store(fact))}
     found = [(record, homes.of_record(record, colour)) for record, colour in zip(records, homes.colours, strict=True)]

@@ -64,6 +64,11 @@ class World:
         return stores.told_apart(self.known, periods.one_customer)
 
     @cached_property
+    def doubts(self) -> stores.Doubts:
+        """What can't be told of the stores of orders."""
+        return stores.in_doubt(self.known, periods.one_customer)
+
+    @cached_property
     def referrals(self) -> dict[str, "Referral"]:
         """Every referral that has begun."""
         naming: defaultdict[str, list[Told]] = defaultdict(list)
@@ -144,7 +149,7 @@ class Referral:
     @cached_property
     def found_q(self) -> Told | None:
         """*The* conversion, if the referee has it."""
-        return next((each for each in self.conversions if stores.id_of(each.order) == self.order), None)
+        return next((each for each in self.conversions if each.order == self.label), None)
 
     @property
     def q(self) -> Told:
@@ -155,6 +160,13 @@ class Referral:
     @property
     def order(self) -> str | None:
         return self.decided if self.decided is not None else self.stand.order
+
+    @property
+    def label(self) -> str | None:
+        """The label of its order: orders of several stores may share an id."""
+        if self.decided is None or self.decided == self.stand.order:
+            return self.stand.label
+        return next((each.order for each in self.conversions if stores.id_of(each.order) == self.decided), None)
 
     def for_order(self, order: str) -> "Referral":
         """The same, for the order for which people decided on it."""
@@ -178,7 +190,7 @@ class Referral:
     def meets(self, other: "Referral") -> bool:
         """Whether another referral claims the same order, or in this program the same referee."""
         same_referee = other.program == self.program and bool(other.referee & self.referee)
-        return same_referee or (self.order is not None and other.order == self.order)
+        return same_referee or (self.label is not None and other.label == self.label)
 
     def is_of_referrer(self, fact: Told) -> bool:
         """Whether a fact names its referrer in its program."""

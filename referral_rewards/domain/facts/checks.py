@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from referral_rewards.domain import money
-from referral_rewards.domain.errors import Problem, none_of
+from referral_rewards.domain.errors import Problem, nearest, none_of
 from referral_rewards.domain.facts.intake_warnings import FactWarning, WarningKind
 from referral_rewards.domain.facts.payloads import (
     Amended,
@@ -30,6 +30,8 @@ from referral_rewards.domain.facts.payloads import (
 #: A fact dated before this is refused: nothing that a program rewards is so old. The calendar begins with the year 1
 #: and has no local time for its first hours in some zones, so a period from there could not be calculated.
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+#: Conversions as most terms name them.
+_USUAL_KINDS: Final = ("purchase", "subscription", "account_opened")
 _KINDS_OF_REVERSALS: Final = frozenset(ReversalKind)
 _SCOPES: Final = frozenset(ConsentScope)
 
@@ -108,6 +110,15 @@ def _of_rating(payload: Part) -> Iterator[Problem]:
         yield Problem("data.score", "must be 1 to 5")
 
 
+def _of_record(payload: Part) -> Iterator[FactWarning]:
+    """Warn of a kind that nearly is a usual one. Terms may name any kind, and mean it as it is written: the reward for
+    another one would be lost in silence."""
+    kind = cast(Recorded, payload).kind
+    if kind not in _USUAL_KINDS and (meant := nearest(kind.casefold(), _USUAL_KINDS)) is not None:
+        what = f"{kind!r} counts only where the terms write it so; did you mean {meant!r}?"
+        yield FactWarning(WarningKind.UNKNOWN_WORD, "data.kind", what)
+
+
 def _of_reversal(payload: Part) -> Iterator[FactWarning]:
     kind = cast(Reversed, payload).kind
     if kind not in _KINDS_OF_REVERSALS:
@@ -139,6 +150,7 @@ _RULES: Final[Mapping[type[Part], Callable[[Part], Iterator[Problem]]]] = {
     Rated: _of_rating,
 }
 _DOUBTS: Final[Mapping[type[Part], Callable[[Part], Iterator[FactWarning]]]] = {
+    Recorded: _of_record,
     Amended: _of_amount,
     Reversed: _of_reversal,
     Disputed: _of_amount,

@@ -4,7 +4,7 @@ Two stores number their orders apart: an order is (store, id). Not every system 
 no store is of the order of that id while there is one; where several stores have the id, nobody can tell of which.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NamedTuple
@@ -181,6 +181,7 @@ def _order(group: Sequence[Fact], records: Sequence[Fact], told: Sequence[Fact],
     if alone:
         sure.add(None)
     doubtful = ({None} if stores else named) - sure
+    doubtful |= _nearly(sure, {fact.store for fact in (*records, *told)})
     strange = [record for record in records if record.store in doubtful and record not in group]
     return Order(
         id=_id(group),
@@ -194,6 +195,13 @@ def _order(group: Sequence[Fact], records: Sequence[Fact], told: Sequence[Fact],
         ),
         alone=alone,
     )
+
+
+def _nearly(sure: Set[str | None], known: Iterable[str | None]) -> set[str | None]:
+    """Return the stores that are written as one of these in other case. Nobody can tell whether they are others, and
+    what is told of them must not be lost."""
+    folded = {store.casefold() for store in sure if store is not None}
+    return {store for store in known if store is not None and store not in sure and store.casefold() in folded}
 
 
 def _in_turn(facts: Iterable[Fact]) -> list[Fact]:
@@ -211,6 +219,8 @@ def _id(records: Sequence[Fact]) -> str:
 
 def _doubt(fact: Fact, its: Order) -> str:
     about = f"{fact.source} tells of order {its.id}"
+    if fact.store is not None and its.stores:
+        return f"{about} of store {fact.store}, which is written in other case here: it takes nothing by itself"
     if fact.store is not None:
         return f"{about} of store {fact.store}, and no record names its store: it takes nothing by itself"
     return f"{about} without its store, and several stores have it: it takes nothing by itself"

@@ -84,7 +84,8 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
     ),
     "referrer_satisfaction": Definition(
         "referrer satisfaction",
-        "Referrers who were asked in the period after a reward, and the scores, from 1 to 5, that were given in it.",
+        "Referrers who were asked in the period, a day after a reward or a denial, and how many of these answered"
+        " since; and the scores, from 1 to 5, that were given in it.",
     ),
     "funnel": Definition("funnel", "Of the referrals that began in the period: how many came how far until now."),
     "lifetime_value": Definition(

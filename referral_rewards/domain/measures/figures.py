@@ -50,6 +50,7 @@ class Figure(StrEnum):
     REWARDED = "rewarded"  # it was rewarded; amount: the net amount of its conversion
     LIFETIME = "lifetime_revenue"  # the referee ordered, also again, once a reward was paid; part: first or repeat
     ASKED = "asked"  # its referrer was asked how satisfied they are
+    ANSWERED = "answered"  # its referrer was asked, and answered since
     RATED = "rated"  # somebody answered; part: the score
 
 
@@ -128,6 +129,8 @@ class _Adding:
             yield from self._lifetime(life)
         for asked in life.asked:
             yield self._at(Figure.ASKED, asked)
+            if any(rating.at >= asked for rating in life.ratings):
+                yield self._at(Figure.ANSWERED, asked)
         for rating in life.ratings:
             yield self._at(Figure.RATED, rating.at, str(rating.score))
 

@@ -150,9 +150,12 @@ class CostPerCustomer(NamedTuple):
 
 
 class Satisfaction(NamedTuple):
-    """The answers: how many were asked, how many answered, their mean (None without one), and each score's count."""
+    """How many were asked, and how many of these answered since. ``n`` are all answers, also of who was not asked, with
+    their mean (None without one) and each score's count."""
 
     asked: int
+    answered: int
+    answer_rate: float | None
     n: int
     mean: float | None
     scores: Mapping[int, int]
@@ -262,9 +265,10 @@ def _disputes(sums: Sums) -> Disputes:
 
 def _satisfaction(sums: Sums) -> Satisfaction:
     scores = {int(score): count for score, count in sums.parts(Figure.RATED).items()}
-    answered = sum(scores.values())
-    mean = sum(score * count for score, count in scores.items()) / answered if answered else None
-    return Satisfaction(sums.count(Figure.ASKED), answered, mean, scores)
+    n = sum(scores.values())
+    mean = sum(score * count for score, count in scores.items()) / n if n else None
+    asked, answered = sums.count(Figure.ASKED), sums.count(Figure.ANSWERED)
+    return Satisfaction(asked, answered, _share(answered, asked), n, mean, scores)
 
 
 def _cost_per_customer(cost: Iterable[RewardCost], customers: int) -> tuple[CostPerCustomer, ...]:

@@ -17,7 +17,7 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.consent_and_issues import latest_consent, open_issues
-from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
 
 _S = ReferralStatus
 
@@ -51,7 +51,8 @@ COURTESIES: Final = frozenset({Template.CLAIM_REMINDER, Template.SATISFACTION_SU
 TO_APPROVERS: Final = frozenset({Template.APPROVAL_REMINDER, Template.APPROVAL_ESCALATION})
 #: Sent at any hour: whoever it warns has a day to object.
 WARNINGS: Final = frozenset({Template.METHOD_CHANGED})
-#: A survey right after the payment would ask before the reward can have arrived.
+#: A survey right after the payment would ask before the reward can have arrived, and right after a denial before it
+#: was read.
 PAUSES: Final = {Template.SATISFACTION_SURVEY: timedelta(days=1)}
 #: The statuses in which a message is still relevant.
 _SAYS_SOMETHING: Final = {
@@ -61,7 +62,7 @@ _SAYS_SOMETHING: Final = {
     Template.APPROVAL_CANCELLED: set(_S) - {_S.APPROVED, _S.PAYING, _S.REWARDED, *CLOSED},
     Template.EVIDENCE_REQUESTED: {_S.IN_REVIEW, _S.AWAITING_APPROVAL, _S.ON_HOLD},
     Template.REWARDED: {_S.REWARDED},
-    Template.SATISFACTION_SURVEY: {_S.REWARDED},
+    Template.SATISFACTION_SURVEY: {_S.REWARDED, _S.DENIED},
     Template.DENIED: {_S.DENIED},
     Template.EXPIRED: {_S.EXPIRED},
     Template.WITHDRAWN: {_S.WITHDRAWN},
@@ -90,13 +91,15 @@ class Telling:
 class Change:
     """A change of status to ``after``. ``took_part``: the referee has accepted the invitation, in time or not.
     ``rewarded`` are the sides that the claim rewards, and ``left_out`` those whose reward a person left out.
-    ``at_once``: the terms pay as soon as the claim is approved."""
+    ``at_once``: the terms pay as soon as the claim is approved. ``surveyed``: people are asked how satisfied they
+    are."""
 
     after: ReferralStatus
     took_part: bool
     rewarded: Collection[Side] = ()
     left_out: Collection[Side] = ()
     at_once: bool = True
+    surveyed: bool = True
 
 
 def tellings(change: Change) -> tuple[Telling, ...]:
@@ -108,14 +111,31 @@ def tellings(change: Change) -> tuple[Telling, ...]:
             return (Telling(Template.CLAIM_REMINDER, Side.REFEREE),)
         case _S.DENIED | _S.EXPIRED | _S.WITHDRAWN:
             sides = [Side.REFERRER, *([Side.REFEREE] if change.took_part else [])]
-            return tuple(Telling(Template(after.value), side) for side in sides)
+            ended = tuple(Telling(Template(after.value), side) for side in sides)
+            return (*ended, *_surveys(change, sides)) if after is _S.DENIED else ended
         case _S.APPROVED:
             nothing = tuple(Telling(Template.LEFT_OUT, side) for side in Side if side in change.left_out)
             return nothing if change.at_once else (*(Telling(Template.APPROVED, side) for side in rewarded), *nothing)
         case _S.REWARDED:
-            letters = (Template.REWARDED, Template.SATISFACTION_SURVEY)
-            return tuple(Telling(letter, side) for letter in letters for side in rewarded)
+            return (*(Telling(Template.REWARDED, side) for side in rewarded), *_surveys(change, rewarded))
     return ()
+
+
+def _surveys(change: Change, sides: Iterable[Side]) -> tuple[Telling, ...]:
+    return tuple(Telling(Template.SATISFACTION_SURVEY, side) for side in sides) if change.surveyed else ()
+
+
+def surveyed(terms: Terms, reason: Reason | None) -> bool:
+    """Return whether people are asked how satisfied they are with this ending. A second invitation of one friend ends
+    as a duplicate because the first was rewarded: that one asks."""
+    return terms.satisfaction_survey and reason is not Reason.DUPLICATE_CLAIM
+
+
+def asked_enough(*, asked: bool, answered: bool) -> str | None:
+    """Return why a person gets no survey about a referral, or None: each is asked once and answers once."""
+    if answered:
+        return "They have answered already."
+    return "They were asked before." if asked else None
 
 
 def overtaken(template: Template, status: ReferralStatus) -> str | None:

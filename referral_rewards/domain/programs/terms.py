@@ -91,6 +91,8 @@ class Terms(Section):
     payouts: Payouts
     tax: Tax = Tax()
     contact_hours: ContactHours | None = None
+    #: Whether people are asked, a day after payment or denial, how satisfied they are.
+    satisfaction_survey: bool = True
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -10,12 +10,16 @@ from enum import StrEnum
 from typing import Final
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.intake_warnings import FactWarning
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.facts.rights import Rights, Teller
 
 #: The source that is not an outside one: our own record is read again, and the check says so.
 REGISTER: Final = "register"
+
+#: So many warnings of an answer are told one by one.
+WARNINGS_MAX: Final = 3
 
 _OF_AN_ORDER: Final = ABOUT_AN_ORDER | {FactType.CONVERSION_RECORDED}
 _OF_A_CUSTOMER: Final = {
@@ -154,6 +158,19 @@ def told_otherwise(answer: SourceAnswer, conflicts: int) -> SourceAnswer:
     """Return the answer of a source that reported some facts earlier under the same ids with other contents."""
     why = f"It tells {conflicts} of its facts otherwise than before, under the same ids."
     return replace(answer, answer=Answer.CONTRADICTED, sentence=why)
+
+
+def with_warnings(answer: SourceAnswer, warnings: Iterable[FactWarning]) -> SourceAnswer:
+    """Return the answer of a source whose facts have less effect than it may think; its sentence says which.
+
+    Whoever posts facts is told in the response. Nobody reads a response of ours here, so a person has to see it.
+    """
+    told = list(dict.fromkeys(f"{each.where} {each.what}" for each in warnings))
+    if not told:
+        return answer
+    further = [f"and {len(told) - WARNINGS_MAX} more"] if len(told) > WARNINGS_MAX else []
+    vain = "; ".join([*told[:WARNINGS_MAX], *further])
+    return replace(answer, sentence=f"{answer.sentence} Of what it told: {vain}.")
 
 
 def register_answer(order: OrderName | str) -> SourceAnswer:

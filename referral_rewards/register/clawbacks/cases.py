@@ -171,7 +171,8 @@ async def _name_exchange(connection: AsyncConnection, case: Case) -> None:
     other = other_conversion(case)
     named = {
         "referral": case.row.id,
-        "order": str(other.name) if other else None,
+        "order": other.name.id if other else None,
+        "store": other.name.store if other else None,
         "minor": other.net_minor if other else None,
         "currency": other.currency if other else None,
     }
@@ -233,9 +234,11 @@ FORMER: Final = spelled(
 
 _EXCHANGE: Final = statement(
     """
-UPDATE clawback_case SET exchange_order = :order, exchange_minor = CAST(:minor AS bigint), exchange_currency = :currency
+UPDATE clawback_case SET exchange_order = :order, exchange_store = :store, exchange_minor = CAST(:minor AS bigint),
+       exchange_currency = :currency
 WHERE referral_id = :referral AND state = ANY(:undecided)
-  AND (exchange_order, exchange_minor) IS DISTINCT FROM (CAST(:order AS text), CAST(:minor AS bigint))
+  AND (exchange_order, exchange_store, exchange_minor)
+      IS DISTINCT FROM (CAST(:order AS text), CAST(:store AS text), CAST(:minor AS bigint))
 """,
     undecided=UNDECIDED,
 )

@@ -16,6 +16,7 @@ from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState, Clawb
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks, tellers, typed_rows
@@ -43,6 +44,7 @@ class _Case:
     state: CaseState
     proposed_minor: int | None
     exchange_order: str | None
+    exchange_store: str | None
     program: str
     payee: str
     rail: str
@@ -100,7 +102,7 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         "untaken": row.untaken_minor,
         "waiting": [row.waiting_minor, row.overdue],
         "in_review": row.in_review,
-        "exchange": row.exchange_order,
+        "exchange": str(OrderName(row.exchange_order, row.exchange_store)) if row.exchange_order else None,
         # A recovered amount may be given up again; that changes the case, and so its digest.
         "clawbacks": row.made,
         "recovered": taken.taken_minor,

@@ -54,6 +54,7 @@ async def tell_of_status(
         rewarded=sides,
         left_out=left_out(claim.adjustments) if claim else (),
         at_once=_pays_at_once(case),
+        surveyed=contact.surveyed(case.terms, reason),
     )
     told = contact.tellings(change)
     stale = contact.no_news(_came_about(case, status, reason), case.now)

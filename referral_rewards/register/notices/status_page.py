@@ -14,11 +14,14 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.notices import surveys
 
 #: The source of facts that come from status pages.
 SOURCE: Final = "status-page"
 #: The statuses that can be appealed.
 APPEALABLE: Final = frozenset({ReferralStatus.DENIED, ReferralStatus.EXPIRED})
+#: The statuses in which people say how satisfied they are: their reward was paid, or there is none.
+RATEABLE: Final = frozenset({ReferralStatus.REWARDED, ReferralStatus.DENIED})
 WORDS_MAX: Final = 2000
 _A_DAY: Final = timedelta(days=1)
 #: The most appeals from one side of a referral in a day, because a person has to read them.
@@ -61,22 +64,16 @@ async def rate(
 
     Raises:
         RequestInvalid: for another score.
-        DecisionRefused: before there was a reward to rate.
+        DecisionRefused: before there was a reward or a denial to rate.
     """
     if score not in _SCORES:
         raise RequestInvalid("choose a number from 1 to 5", "score")
-    if row.status != ReferralStatus.REWARDED:
-        raise DecisionRefused(row.id, "not_rewarded", "there is no reward to rate yet")
+    if row.status not in RATEABLE:
+        raise DecisionRefused(row.id, "not_rateable", "there is nothing to rate yet")
     await lock(connection, Lock.STATUS_PAGE, f"{row.id}/{side}")
-    if not await has_rated(connection, row.id, side):
+    if not await surveys.answered(connection, row.id, side):
         data = {"referral": row.id, "by": side.value, "score": int(score)}
         await _record(connection, intake, FactType.SATISFACTION_RATED, _rating(row.id, side), data, now)
-
-
-async def has_rated(connection: AsyncConnection, referral: str, side: Side) -> bool:
-    """Return whether that side has already given a rating."""
-    asked = {"source": SOURCE, "event": _rating(referral, side)}
-    return bool((await connection.execute(_KNOWN, asked)).scalar_one())
 
 
 async def _record(

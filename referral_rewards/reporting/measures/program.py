@@ -84,9 +84,13 @@ class Revenue(Shape):
 
 
 class Satisfaction(Shape):
-    """Referrers who were asked, who answered, and their scores from 1 to 5; ``mean`` is null without an answer."""
+    """Referrers who were asked, and how many of these answered since. ``n`` are the answers of the period, also of
+    referrers whom nobody asked, with their mean and scores from 1 to 5. ``answer_rate`` is null where nobody was asked,
+    ``mean`` without an answer."""
 
     asked: int
+    answered: int
+    answer_rate: float | None
     n: int
     mean: float | None
     scores: dict[str, int]
@@ -152,6 +156,8 @@ class Figures(Shape):
             ),
             referrer_satisfaction=Satisfaction(
                 asked=its.referrer_satisfaction.asked,
+                answered=its.referrer_satisfaction.answered,
+                answer_rate=its.referrer_satisfaction.answer_rate,
                 n=its.referrer_satisfaction.n,
                 mean=its.referrer_satisfaction.mean,
                 scores={str(score): n for score, n in sorted(its.referrer_satisfaction.scores.items())},

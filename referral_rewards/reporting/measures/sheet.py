@@ -56,7 +56,7 @@ def _lines(its: Figures) -> Iterator[_Line]:
         for part in ("rewarded_minor", "converted_minor", "gross_minor", "reversed_minor"):
             yield "referred_revenue", part, revenue.currency, getattr(revenue, part)
     satisfaction = its.referrer_satisfaction
-    for part in ("asked", "n", "mean"):
+    for part in ("asked", "answered", "answer_rate", "n", "mean"):
         yield "referrer_satisfaction", part, "", getattr(satisfaction, part)
     for score, n in satisfaction.scores.items():
         yield "referrer_satisfaction", f"score_{score}", "", n

@@ -131,6 +131,8 @@ def _payment(terms: Terms) -> Iterator[Line]:
     yield Line("Tax regime", label("regime", terms.tax.regime))
     hours = terms.contact_hours
     yield Line("Messages are sent", f"{hours.start:%H:%M} to {hours.end:%H:%M}" if hours else "at any hour")
+    asked = "each person once, a day after payment or denial" if terms.satisfaction_survey else "nobody is asked"
+    yield Line("Satisfaction survey", asked)
 
 
 def _fraud(terms: Terms) -> Iterator[Line]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import perhaps
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.register.queue.strays import COUNTED_MAX
 from referral_rewards.reporting.queue.rows import EntryRow
@@ -53,14 +54,15 @@ def _reported(row: EntryRow) -> tuple[str, str]:
     closed = row.status in CLOSED
     told = f"the {row.told_by or 'referee'} tells of"
     if row.told_order is not None and row.on_record:
-        about = f"{told} order {row.told_order}, which is on record for another customer"
+        about = f"{told} order {OrderName(row.told_order, row.told_store)}, which is on record for another customer"
         return about, _LINK_IT_CLOSED if closed else _LINK_IT
-    what = f"order {row.told_order}" if row.told_order else "a purchase"
+    what = f"order {OrderName(row.told_order, row.told_store)}" if row.told_order else "a purchase"
     return f"{told} {what}, which no source has confirmed", _ASK_CLOSED if closed else _ASK
 
 
 def _closed_in_conflict(row: EntryRow) -> tuple[str, str]:
-    about = f"records of order {row.told_order} differ; with the one of {row.told_source} it would have qualified"
+    order = OrderName(row.told_order or "", row.told_store)
+    about = f"records of order {order} differ; with the one of {row.told_source} it would have qualified"
     return about, _WHICH_RECORD
 
 

@@ -51,7 +51,7 @@ def _with_a_payout(state: PayoutState, row: EntryRow) -> str | None:
 
 def _with_a_case(state: CaseState, row: EntryRow) -> str | None:
     assert row.room_minor is not None  # it is read with the state
-    exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
+    exchange = exchange_of(row.exchange_order, row.exchange_store, row.exchange_minor, row.exchange_currency)
     keys = row.in_review or ()
     overdue = display(row.waiting_minor or 0, row.case_currency or "") if row.overdue else None
     said = advice_on_case(state, room_minor=row.room_minor, keys_in_review=keys, exchange=exchange, overdue=overdue)

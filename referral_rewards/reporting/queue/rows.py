@@ -72,6 +72,7 @@ class EntryRow:
     overdue: bool | None
     in_review: Sequence[str] | None
     exchange_order: str | None
+    exchange_store: str | None
     exchange_minor: int | None
     exchange_currency: str | None
 
@@ -90,6 +91,7 @@ class EntryRow:
     told_by: str | None
     told_source: str | None
     told_order: str | None
+    told_store: str | None
     on_record: bool | None
 
     forgotten_rail: str | None
@@ -154,7 +156,8 @@ LEFT JOIN LATERAL (
     FROM forgotten_payment WHERE q.exception = :forgotten_payment AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS forgotten ON true
 LEFT JOIN LATERAL (
-    SELECT f.data->>'by' AS told_by, f.source AS told_source, f.data->>'order' AS told_order, EXISTS (
+    SELECT f.data->>'by' AS told_by, f.source AS told_source, f.data->>'order' AS told_order,
+           f.data->>'store' AS told_store, EXISTS (
         SELECT 1 FROM fact_key fk JOIN fact known ON known.id = fk.fact_id AND known.type = 'conversion.recorded'
         WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0) AS on_record
     FROM fact f WHERE q.exception = ANY(:doubts) AND f.id = CAST(q.subject AS uuid) OFFSET 0
@@ -165,7 +168,7 @@ LEFT JOIN LATERAL (
     FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true
 LEFT JOIN LATERAL (
-    SELECT k.state AS case_state, k.exchange_order, k.exchange_minor, k.exchange_currency,
+    SELECT k.state AS case_state, k.exchange_order, k.exchange_store, k.exchange_minor, k.exchange_currency,
            {offsets.UNTAKEN_MINOR} AS room_minor, l.currency AS case_currency, waits.waiting_minor, waits.overdue,
            ARRAY(SELECT b.provider_key FROM clawback b
                  WHERE b.case_id = k.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review
