@@ -15,6 +15,7 @@ from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.v1 import (
     audit,
+    audits,
     batches,
     blocklist,
     claims,
@@ -80,7 +81,7 @@ def create_app(parts: Parts) -> FastAPI:
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
-    booked = (each.router for each in (ledger, reconciliations, reports, measurements))
+    booked = (each.router for each in (ledger, reconciliations, audits, reports, measurements))
     access = (each.router for each in (tokens, users, blocklist, audit))
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])

@@ -63,6 +63,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "payee": Entry("payees", "commands", "Payees: methods, tax forms, totals, and what waits."),
     "redirect": Entry("redirects", "redirect", "Bind what waits for a payee to the payment method that they have now."),
     "report": Entry("reports", "commands", "The measures of a program, and reports as files."),
+    "audit": Entry(
+        "audit",
+        "audit",
+        "Derive every paid reward of a program again, print what is wrong, and end with 1 if anything is.",
+    ),
     "user": Entry("users", "commands", "People and services, and how they sign in."),
     "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
     "blocklist": Entry(

@@ -35,6 +35,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
+    "/reports/audit/acme-friends": "fiona",
     "/ledger": "fiona",
     "/reconciliations": "fiona",
     "/payees": "fiona",

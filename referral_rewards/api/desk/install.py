@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 from referral_rewards.api.desk import (
     account,
     audit,
+    audits,
     bulk,
     claims,
     clawbacks,
@@ -51,6 +52,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     leaving,
     cycles,
     programs,
+    audits,
     reports,
     ledger,
     rails,
