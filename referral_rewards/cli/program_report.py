@@ -55,8 +55,18 @@ def _show(report: dict[str, Any]) -> None:
     for name, part, value in _lines(report["measures"]):
         listed.add_row(DEFINITIONS[name].name if name else "", part, value)
     tables().print(listed)
+    _show_accuracy(report["referral_reward_eligibility_accuracy"])
     if report["behind"]:
         say(f"{report['behind']} referrals changed so lately that they count as they stood before.")
+
+
+def _show_accuracy(its: dict[str, Any]) -> None:
+    """Prints the share of paid rewards that hold all six parts, and each that does not."""
+    share = "–" if its["share"] is None else f"{its['share']:.1%}"
+    beside = f", {its['by_decision']} of them by decision" if its["by_decision"] else ""
+    say(f"Eligibility accuracy: {share} ({its['accurate']} of {its['paid']} paid rewards hold all six parts{beside}).")
+    for each in its["failing"]:
+        say(f"  {each['referral']}, {each['role']}: {'; '.join(each['why'])}")
 
 
 def _lines(its: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -122,3 +122,22 @@ async def test_what_an_adjustment_set_holds_and_is_counted_beside(desk: Desk) ->
     found = await _figure(desk)
     assert (found["paid"], found["accurate"], found["by_decision"]) == (6, 6, 1)
     assert await _same(desk) == await _recomputed(desk, Span("acme-friends"))
+
+
+async def test_the_page_says_which_rewards_fail_and_why(desk: Desk) -> None:
+    async with desk.browser("paula") as browser:
+        before = (await browser.get("/reports/program/acme-friends?every=true")).text
+        await rows(desk, "UPDATE leg SET amount_minor = 3500 WHERE role = 'referrer' AND referral_id = 'r1'")
+        after = (await browser.get("/reports/program/acme-friends?every=true")).text
+
+    assert "<strong>100.0 %</strong>: 4 of 4 rewards" in before
+    assert "<strong>75.0 %</strong>: 3 of 4 rewards" in after
+    assert "Its amount is 35.00 USD; right would be 25.00 USD." in after
+    assert '<a href="/referrals/r1">' in after
+
+
+async def test_a_file_has_the_figure_too(desk: Desk) -> None:
+    sheet = (await desk.get(f"{PATH}?format=csv")).text
+
+    assert ",eligibility_accuracy,paid,,4" in sheet
+    assert ",eligibility_accuracy,share,,1.0" in sheet

@@ -115,6 +115,7 @@ async def report(
         earlier=earlier,
         as_of=now,
         behind=found.behind,
+        accuracy=found.referral_reward_eligibility_accuracy,
         rows=_beside(wanted, found.measures, before.measures if before else None),
         charts=[(each, drawn(each, over_time.step)) for each in over_time.charts],
         named=lambda first: named(first, over_time.step),
