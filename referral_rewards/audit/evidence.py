@@ -24,7 +24,8 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Reward:
     """One paid leg, and its payment. ``committed_at`` is when the payment was first sent under its last key, None if
-    its history shows no sending; ``settled_at`` when its history shows it as settled."""
+    its history shows no sending, and ``position`` the number of the transaction that sent it; ``settled_at`` is when
+    its history shows it as settled."""
 
     leg: UUID
     referral: str
@@ -42,6 +43,7 @@ class Reward:
     approved_at: datetime
     payout: UUID
     committed_at: datetime | None
+    position: int | None
     settled_at: datetime
 
     @property
@@ -80,12 +82,14 @@ class ClaimOnRecord:
 class Received:
     """A fact as it was received. ``problems`` say where what stands on record of it is not what was received.
 
-    Of a fact whose person was erased nothing but its marks can be read: it is believed as it stands.
+    ``position`` is the number of the transaction that recorded it. Of a fact whose person was erased nothing but its
+    marks can be read: it is believed as it stands.
     """
 
     id: UUID
     told: Told
     received_at: datetime
+    position: int
     digest: str
     teller: str | None = None
     problems: tuple[str, ...] = ()

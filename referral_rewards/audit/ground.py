@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from referral_rewards.audit.evidence import Evidence, Made, Version
+from referral_rewards.audit.evidence import Evidence, Made, Received, Reward, Version
 from referral_rewards.audit.reading.periods import Linked
 from referral_rewards.audit.reading.world import Acts, Published, Referral, World
 
@@ -24,7 +24,7 @@ def world_of(evidence: Evidence) -> World:
     counts = {evidence.reward.referral: claim.first_approved_rewards} if claim is not None else {}
     decisions = {evidence.reward.referral: evidence.decisions, **evidence.rival_decisions}
     return World(
-        events=[each.told for each in evidence.facts if each.received_at <= now],
+        events=[each.told for each in evidence.facts if _was_there(each, evidence.reward)],
         programs={program: [_published(each) for each in its] for program, its in evidence.versions.items()},
         now=now,
         held=[each for each in evidence.held if each.referral in evidence.rivals and each.approved_at <= now],
@@ -32,6 +32,15 @@ def world_of(evidence: Evidence) -> World:
         counts=counts,
         acts={name: acts_of(by_then(made, evidence)) for name, made in decisions.items()},
     )
+
+
+def _was_there(fact: Received, reward: Reward) -> bool:
+    """Whether a fact was on record when the payment was committed.
+
+    It is received before it is recorded: one that waited for the payment's locks was received before, and recorded
+    after. So its transaction has to be an earlier one, too.
+    """
+    return fact.received_at <= reward.at and (reward.position is None or fact.position < reward.position)
 
 
 def referral_of(evidence: Evidence) -> Referral | None:

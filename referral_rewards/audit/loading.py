@@ -3,38 +3,31 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, time
+from typing import Final
 from uuid import UUID
 
 import yaml
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.audit import drawing, statements
+from referral_rewards.audit import beside, drawing, statements
 from referral_rewards.audit.drawing import Facts
 from referral_rewards.audit.evidence import (
-    Asked,
-    ClaimOnRecord,
     Evidence,
     Made,
-    PromisedLeg,
     Received,
     Reward,
     Span,
-    Step,
     Version,
 )
 from referral_rewards.audit.reading import arithmetic
-from referral_rewards.audit.reading.rewards import Held
 from referral_rewards.audit.signed import DecisionRow, Keys, verified
 from referral_rewards.domain.facts.identity import Marker
 
 _PAGE: Final = 100
 _FIRST: Final = UUID(int=0)
-#: Words of the history of payments, and of legs that no longer count.
-_SETTLED, _SENT, _FREED = "settled", ["sent", "adopted"], ["cancelled", "clawed_back"]
-#: No cap reaches back further.
-_EVER: Final = datetime(1900, 1, 1, tzinfo=UTC)
+#: Words of the history of payments.
+_SETTLED, _SENT = "settled", ["sent", "adopted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +98,16 @@ async def _evidence(
     rivals = frozenset[str]().union(*(drawn.rivals_of(each) for each in page))
     names = sorted({each.referral for each in page} | rivals)
     decisions, forged = await _decisions(connection, [*names, *(f"program {each}" for each in versions)], means.keys)
-    claims = await _claims(connection, page)
-    steps = await _steps(connection, rivals)
-    asked = await _asked(connection, names)
-    held = await _held_of_referrals(connection, rivals)
-    legs = await _legs(connection, page)
+    claims = await beside.claims(connection, page)
+    steps = await beside.steps(connection, rivals)
+    asked = await beside.asked(connection, names)
+    held = await beside.held_of_referrals(connection, rivals)
+    legs = await beside.legs(connection, page)
     found = []
     for each in page:
         claim, its = claims.get(each.claim_id), drawn.rivals_of(each)
         its_held = [one for rival in sorted(its) for one in held[rival]]
-        its_held += await _held_of_referrer(connection, each, versions)
+        its_held += await beside.held_of_referrer(connection, each, versions)
         found.append(
             Evidence(
                 reward=each,
@@ -130,7 +123,7 @@ async def _evidence(
                 rivals=its,
                 steps={rival: steps[rival] for rival in its},
                 rival_decisions={rival: decisions[rival] for rival in its},
-                counted=await _counted(connection, each, claim, versions),
+                counted=await beside.counted(connection, each, claim, versions),
             )
         )
     return found
@@ -235,101 +228,3 @@ async def _decisions(
         else:
             genuine[decision.referral_id].append(made)
     return genuine, forged
-
-
-async def _claims(connection: AsyncConnection, page: Sequence[Reward]) -> Mapping[UUID, ClaimOnRecord]:
-    rows = await connection.execute(statements.CLAIMS, {"ids": sorted({each.claim_id for each in page})})
-    return {
-        row.id: ClaimOnRecord(
-            id=row.id,
-            referral=row.referral_id,
-            round=row.round,
-            digest=row.digest,
-            program=row.program,
-            version=row.version,
-            flags=frozenset(row.flags),
-            approved_rewards=row.approved_rewards,
-            first_assembled_at=row.assembled_at,
-            first_approved_rewards=row.first_rewards,
-        )
-        for row in rows
-    }
-
-
-async def _steps(connection: AsyncConnection, referrals: Collection[str]) -> Mapping[str, Sequence[Step]]:
-    found: defaultdict[str, list[Step]] = defaultdict(list)
-    for row in await connection.execute(statements.STEPS, {"referrals": sorted(referrals)}):
-        found[row.referral_id].append(Step(row.at, row.status))
-    return found
-
-
-async def _asked(connection: AsyncConnection, referrals: Sequence[str]) -> Mapping[str, Sequence[Asked]]:
-    found: defaultdict[str, list[Asked]] = defaultdict(list)
-    for row in await connection.execute(statements.ASKED, {"referrals": list(referrals)}):
-        found[row.referral_id].append(Asked(row.source, row.subject, row.asked_at, row.answer))
-    return found
-
-
-async def _legs(connection: AsyncConnection, page: Sequence[Reward]) -> Mapping[UUID, Sequence[PromisedLeg]]:
-    found: defaultdict[UUID, list[PromisedLeg]] = defaultdict(list)
-    asked = {"claims": sorted({each.claim_id for each in page})}
-    for row in await connection.execute(statements.LEGS_OF_CLAIMS, asked):
-        found[row.claim_id].append(PromisedLeg(row.role, row.beneficiary, row.kind, row.amount_minor))
-    return found
-
-
-async def _held_of_referrals(connection: AsyncConnection, referrals: Collection[str]) -> Mapping[str, Sequence[Held]]:
-    found: defaultdict[str, list[Held]] = defaultdict(list)
-    asked: dict[str, object] = {"referrals": sorted(referrals), "freed": _FREED}
-    for row in await connection.execute(statements.HELD_OF_REFERRALS, asked):
-        found[row.referral_id].append(Held(*row))
-    return found
-
-
-async def _held_of_referrer(
-    connection: AsyncConnection, reward: Reward, versions: Mapping[str, Sequence[Version]]
-) -> Sequence[Held]:
-    """The referrer's live legs that may count for a cap; none where no version of the terms has one."""
-    limits = [(each.terms.get("limits") or {}).get("per_referrer") for each in versions[reward.program]]
-    periods = [_longest(limit["period"]) for limit in limits if limit is not None]
-    if reward.role != "referrer" or not periods:
-        return ()
-    asked = {
-        "program": reward.program,
-        "referrer": reward.referrer,
-        "since": max(_EVER, reward.at - max(periods)),
-        "until": reward.at,
-        "freed": _FREED,
-    }
-    return [Held(*row) for row in await connection.execute(statements.HELD_OF_REFERRER, asked)]
-
-
-async def _counted(
-    connection: AsyncConnection,
-    reward: Reward,
-    claim: ClaimOnRecord | None,
-    versions: Mapping[str, Sequence[Version]],
-) -> tuple[int, int]:
-    """Between which numbers the referrer's rewards lay when the claim was first assembled, where tiers read that."""
-    if claim is None or not any(_counts_rewards(each.terms) for each in versions[reward.program]):
-        return (0, 0)
-    asked = {
-        "program": reward.program,
-        "referrer": reward.referrer,
-        "referral": reward.referral,
-        "at": claim.first_assembled_at,
-        "freed": _FREED,
-    }
-    row = (await connection.execute(statements.COUNTED, asked)).one()
-    return (row.least, row.most)
-
-
-def _counts_rewards(terms: Mapping[str, Any]) -> bool:
-    rules = [rule for rule in terms["rewards"].values() if rule]
-    return any("from_rewarded" in tier for rule in rules for tier in rule.get("tiers") or ())
-
-
-def _longest(period: str) -> timedelta:
-    """An upper bound for the length of a period on any calendar."""
-    months, days, exact = arithmetic.parts(period)
-    return timedelta(days=31 * months + days + 4) + exact

@@ -37,6 +37,7 @@ class FactRow(NamedTuple):
     teller: str | None
     sources: Sequence[str] | None
     types: Sequence[str] | None
+    position: int
 
 
 def received(row: FactRow, marker: Marker | None) -> Received:
@@ -54,7 +55,7 @@ def received(row: FactRow, marker: Marker | None) -> Received:
     if row.body is not None:
         told, problems = _of_envelope(row, row.body, told, marker)
     named = replace(told, data=_named(row.id, told))
-    return Received(row.id, named, row.received_at, row.digest, row.teller, problems)
+    return Received(row.id, named, row.received_at, row.position, row.digest, row.teller, problems)
 
 
 def _of_envelope(

@@ -12,7 +12,11 @@ SELECT l.id AS leg, l.referral_id AS referral, l.role, l.program, l.referrer, l.
            SELECT min(s.at) FROM payout_step s
            WHERE s.payout_id = paid.payout_id AND s.act = ANY(CAST(:sent AS text[]))
              AND s.generation = paid.generation
-       ) AS committed_at, paid.settled_at
+       ) AS committed_at, (
+           SELECT min(s.position) FROM payout_step s
+           WHERE s.payout_id = paid.payout_id AND s.act = ANY(CAST(:sent AS text[]))
+             AND s.generation = paid.generation
+       ) AS position, paid.settled_at
 FROM leg l CROSS JOIN LATERAL (
     SELECT pl.payout_id, last.generation, (
         SELECT min(s.at) FROM payout_step s
@@ -69,7 +73,7 @@ ORDER BY program, version
 #: The facts that are filed under some keys, each with the key.
 FACTS: Final = text("""
 SELECT k.key, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, p.body,
-       p.salt, p.commitment, t.username, t.sources, t.types
+       p.salt, p.commitment, t.username, t.sources, t.types, f.position
 FROM fact_key k JOIN fact f ON f.id = k.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
 LEFT JOIN fact_teller t ON t.id = f.teller_id
 WHERE k.key = ANY(CAST(:keys AS text[]))

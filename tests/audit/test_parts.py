@@ -147,7 +147,7 @@ async def test_a_fact_that_the_product_would_have_left_out_is_found(
     assert told.status_code == 202, told.text
     assert all(each.accurate for each in await audited(desk)), "what came after a payment changes nothing of it"
 
-    await rows(desk, "UPDATE fact SET received_at = occurred_at WHERE event_id = 'late'")
+    await rows(desk, "UPDATE fact SET received_at = occurred_at, position = 0 WHERE event_id = 'late'")
 
     assert part in {finding.part for each in await audited(desk) for finding in each.findings}
 
