@@ -15,6 +15,7 @@ from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.v1 import (
     audit,
+    audits,
     batches,
     blocklist,
     budgets,
@@ -84,7 +85,7 @@ def create_app(parts: Parts) -> FastAPI:
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
-    booked = (each.router for each in (ledger, liabilities, reconciliations))
+    booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
     access = (each.router for each in (tokens, users, blocklist, audit))
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):

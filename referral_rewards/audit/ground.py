@@ -95,4 +95,4 @@ def _published(version: Version) -> Published:
 def terms_in_force(versions: Mapping[str, Sequence[Version]], referral: Referral) -> Version:
     """The version that the referral is judged by."""
     able = [each for each in versions[referral.program] if each.effective_from <= referral.began_at]
-    return max(able, key=lambda each: each.effective_from)
+    return max(able, key=lambda each: (each.effective_from, each.number))

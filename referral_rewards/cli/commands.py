@@ -69,6 +69,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "List who did what and what moved money, the newest first by default; sign-ins only where they are asked for.",
     ),
     "report": Entry("reports", "commands", "The measures of a program, and reports as files."),
+    "audit": Entry(
+        "audit",
+        "audit",
+        "Derive every paid reward of a program again, print what is wrong, and end with 1 if anything is.",
+    ),
     "user": Entry("users", "commands", "People and services, and how they sign in."),
     "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
     "blocklist": Entry(

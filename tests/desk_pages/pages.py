@@ -41,6 +41,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/reports/month/acme-friends": "paula",
     "/reports/program/acme-friends/budget": "oscar",
     "/reports/program/acme-friends/lifetime": "oscar",
+    "/reports/audit/acme-friends": "fiona",
     "/ledger": "fiona",
     "/reports/liabilities": "fiona",
     "/reports/liabilities?program=acme-friends": "fiona",

@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 from referral_rewards.api.desk import (
     account,
     audit,
+    audits,
     budgets,
     bulk,
     claims,
@@ -57,6 +58,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     cycles,
     programs,
     pilots,
+    audits,
     reports,
     monthly,
     budgets,

@@ -23,6 +23,7 @@ from referral_rewards.domain.measures.definitions import DEFINITIONS, Definition
 from referral_rewards.domain.measures.figures import Figure, Settlement, Stage
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.money import display
+from referral_rewards.domain.people.authority import READ_THE_BOOKS
 from referral_rewards.register import programs
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.measures import behind as behind_figure
@@ -115,6 +116,7 @@ async def report(
         zone=zone,
         here="/reports",
         program=wanted.program,
+        reads_books=bool(visit.user.roles & READ_THE_BOOKS),
         wanted=wanted,
         earlier=earlier,
         as_of=found.as_of,

@@ -40,6 +40,7 @@ class Published:
 class World:
     """Everything that is known at ``now``: what was told, published, approved before, and which referrals closed.
 
+    ``programs`` holds the versions of each program's terms in the order of their numbers.
     ``settled`` are the claims that the approval of a claim settled with it; ``counts`` the referrer's approved rewards
     that a referral's first claim was reckoned with, once it had one; ``acts`` what people decided about a referral.
     """
@@ -81,7 +82,8 @@ class World:
     def terms_of(self, program: str, began_at: datetime) -> Terms | None:
         """The terms that a referral which began then is judged by; None if none were in force (SPEC §1, law 5)."""
         able = [each for each in self.programs.get(program, ()) if each.effective_from <= began_at]
-        return max(able, key=lambda each: each.effective_from).terms if able else None
+        newest = max(enumerate(able), key=lambda each: (each[1].effective_from, each[0]), default=None)
+        return newest[1].terms if newest else None
 
     def of(self, kind: str) -> list[Told]:
         """What is known of this type."""

@@ -1,0 +1,325 @@
+"""The rows that stand behind a payment, as they are on record. Nothing in them is believed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+Document = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One reward to one beneficiary. ``live``: the payout still pays it."""
+
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    program: str
+    referrer: str
+    order_key: str
+    stores: tuple[str, ...]
+    role: str
+    beneficiary: str
+    kind: str
+    amount_minor: int
+    currency: str
+    rail: str
+    destination: str | None
+    state: str
+    approved_at: datetime
+    decisions: tuple[str, ...]
+    bound_to: str | None
+    former: bool
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """One payment to a payee, with the request that was frozen before it was sent."""
+
+    id: UUID
+    referral_id: str | None
+    cycle_id: UUID | None
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    body: Document
+    body_hash: str
+    generation: int
+    provider_key: str
+    first_sent_at: datetime | None
+    key_used_at: datetime | None
+    provider_reference: str | None
+    settled_at: datetime | None
+    state: str
+    returns: UUID | None
+    dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a payout's history. The database itself writes those that move it."""
+
+    id: int
+    generation: int
+    at: datetime
+    act: str
+    state: str
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deduction:
+    """What a payout is lowered by: an offset (``source`` is a clawback) or tax withheld (``source`` is a regime)."""
+
+    kind: str
+    source: str
+    amount_minor: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A reward claim as it was assembled and shown."""
+
+    id: UUID
+    referral_id: str
+    round: int
+    digest: str
+    core_digest: str
+    body: Document
+    facts_version: int
+    referrer: str | None
+    approved_rewards: int
+    assembled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision on record, what became of it, and since when its user may decide nothing (None: still may)."""
+
+    seq: int
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    kind: str
+    username: str
+    roles: tuple[str, ...]
+    reason: str
+    note_commitment: str
+    details: Document | None
+    decided_at: datetime
+    previous_hash: str
+    hash: str
+    key_id: str
+    signature: str
+    effects: tuple[str, ...]
+    barred_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A published version of a program's terms. ``noted``: the audit log has who published it, and when."""
+
+    program: str
+    version: int
+    effective_from: datetime
+    terms: Document
+    source: str
+    published_at: datetime
+    published_by: str
+    noted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A fact that a claim cites, as it is on record. ``version`` is the facts version to which it raised the claim's
+    referral; None if it is not linked to it."""
+
+    claim_id: UUID
+    id: UUID
+    source: str
+    event_id: str
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    order: str | None
+    store: str | None
+    referral: str | None
+    digest: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """What the referral's row says of itself, and how often people decided to reopen it."""
+
+    id: str
+    program: str | None
+    version: int | None
+    round: int
+    claim_id: UUID | None
+    referrer: str | None
+    moved_to: str | None
+    status: str | None
+    order_id: str | None
+    stores: tuple[str, ...]
+    currency: str | None
+    facts_version: int
+    reopened: int
+    settled_rivals: Mapping[str, str | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a source answered when it was asked about a referral."""
+
+    referral_id: str
+    moment: str
+    source: str
+    subject: str
+    asked_at: datetime
+    answer: str
+    content_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clawback:
+    """One recovery that a person decided on. ``kept_minor`` is what settled payouts kept for it."""
+
+    id: UUID
+    case_id: UUID
+    leg_id: UUID
+    payout_id: UUID
+    referral_id: str
+    payee: str
+    kind: str
+    amount_minor: int
+    currency: str
+    recovered_minor: int
+    body: Document
+    body_hash: str
+    generation: int
+    provider_key: str
+    first_sent_at: datetime | None
+    provider_reference: str | None
+    state: str
+    decision_id: UUID
+    created_at: datetime
+    kept_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question whether a paid reward is to be taken back."""
+
+    id: UUID
+    leg_id: UUID
+    fact_id: UUID
+    referral_id: str
+    opened_at: datetime
+    state: str
+    settled_at: datetime | None
+    proposed_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A payment that sends back what a case took."""
+
+    id: UUID
+    case_id: UUID
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The payout cycle that a payment stood on the list of."""
+
+    id: UUID
+    program: str
+    due_on: date
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """An instruction to people to pay by hand."""
+
+    key: str
+    payout_id: UUID
+    payee: str
+    amount_minor: int
+    currency: str
+    destination: str | None
+    program: str
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One posting in minor units: debits are positive, credits negative."""
+
+    account: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One transaction of the books."""
+
+    id: UUID
+    key: str
+    description: str
+    posted_at: datetime
+    program: str
+    referral_id: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment that something on record says was made, with all that stands behind it.
+
+    ``claims``, ``terms`` and ``referrals`` are by id; ``cited`` and ``made`` by claim or other subject, ``heard`` by
+    referral, ``entries`` by key.
+    """
+
+    payout: Payout
+    legs: tuple[Leg, ...]
+    steps: tuple[Step, ...]
+    deductions: tuple[Deduction, ...]
+    claims: Mapping[UUID, Claim]
+    terms: Mapping[tuple[str, int], Terms]
+    referrals: Mapping[str, Referral]
+    cited: Mapping[UUID, tuple[Cited, ...]]
+    heard: Mapping[str, tuple[Heard, ...]]
+    made: Mapping[UUID, tuple[Made, ...]]
+    clawbacks: tuple[Clawback, ...]
+    cases: tuple[Case, ...]
+    returns: tuple[Return, ...]
+    cycle: Cycle | None
+    instructions: tuple[Instruction, ...]
+    entries: Mapping[str, Entry]
+
+    @property
+    def paid(self) -> tuple[Leg, ...]:
+        """The legs that it pays."""
+        return tuple(leg for leg in self.legs if leg.live)
+
+    @property
+    def program(self) -> str:
+        """The program that its request names."""
+        return str(self.payout.body.get("program"))
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether people took everything from it that it was to pay, though it had been sent."""
+        if self.payout.first_sent_at is None:
+            return False
+        return self.payout.dropped if self.payout.returns is not None else not self.paid
