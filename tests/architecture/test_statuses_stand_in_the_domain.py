@@ -20,6 +20,8 @@ STATUSES: Final[tuple[type[StrEnum], ...]] = (
     *(ReferralStatus, LegState, PayoutState, CycleState, CaseState, ClawbackState, ClawbackKind, DeductionKind),
     *(ReconciliationState, ListedState, NoticeState),
 )
+#: The audit is a code path of its own: it shares no enumeration with those it checks.
+APART: Final = "referral_rewards/audit/"
 _WORDS: Final = "|".join(sorted({each.value for kind in STATUSES for each in kind}))
 _LITERAL: Final = re.compile(rf"'(?:{_WORDS})'")
 
@@ -29,7 +31,8 @@ def _literals(tree: ast.Module, path: str) -> list[Text]:
 
 
 def test_no_statement_holds_a_status_of_its_own() -> None:
-    assert [str(text) for path, tree in modules() for text in _literals(tree, path)] == []
+    found = [text for path, tree in modules() if not path.startswith(APART) for text in _literals(tree, path)]
+    assert [str(text) for text in found] == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ The accounts are in `accounts.py`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from referral_rewards.domain.books.accounts import AccountKind, account
 from referral_rewards.domain.payouts.rail_catalogue import ACCOUNT_CREDIT
@@ -203,6 +204,10 @@ def claimed_back_key(clawback: str) -> str:
 def recovered_key(clawback: str) -> str:
     """Return the key of the entry of what a rail took back."""
     return f"recovered:{clawback}"
+
+
+#: What the keys of entries about a payout as a whole begin with.
+OF_PAYOUTS: Final = ("settled", "returned")
 
 
 def settled_key(payout: str, generation: int = 1) -> str:

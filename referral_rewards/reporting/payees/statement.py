@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.books.ledger import Line
+from referral_rewards.domain.books.ledger import OF_PAYOUTS, Line
 from referral_rewards.domain.books.statement import EventKind, accounts_of, movements
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.register import typed_rows
@@ -199,6 +199,7 @@ async def _page(
     after_at, after_key = place
     given = {
         "accounts": list(accounts_of(payee)),
+        "of_payouts": list(OF_PAYOUTS),
         "begins": asked.begins_at,
         "ends": asked.ends_at,
         "after_at": after_at,
@@ -272,7 +273,7 @@ FROM (
 _EVENTS: Final = text("""
 WITH its AS (
     SELECT t.id, t.key, t.posted_at, t.program, t.referral_id,
-           CASE WHEN split_part(t.key, ':', 1) IN ('settled', 'returned')
+           CASE WHEN split_part(t.key, ':', 1) = ANY(CAST(:of_payouts AS text[]))
                 THEN CAST(substring(t.key FROM '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}') AS uuid) END AS payout
     FROM ledger_transaction t
     WHERE t.id IN (SELECT transaction_id FROM posting WHERE account = ANY(CAST(:accounts AS text[])))
