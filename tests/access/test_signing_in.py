@@ -219,6 +219,7 @@ async def test_from_everywhere_a_name_is_guessed_at_a_hundred_times_and_a_known_
         attempts.new_pass(Marker(b"another pepper, as long as ours"), "paula"),
         *("", ".", "a.b", "é.é", attempts.new_pass(MARKER, "paula") + "0"),
     ],
+    ids=["of another name", "by another pepper", "empty", "a dot", "too short", "no ASCII", "too long"],
 )
 async def test_a_pass_counts_for_its_own_name_and_only_if_it_is_ours(desk: Desk, forged: str) -> None:
     for _ in range(5):
