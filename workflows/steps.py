@@ -64,9 +64,10 @@ _ASSEMBLE: Final = Turn(
 )
 #: The last waits, in which news is rare: a timer that fires for nothing would only cost a workflow task.
 _LAST_WAITS: Final = frozenset({ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK})
-#: Longer waits get a few seconds of jitter, so that the deadlines at midnight do not all fall due at once.
-_JITTERED_FROM: Final = timedelta(hours=12)
-_JITTER_SECONDS: Final = 30
+#: A wait is lengthened by up to one part in so many, and two minutes at most, so that deadlines at one midnight do not
+#: all fall due in one second. Who waits for minutes is not made to wait longer.
+_JITTER_PART: Final = 720
+_JITTER_MAX: Final = timedelta(minutes=2)
 
 _WAITS_FOR: Final[Mapping[ReferralStatus, str]] = {
     ReferralStatus.INVITED: "the referee to claim the offer",
@@ -178,8 +179,9 @@ def _wake_at(journey: Journey) -> datetime | None:
     if journey.standing is None or journey.standing.wake_at is None:
         return None
     wake_at = journey.standing.wake_at
-    if journey.judged_at is not None and wake_at - journey.judged_at > _JITTERED_FROM:
-        wake_at += timedelta(seconds=zlib.crc32(journey.referral.encode()) % _JITTER_SECONDS)
+    if journey.judged_at is not None and wake_at > journey.judged_at:
+        most = min((wake_at - journey.judged_at) / _JITTER_PART, _JITTER_MAX)
+        wake_at += timedelta(seconds=zlib.crc32(journey.referral.encode()) % (int(most.total_seconds()) + 1))
     return wake_at
 
 
