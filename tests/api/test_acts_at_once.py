@@ -40,9 +40,9 @@ _ROOMS: Final[dict[SubjectKind, tuple[str, UUID | str]]] = {
     SubjectKind.FORGOTTEN_PAYMENT: ("forgotten-payments", _PAYMENT),
     SubjectKind.PROGRAM: ("programs", "acme-friends"),
 }
-#: The budget needs two signatures, a leaving payee a program that pays in cycles, and a redirect a reward that
-#: waits for its payee's account: they have tests of their own.
-_ELSEWHERE: Final = frozenset({_A.ADD_BUDGET, _A.PAY_BELOW_MINIMUM, _A.REDIRECT_PAYEE})
+#: The budget needs two signatures, a leaving payee and a pilot a program that pays in cycles, and a redirect a reward
+#: that waits for its payee's account: they have tests of their own.
+_ELSEWHERE: Final = frozenset({_A.ADD_BUDGET, _A.PAY_BELOW_MINIMUM, _A.REDIRECT_PAYEE, _A.START_PILOT, _A.END_PILOT})
 _FORGOTTEN: Final = f"""
     INSERT INTO forgotten_payment (id, rail, reference, payout_id, amount_minor, currency, state, found_at)
     SELECT '{_PAYMENT}', rail, 'tr_1', '{UUID(int=5)}', 400, 'USD', 'paid', now() FROM payout WHERE id = '{_PAYOUT}'

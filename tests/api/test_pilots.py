@@ -1,5 +1,6 @@
 """Pilots over the API: a program that is ready starts one, a payout cycle is tracked, and a person signs the end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from referral_rewards.audit.findings import ACCURACY_PARTS
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.pilots.outcome import SixParts
+from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.decisions import chain
 from referral_rewards.register.people import users
 from tests.audit.settled import rows
@@ -61,6 +63,17 @@ async def paid(cycling: Cycling, *referrals: str) -> None:
     assert await cycling.decided(cycle, MoneyAct.RELEASE_CYCLE) == "released"
     await cycling.send(cycle)
     assert await cycling.settle(cycle) == "done"
+
+
+async def test_of_many_who_start_or_end_a_pilot_at_once_one_is_recorded(cycling: Cycling) -> None:
+    desk = cycling.desk
+    people = [f"paula-{number}" for number in range(5)]
+    for name in people:
+        await desk.add_user(name, Role.FINANCE, Role.PROGRAM_OWNER)
+    for act, given in (("start", {"owner": "paula", "reason": "new_program"}), ("end", {"reason": "funds_missing"})):
+        digest = (await desk.get(PATH)).json()["digest"]
+        answers = await asyncio.gather(*(post(desk, act, name, digest=digest, **given) for name in people))
+        assert sorted(each.status_code for each in answers) == [201, 409, 409, 409, 409], [a.text for a in answers]
 
 
 async def test_a_pilot_tracks_one_payout_cycle_to_its_end(cycling: Cycling) -> None:

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from models.session import Database
+from referral_rewards.audit.reading import orders, periods
+from referral_rewards.audit.reading.told import Told
 from referral_rewards.domain.measures.figures import Figure, Stage
 from referral_rewards.domain.measures.measures import Days, Measures
 from referral_rewards.register.decisions.signing import KeyRing
@@ -76,17 +78,20 @@ class _Worth(NamedTuple):
 
 def _orders(events: list[Any], referral: str) -> list[_Worth]:
     """Every order of a referee, any of which may have been the conversion that was lost."""
-    known = oracle._concerning(events, referral)
-    return [_worth(events, referral, order) for order in oracle._orders(known)]
+    return [_worth(events, referral, order) for order in orders.earliest(_known(events, referral))]
 
 
 def _worth(events: list[Any], referral: str, order: str) -> _Worth:
-    known = oracle._concerning(events, referral)
-    record = oracle._orders(known)[order]
-    net, gross = oracle._net(record, known), oracle.amount(record, known)
-    currency = record["data"].get("currency", "")
+    known = _known(events, referral)
+    record = orders.earliest(known)[order]
+    net, gross = periods.net(record, known), orders.amounts(record, known).latest
+    currency = record.data.get("currency", "")
     scale = 1 if currency == "JPY" else 100
     return _Worth(currency, int((net or 0) * scale), int((gross or 0) * scale))
+
+
+def _known(events: list[Any], referral: str) -> list[Told]:
+    return periods.concerning(oracle.all_told(events), referral)
 
 
 def _by_currency(worth: Iterable[_Worth]) -> dict[str, int]:
