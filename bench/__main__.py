@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import backfill, cpu, cycle, desk, intake, judging, measures, payouts, report
+from bench import audits, backfill, cpu, cycle, desk, intake, judging, measures, payouts, report
 from referral_rewards.domain.errors import ReferralRewardsError
 
 RESULTS = Path(__file__).parent / "results"
@@ -23,6 +23,7 @@ SIZES = {
     "payouts": 300,
     "cycle": 100_000,
     "backfill": 20_000,
+    "audits": 2_000,
 }
 MEASURES = {
     "cpu": cpu.measure,
@@ -33,16 +34,14 @@ MEASURES = {
     "payouts": payouts.measure,
     "cycle": cycle.measure,
     "backfill": backfill.measure,
+    "audits": audits.measure,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures against the goals of the specification.")
     parser.add_argument("--only", choices=tuple(SIZES), help="measure this alone")
-    sizes = (
-        "referrals (cpu: 80, judging and measures: 1,000,000), facts (intake and backfill: 20,000), claims (desk:"
-        " 1,000,000), payouts (300) or legs (cycle: 100,000)"
-    )
+    sizes = "how much of it is measured; by default " + ", ".join(f"{name} {size:,}" for name, size in SIZES.items())
     parser.add_argument("--size", type=int, help=sizes)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that the JSON goes to")
     chosen = parser.parse_args(arguments)

@@ -72,6 +72,14 @@ def alike(number: int, now: datetime) -> list[Event]:
     return list(_life(told, small_referrer(number % _REFERRERS), person, household(10_000 + 4 * number), now))
 
 
+def enrolments(now: datetime) -> Iterator[Event]:
+    """Yield the enrolments of those who refer the `alike` ones, for a register without a past."""
+    for number in range(_REFERRERS):
+        program, referrer = small_referrer(number)
+        data = {"program": program, "referrer": referrer, **_enrolled(number)}
+        yield _event(f"enrolled-{number}", "referrer.enrolled", now - timedelta(days=400), data)
+
+
 def alike_name(number: int) -> str:
     return f"alike-{number}"
 

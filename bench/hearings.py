@@ -8,6 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.inquiries import Inquiries
+from activities.messages import PayoutRequest
+from activities.payouts import Payouts
 from activities.referrals import Referrals
 from bench import fresh
 from bench.past import MAIN, OTHERS
@@ -15,6 +17,7 @@ from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.payouts.moving import ToSend
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Moment
@@ -30,6 +33,7 @@ from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
+from worker.build import rails
 
 PEPPER: Final = b"a pepper for measuring only"
 _PEOPLE: Final = ("olga", "otto")
@@ -47,6 +51,9 @@ class Hearings:
         self.intake = Intake(PEPPER)
         self._asking = Inquiries(self.database, self.intake, {"register": RegisterSource()})
         self._judging = Referrals(self.database, self.keys, self._asking)
+        self._paying = Payouts(
+            self.database, self.keys, rails(self.database, self.keys), self._asking, lambda: self._now
+        )
 
     async def prepare(self) -> None:
         """Publish the programs, before a past could be bound to others, and add approvers."""
@@ -99,6 +106,22 @@ class Hearings:
             RuntimeError: if it is not approved.
         """
         _check(referral, await self._judging.judge(referral, self._now), ReferralStatus.APPROVED)
+
+    async def paid(self, referral: str) -> None:
+        """Pay each of its rewards over its rail, and judge the referral once more.
+
+        Raises:
+            RuntimeError: if a payment does not settle, or there is none.
+        """
+        async with self.database.transaction() as connection:
+            planned = await reservations.payouts_of(connection, referral)
+        for payout in planned:
+            progress = await self._paying.send_payout(PayoutRequest(payout=str(payout.id), now=self._now))
+            while progress.again_after is not None:
+                progress = await self._paying.send_payout(PayoutRequest(payout=str(payout.id), now=self._now))
+            if progress.state != PayoutState.SETTLED:
+                raise RuntimeError(f"a payout of {referral} is {progress.state}: {progress.why}")
+        _check(referral, await self._judging.judge(referral, self._now), ReferralStatus.REWARDED)
 
     async def committed(self, referral: str) -> None:
         """Commit the payment of each leg, without calling the rail.

@@ -38,7 +38,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/pilots/acme-friends/1": "oscar",
     "/reports/program/acme-friends?every=true": "oscar",
     "/reports/program/acme-friends/behind/started": "oscar",
-    "/reports/month/acme-friends": "paula",
+    "/reports/month/acme-friends/2026-07": "paula",
     "/reports/program/acme-friends/budget": "oscar",
     "/reports/program/acme-friends/lifetime": "oscar",
     "/reports/audit/acme-friends": "fiona",

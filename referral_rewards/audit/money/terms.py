@@ -24,6 +24,7 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "timing": "immediate",
     "first_method": "redirect",
     "regime": "none",
+    "satisfaction_survey": True,
 }
 
 
