@@ -161,6 +161,7 @@ TABLES_NOT_DERIVED_FROM: Final = {
     "session": _ACCESS,
     "set_aside": "what somebody said of an exception in the queue; it approves nothing",
     "sign_in_failure": _ACCESS,
+    "swept": _PENDING,
     "to_judge": _PENDING,
     "to_measure": _PENDING,
     "webhook_endpoint": "where events are told",

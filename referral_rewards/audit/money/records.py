@@ -121,9 +121,10 @@ class Made:
     barred_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """A published version of a program's terms. ``noted``: the audit log has who published it, and when."""
+    """A published version of a program's terms. ``noted``: the audit log has who published it, and when. One read
+    equals only itself, so that what is worked out of it can be kept."""
 
     program: str
     version: int

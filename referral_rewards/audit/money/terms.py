@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 import yaml
@@ -28,8 +29,14 @@ _DEFAULTS: Final[Mapping[str, object]] = {
 }
 
 
-def problems(terms: Terms) -> Iterator[str]:
-    """Yield in words where a version's terms, dates or author are not those that were published."""
+@lru_cache(maxsize=64)
+def problems(terms: Terms) -> tuple[str, ...]:
+    """Return in words where a version's terms, dates or author are not those that were published. It is worked out once
+    for all payments that are read together."""
+    return tuple(_problems(terms))
+
+
+def _problems(terms: Terms) -> Iterator[str]:
     if not terms.noted:
         yield f"the audit log does not say that {terms.published_by} published it at {terms.published_at.isoformat()}"
     try:

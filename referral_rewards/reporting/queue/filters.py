@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from referral_rewards.domain.calendar import parse_day
 from referral_rewards.domain.claims.findings import Flag, Recommendation
@@ -48,7 +48,9 @@ def _as_a_day(given: object) -> object:
     return parse_day(given) if isinstance(given, str) else given
 
 
-Day = Annotated[date, BeforeValidator(_as_a_day)]
+#: An empty form field means no filter here, too.
+_DAY_OR_EMPTY: Final = {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"}
+Day = Annotated[date, BeforeValidator(_as_a_day), WithJsonSchema(_DAY_OR_EMPTY)]
 
 
 class Filters(BaseModel):
