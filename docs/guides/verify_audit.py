@@ -16,6 +16,8 @@ import sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+FORMAT = "referral-rewards-audit/1"
+
 
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -47,9 +49,21 @@ def totals_of(rewards):
     return [{"currency": c, "kind": k, **dict(zip(names, its, strict=True))} for (c, k), its in sorted(sums.items())]
 
 
+def once(pairs):
+    """A JSON object whose names stand once; of two with one name a reader could see the other."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in the report")
+    return found
+
+
 def problems(report, keys):
     statement, signature = report["statement"], report["signature"]
     rewards, findings = report["rewards"], report["findings"]
+    if set(report) != {"format", "rewards", "findings", "statement", "signature"} or len(signature) != 3:
+        yield "the report has a section that nobody signed"
+    if (report["format"], statement["format"], signature["algorithm"]) != (FORMAT, FORMAT, "Ed25519"):
+        yield f"the report is not of the form {FORMAT}, signed with Ed25519"
     if not is_signed(keys, signature["key_id"], canonical({"audit_report": statement}), signature["signature"]):
         yield "the report is not signed by a published key"
     if statement["rewards"] != {"count": len(rewards), "sha256": sha256_of_lines(rewards)}:
@@ -89,7 +103,7 @@ def main():
     try:
         with open(given.report, encoding="utf-8") as file:
             written = file.read()
-        report = json.loads(written)
+        report = json.loads(written, object_pairs_hook=once)
         with open(given.key, encoding="utf-8") as file:
             listed = json.load(file)
         keys = {
@@ -107,7 +121,7 @@ def main():
         return 2
     statement = report["statement"]
     print(f"{statement['program']}, made {statement['made_at']} by {statement['made_by']}")
-    print(f"{statement['rewards']['count']} rewards, {statement['findings']['count']} findings of the audit itself")
+    print(f"{statement['rewards']['count']} rewards; the audit itself had {statement['findings']['count']} findings")
     for each in found:
         print(f"NOT RIGHT: {each}")
     print("The report does not hold." if found else "The report is signed, whole, and adds up.")

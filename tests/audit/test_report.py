@@ -89,9 +89,36 @@ def _other_key(document: Any) -> None:
     document["signature"]["key_id"] = "0" * 16
 
 
+def _unsigned_section(document: Any) -> None:
+    document["summary"] = "Nothing was found."
+
+
+def _unsigned_note(document: Any) -> None:
+    document["signature"]["note"] = "0" * 64
+
+
+def _other_format(document: Any) -> None:
+    document["format"] = "referral-rewards-audit/2"
+
+
+def _other_algorithm(document: Any) -> None:
+    document["signature"]["algorithm"] = "none"
+
+
 @pytest.mark.parametrize(
     "change",
-    [_changed_reward, _left_out_reward, _changed_statement, _changed_total, _other_approver, _other_key],
+    [
+        _changed_reward,
+        _left_out_reward,
+        _changed_statement,
+        _changed_total,
+        _other_approver,
+        _other_key,
+        _unsigned_section,
+        _unsigned_note,
+        _other_format,
+        _other_algorithm,
+    ],
     ids=lambda change: change.__name__.strip("_"),
 )
 async def test_a_changed_report_does_not_verify(paid: Desk, tmp_path: Path, change: Any) -> None:
@@ -101,6 +128,13 @@ async def test_a_changed_report_does_not_verify(paid: Desk, tmp_path: Path, chan
     report.write_text(json.dumps(document))
     code, said = verified(report)
     assert (code, said.splitlines()[-1]) == (1, "The report does not hold.")
+
+
+async def test_a_name_that_stands_twice_in_a_report_is_refused(paid: Desk, tmp_path: Path) -> None:
+    report = await reported(paid, tmp_path)
+    written = report.read_text()
+    report.write_text(written.replace('"findings":', '"findings":[{"what":"all is well"}],"findings":', 1))
+    assert verified(report) == (2, "can't be read: ValueError: a name stands twice in the report\n")
 
 
 async def test_the_terms_as_published_are_evidence_that_a_report_names(paid: Desk, tmp_path: Path) -> None:
