@@ -5,7 +5,7 @@ It is made of the JSON alone, line by line, so that both say the same and a repo
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from referral_rewards.audit.findings import Part
-from referral_rewards.audit.words import WORDS
+from referral_rewards.audit.words import KINDS, WORDS
 from referral_rewards.domain.money import display
 
 _STATEMENT: Final = '"statement":'
@@ -36,7 +36,9 @@ def written(report: Path) -> Iterator[str]:
         findings=_findings(report),
         rewards=_section(report, '"rewards":['),
         amount=display,
+        kind=lambda code: KINDS.get(code, code),
         day=_day,
+        moment=_moment,
         role=lambda role: role or "return",
     )
 
@@ -74,8 +76,13 @@ def _section(report: Path, name: str) -> Iterator[Mapping[str, Any]]:
                 yield json.loads(document)
 
 
-def _day(instant: str | None) -> str:
-    return "–" if instant is None else f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M} UTC"
+def _day(midnight: str) -> str:
+    """The day of a span's end, on the program's calendar: its midnight is written with the offset from UTC there."""
+    return f"{datetime.fromisoformat(midnight):%Y-%m-%d}"
+
+
+def _moment(instant: str | None) -> str:
+    return "–" if instant is None else f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @cache

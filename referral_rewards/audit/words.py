@@ -7,16 +7,24 @@ from referral_rewards.audit.findings import Part
 
 
 class Words(NamedTuple):
-    """The name of a part, what is checked in it, and what somebody does about a finding."""
+    """The name of a part, which is its code in words, what is checked in it, and what somebody does about a finding."""
 
     name: str
     checked: str
     to_do: str
 
 
+#: The kinds of rewards in words. They stand here again, as the audit takes nothing from what judged and paid.
+KINDS: Final[Mapping[str, str]] = {
+    "cash": "cash",
+    "credit": "account credit",
+    "discount": "discount",
+    "gift_card": "gift card",
+}
+
 WORDS: Final[Mapping[Part, Words]] = {
     Part.SOURCE_ATTRIBUTION: Words(
-        "Referral source",
+        "Source attribution",
         "The referral was made by the referrer who was paid, in the program that paid.",
         "Find out who referred. If another person was paid, open a clawback case.",
     ),
@@ -36,12 +44,12 @@ WORDS: Final[Mapping[Part, Words]] = {
         "Have the claim looked at again by finance and operations.",
     ),
     Part.PAYOUT_AMOUNT: Words(
-        "Amount",
+        "Payout amount",
         "The amount follows from the terms and the order, or a person set it by name.",
         "Work out the right amount. Take back what was paid too much.",
     ),
     Part.APPROVAL_RECORD: Words(
-        "Approval",
+        "Approval record",
         "People with the authority approved it.",
         "Ask the people named. A payment without approval is an incident.",
     ),
@@ -51,7 +59,7 @@ WORDS: Final[Mapping[Part, Words]] = {
         "Look the payment up at its provider, and reconcile the rail.",
     ),
     Part.REFUND_STATUS: Words(
-        "Taking back",
+        "Refund status",
         "What was taken back was ordered by a signed decision, and no more than was paid.",
         "Compare the clawback with its decision and with the provider.",
     ),
@@ -61,17 +69,17 @@ WORDS: Final[Mapping[Part, Words]] = {
         "Take back one of the two payments.",
     ),
     Part.LEDGER: Words(
-        "Books",
+        "Ledger",
         "The books hold exactly what these payments must have posted.",
         "Hand it to whoever keeps the books. A posting is corrected by a further one, never changed.",
     ),
     Part.PROVIDER_RECEIPT: Words(
-        "Provider's receipt",
+        "Provider receipt",
         "The provider was asked for exactly what was decided, and its receipt is on record.",
         "Ask the provider for the payment under the key that is shown.",
     ),
     Part.DECISION_CHAIN: Words(
-        "Chain of decisions",
+        "Decision chain",
         "Every decision is signed, follows the one before it, and covers what was shown and paid.",
         "Somebody wrote into the register past the product. Treat it as an incident.",
     ),

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from referral_rewards.audit import page
 from referral_rewards.audit.findings import Part
-from referral_rewards.audit.words import WORDS
+from referral_rewards.audit.words import KINDS, WORDS
+from referral_rewards.domain.labels import VOCABULARIES
 from tests.audit.flipping import Flip, rows_of
 from tests.audit.paid import ACME, lived
 from tests.desk import Desk, desk_after
@@ -181,12 +182,43 @@ async def test_the_page_needs_nothing_else_and_shows_what_was_signed(paid: Desk,
     document = json.loads(report.read_text())
     shown = "".join(page.written(report))
     assert "Nothing was found" in shown
+    assert "<td>account credit</td>" in shown
     assert all(reward["payment"]["reference"] in shown for reward in document["rewards"])
     assert document["signature"]["signature"] in shown
     assert [each for each in ("<script", "<link", "src=", "http://", "https://") if each in shown] == []
     answer = await paid.api.get(f"/v1/reports/audit/{ACME}", params={"format": "html"}, headers=paid.bearer("fiona"))
     assert answer.headers["content-type"].startswith("text/html")
     assert "Audit of the rewards of acme-friends" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "paid so far a second time"),
+        ({"from": "2026-01-01"}, "paid from 2026-01-01, by the program's calendar, a second time"),
+        ({"to": "2027-01-01"}, "paid to before 2027-01-01, by the program's calendar, a second time"),
+        (
+            {"from": "2026-01-01", "to": "2027-01-01"},
+            "paid from 2026-01-01 to before 2027-01-01, by the program's calendar, a second time",
+        ),
+    ],
+)
+async def test_the_page_names_the_days_that_were_asked_for(
+    paid: Desk, tmp_path: Path, asked: dict[str, str], said: str
+) -> None:
+    report = await reported(paid, tmp_path, **asked)
+    assert said in " ".join("".join(page.written(report)).split())
+
+
+def test_kinds_of_rewards_are_called_as_everywhere() -> None:
+    assert VOCABULARIES["kind"] == KINDS
+
+
+def test_a_part_is_called_by_its_code_in_words() -> None:
+    for part, words in WORDS.items():
+        assert words.name == part.value.replace("_", " ").replace("fraud ", "fraud and ").capitalize(), part
+        if part.value in VOCABULARIES["six_parts"]:
+            assert words.name.casefold() == VOCABULARIES["six_parts"][part.value]
 
 
 async def test_only_those_who_may_read_the_books_audit(paid: Desk) -> None:
