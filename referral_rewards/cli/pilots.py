@@ -173,8 +173,7 @@ def _measured(found: dict[str, Any]) -> list[str]:
     denied = figures["denied_by_rule"] + figures["denied_by_decision"]
     time = figures["payout_time"]["due_to_decided"]
     said = [
-        f"claims: {its['claims']}, of which {figures['claims_approved']} were approved, {denied} denied, and"
-        f" {its['waiting']} wait",
+        f"claims: {its['claims']} (approved {figures['claims_approved']}, denied {denied}, waiting {its['waiting']})",
         f"exceptions: {figures['exceptions']['claims']}",
         f"paid rewards: {its['paid']}, of which {its['accurate']} hold all six parts",
         f"from due to decided: median {lasted(time['median_s'])}, 95th percentile {lasted(time['p95_s'])}",

@@ -48,6 +48,10 @@ async def test_a_pilot_is_started_and_ended_on_its_page(monthly: Desk) -> None:
         ended = (await paula.get(f"{PATH}/1")).text
         assert "signed by paula" in ended
         assert "A code leaked." in ended
+    async with monthly.browser("fiona") as fiona:
+        logged = (await fiona.get("/audit?subject=acme-friends")).text
+    assert '<span class="muted">verdict</span> no go' in logged
+    assert "no_go" not in logged
 
 
 async def test_a_program_that_is_not_ready_says_each_gap_on_the_page(monthly: Desk) -> None:
