@@ -8,7 +8,7 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.listing import Chosen, Order, Since, Until, write_chosen
+from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit
 from referral_rewards.domain.labels import VOCABULARIES
 from referral_rewards.domain.money import display
@@ -36,6 +36,7 @@ def log(
     since: Since = None,
     until: Until = None,
     sort: Order = None,
+    totals: Summed = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     limit: Limit = None,
@@ -52,7 +53,7 @@ def log(
     options = {"actor": "--person", "act": "--kind"}
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        chosen = Chosen(since, until, sort)
+        chosen = Chosen(since, until, sort, totals)
         write_chosen(api, "/v1/audit", "events", _COLUMNS, form, chosen, wanted, options)
 
 

@@ -61,7 +61,7 @@ def _show(first: dict[str, Any], accounts: list[dict[str, Any]]) -> None:
         listed.add_row(each["owner"], label("account", each["kind"]), display(each["owed_minor"], each["currency"]))
     for total in first["totals"]:
         listed.add_section()
-        listed.add_row("", label("account", total["kind"]), display(total["owed_minor"], total["currency"]))
+        listed.add_row("total", label("account", total["kind"]), display(total["owed_minor"], total["currency"]))
     tables().print(listed)
     for line in _tied(first):
         say(line)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
-from referral_rewards.cli.console import say_json, tell
+from referral_rewards.cli.console import say, say_json, tell
 from referral_rewards.cli.output import Column, Form, write_list
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
@@ -66,14 +66,22 @@ def _write_totals(totals: Mapping[str, Any], form: Form) -> None:
     if totals["by_currency"] is None:
         tell(f"more than {count['count']:,} match: choose fewer days to see what they come to")
         return
-    names = list(dict.fromkeys(each for total in totals["by_currency"] for each in total["sums_minor"]))
+    matching = f"{'at least ' if count['at_least'] else ''}{count['count']:,} match"
+    if count["count"] and not totals["by_currency"]:  # a list without amounts, such as the log
+        say(matching)
+        return
+    _write_sums(totals["by_currency"], form)
+    tell(matching)
+
+
+def _write_sums(by_currency: Sequence[Mapping[str, Any]], form: Form) -> None:
+    names = list(dict.fromkeys(each for total in by_currency for each in total["sums_minor"]))
     columns = [
         Column("currency", lambda each: each["currency"]),
         Column("rows", lambda each: each["rows"]),
         *(_sum(name) for name in names),
     ]
-    write_list(columns, totals["by_currency"], form)
-    tell(f"{count['count']:,} match")
+    write_list(columns, by_currency, form)
 
 
 def _sum(name: str) -> Column:

@@ -15,6 +15,7 @@ def test_it_is_printed_for_people_and_for_programs(kept: Shell) -> None:
     assert (ran.code, ran.err) == (0, "")
     for said in ("as of 2026-07-02T00:00:00Z", "c-brie", "25.00 USD", "These totals agree with the ledger."):
         assert said in ran.out, said
+    assert "total\tpayable\t25.00 USD\n" in ran.out
     told = json.loads(kept("report", "liabilities", "--as-of", "2026-07-01", "--json").out)
     assert [(each["owner"], each["owed_minor"]) for each in told["accounts"]] == [("c-brie", 2500)]
     assert json.loads(kept("report", "liabilities", "--json").out)["accounts"] == []

@@ -163,3 +163,14 @@ def test_no_line_is_wider_than_the_terminal_and_no_text_is_cut(
     assert sorted("".join("".join(row[at] for at in kept) for row in rows).replace(" ", "")) == sorted(
         "".join(lines[2:]).replace(" ", "")
     )
+
+
+def test_the_log_counts_what_matches_and_has_no_sums(shell: Shell) -> None:
+    shell.publish()
+    ran = shell("log", "--kind", "program version published", "--totals")
+    assert (ran.code, ran.out, ran.err) == (0, "1 match\n", "")
+
+
+def test_of_a_list_with_amounts_nothing_that_matches_has_a_heading(shell: Shell) -> None:
+    ran = shell("payout", "list", "--totals")
+    assert (ran.code, ran.out, ran.err) == (0, "currency\trows\n", "0 match\n")
