@@ -1,10 +1,13 @@
 """The scripted approvers: each role somebody's, two people where two are asked for, one to say no."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from referral_rewards.local.demo.approvers import needed
+from models.session import Database
+from referral_rewards.config.credentials import stored, stored_passwords
+from referral_rewards.local.demo.approvers import PEOPLE, hire, let_in, needed
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,14 @@ def test_as_many_decide_as_the_claim_asks_for(
 ) -> None:
     requirement: dict[str, Any] = {"routes": routes, "people": people}
     assert needed(requirement, everybody=everybody) == users
+
+
+async def test_whoever_stays_after_the_demo_can_act_as_each_approver(database_url: str, tmp_path: Path) -> None:
+    database = Database.at(database_url, pool_size=1)
+    try:
+        tokens = await hire(database)
+        await let_in(database, tmp_path, tokens)
+    finally:
+        await database.close()
+    assert stored(tmp_path) == tokens
+    assert stored_passwords(tmp_path).keys() == PEOPLE.keys()

@@ -24,9 +24,11 @@ from urllib.parse import quote
 from rich.console import Console
 
 from models.session import Database
+from referral_rewards.config.credentials import passwords_file
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import ReferralRewardsError
+from referral_rewards.domain.labels import listed
 from referral_rewards.local.demo import approvers, story
 from referral_rewards.local.demo.output import Progress, show
 from referral_rewards.local.demo.script import Script
@@ -69,6 +71,8 @@ async def demo(console: Console, *, stay: bool) -> int:
             for source in script.programs:
                 await database.write(programs.publish, source, by="demo", at=datetime.now(UTC))
             tokens.update(await approvers.hire(database))
+            if stay:
+                await approvers.let_in(database, settings.data, tokens)
         finally:
             await database.close()
 
@@ -85,6 +89,9 @@ async def demo(console: Console, *, stay: bool) -> int:
             _conclude(console, outcome, progress)
             if stay:
                 progress.say(f"everything stays up until Ctrl-C; {PREFIX}DATA={folder} lets other commands find it")
+                progress.say(
+                    f"--as takes {listed(approvers.PEOPLE, 'or')}; sign in with {passwords_file(settings.data)}"
+                )
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
     return outcome.exit_code

@@ -1,20 +1,23 @@
 """The scripted approvers: they load a claim as a person would, and decide as the script says."""
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
+from referral_rewards.config.credentials import store, store_password
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.facts.rights import EVERYTHING
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.demo.api import SHOP, Api, Refusal
 from referral_rewards.local.demo.script import Expectation
-from referral_rewards.register.people import users
+from referral_rewards.register.people import administration, passwords, users
 
 PEOPLE: Final[Mapping[str, Role]] = {
     "fay": Role.FINANCE,
@@ -48,6 +51,17 @@ async def hire(database: Database) -> dict[str, str]:
         return tokens | {SHOP: shop}
 
     return await database.write(add)
+
+
+async def let_in(database: Database, data: Path, tokens: Mapping[str, str]) -> None:
+    """Keep the tokens in the demo's folder for `--as`, and a password for each approver, to sign in at the desk."""
+    for name, token in tokens.items():
+        store(data, name, token)
+    for name in PEOPLE:
+        password = secrets.token_urlsafe(12)
+        hashed = await passwords.hash_of(password)
+        await database.write(administration.set_password, name, hashed, by="demo", at=datetime.now(UTC))
+        store_password(data, name, password)
 
 
 async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> tuple[dict[str, Any], str]:
