@@ -1,6 +1,9 @@
 """What every list takes on the command line beside its own filters: days, an order, and what all of it comes to."""
 
+import csv
+import sys
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
@@ -43,7 +46,8 @@ def write_chosen(
     wanted: Mapping[str, Any],
     options: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a list of the API to standard output, or what all of it comes to.
+    """Write a list of the API to standard output, or what all of it comes to. As CSV it is the sheet that the API and
+    the desk write: an amount has a column of its own there, and so has its currency.
 
     ``name`` is what the API calls its rows, ``wanted`` the list's own filters; ``options`` what they are called here.
 
@@ -52,10 +56,20 @@ def write_chosen(
     """
     known = {**{each: f"--{each.replace('_', '-')}" for each in wanted}, **_OPTIONS, **(options or {})}
     asked = {**wanted, "from_": chosen.since, "to": chosen.until, "sort": chosen.sort}
-    if chosen.totals:
+    if form.as_csv and not chosen.totals:
+        _copy_sheet(api, path, form, known, asked)
+    elif chosen.totals:
         _write_totals(api.get(path, known, limit=1, totals=True, **asked)["totals"], form)
     else:
         write_list(columns, api.all(path, name, known, limit=form.page, **asked), form)
+
+
+def _copy_sheet(api: "Api", path: str, form: Form, options: Mapping[str, str], asked: Mapping[str, Any]) -> None:
+    """Copy the API's CSV, up to the limit; a row ends where the sheet says, not at the end of a line."""
+    with api.stream("GET", path, options=options, format="csv", **asked) as sent:
+        rows = csv.reader(f"{line}\n" for line in sent.iter_lines())
+        written = csv.writer(sys.stdout, lineterminator="\n")
+        written.writerows(rows if form.limit is None else islice(rows, form.limit + 1))
 
 
 def _write_totals(totals: Mapping[str, Any], form: Form) -> None:
