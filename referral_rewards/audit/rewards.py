@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from referral_rewards.audit.canonical import sha256_of
-from referral_rewards.audit.money.chain import signed
 from referral_rewards.audit.money.records import Claim, Entry, Leg, Payment
+from referral_rewards.audit.signed import signed
 
 Document = Mapping[str, object]
 

@@ -1,15 +1,15 @@
 """Whether people signed a decision: the bytes that a signature covers, written down once more (SPEC §6)."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from referral_rewards.audit.canonical import canonical
 from referral_rewards.audit.evidence import Made
 
 #: The public keys that are believed, by their ids.
@@ -37,10 +37,43 @@ class DecisionRow(NamedTuple):
     signature: str
 
 
+class Signable(Protocol):
+    """What a signature covers of a decision, however its row was read."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def referral_id(self) -> str: ...
+    @property
+    def claim_id(self) -> UUID: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def roles(self) -> Sequence[str]: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def note_commitment(self) -> str: ...
+    @property
+    def details(self) -> Mapping[str, Any] | None: ...
+    @property
+    def decided_at(self) -> datetime: ...
+    @property
+    def previous_hash(self) -> str: ...
+    @property
+    def key_id(self) -> str: ...
+
+
 def verified(row: DecisionRow, keys: Keys) -> Made | None:
     """The decision, if a key that is believed signed it as it stands; else None."""
-    message = _signed(row)
-    if hashlib.sha256(message).hexdigest() != row.hash or not _verifies(row, message, keys):
+    message = canonical(signed(row))
+    if hashlib.sha256(message).hexdigest() != row.hash or not is_signed(keys, row.key_id, message, row.signature):
         return None
     return Made(
         seq=row.seq,
@@ -56,33 +89,31 @@ def verified(row: DecisionRow, keys: Keys) -> Made | None:
     )
 
 
-def _verifies(row: DecisionRow, message: bytes, keys: Keys) -> bool:
-    key = keys.get(row.key_id)
-    if key is None:
-        return False
+def is_signed(keys: Keys, key_id: str, message: bytes, signature: str) -> bool:
+    """Return whether a published key that is trusted made this signature."""
     try:
-        key.verify(bytes.fromhex(row.signature), message)
-    except (InvalidSignature, ValueError):
+        keys[key_id].verify(bytes.fromhex(signature), message)
+    except (KeyError, InvalidSignature, ValueError):
         return False
     return True
 
 
-def _signed(row: DecisionRow) -> bytes:
-    said: dict[str, object] = {
-        "seq": row.seq,
-        "id": str(row.id),
-        "referral": row.referral_id,
-        "claim": str(row.claim_id),
-        "digest": row.digest,
-        "kind": row.kind,
-        "user": row.username,
-        "roles": sorted(row.roles),
-        "reason": row.reason,
-        "note": row.note_commitment,
-        "decided_at": row.decided_at.isoformat(),
-        "previous": row.previous_hash,
-        "key": row.key_id,
+def signed(made: Signable) -> Mapping[str, object]:
+    """Return what the signature of a decision covers."""
+    details: Mapping[str, object] = {} if made.details is None else {"details": made.details}
+    return {
+        "seq": made.seq,
+        "id": str(made.id),
+        "referral": made.referral_id,
+        "claim": str(made.claim_id),
+        "digest": made.digest,
+        "kind": made.kind,
+        "user": made.username,
+        "roles": sorted(made.roles),
+        "reason": made.reason,
+        "note": made.note_commitment,
+        "decided_at": made.decided_at.isoformat(),
+        "previous": made.previous_hash,
+        "key": made.key_id,
+        **details,
     }
-    if row.details is not None:
-        said["details"] = row.details
-    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

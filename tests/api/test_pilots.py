@@ -10,9 +10,11 @@ import pytest
 
 from referral_rewards.audit.findings import ACCURACY_PARTS
 from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.pilots.outcome import SixParts
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.decisions import chain
+from referral_rewards.register.payouts import answers
 from referral_rewards.register.people import users
 from tests.audit.settled import rows
 from tests.desk import Desk, days_ago, desk_after, event
@@ -125,6 +127,27 @@ async def test_a_reward_that_was_changed_behind_our_backs_is_no_go(cycling: Cycl
     assert its["why"] == ["1 of 2 paid rewards holds all six parts; all were promised."]
     made = await post(desk, "end", reason="pilot_measured")
     assert (made.status_code, made.json()["verdict"]) == (201, "no_go")
+
+
+async def test_a_reward_that_came_back_and_was_given_up_is_no_go(cycling: Cycling) -> None:
+    desk = cycling.desk
+    await started(desk)
+    await paid(cycling, "r1")
+    (payout,) = await rows(desk, "SELECT id, cycle_id FROM payout WHERE payee = 'c-r1'")
+    async with desk.database.transaction() as connection:
+        await answers.note(
+            connection, payout.id, PayoutState.RETURNED, datetime.now(UTC), reference=None, why="it bounced"
+        )
+    assert (await shown(desk))["pilot"]["verdict"] == "undecided"
+    path = f"/v1/payouts/{payout.id}"
+    digest = (await desk.get(path, "fiona")).json()["digest"]
+    asked = {"act": "cancel_payout", "reason": "other", "note": "looked at it", "digest": digest}
+    made = await desk.api.post(f"{path}/decisions", json=asked, headers=desk.bearer("fiona"))
+    assert made.status_code == 201, made.text
+    await cycling.send(payout.cycle_id)
+    its = (await shown(desk))["pilot"]
+    assert (its["verdict"], its["paid"]) == ("no_go", 1)
+    assert its["why"] == ["1 reward was paid, came back and was given up, so that can't be measured."]
 
 
 def test_the_six_parts_are_those_of_the_audit() -> None:

@@ -48,6 +48,7 @@ NOT_DERIVED_FROM: Final = {
     "clawback_case.exchange_currency": "shown beside the case: what another conversion would be worth",
     "clawback_case.exchange_minor": "shown beside the case: what another conversion would be worth",
     "clawback_case.exchange_order": "shown beside the case: which other conversion would qualify",
+    "clawback_case.exchange_store": "shown beside the case: of which store that order is",
     "clawback_case.proposed_minor": "what the rules propose to whoever decides; what was taken is what was signed",
     "clawback_case.why": _WORDS,
     "decision.position": _PLACE,

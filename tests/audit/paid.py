@@ -1,5 +1,7 @@
 """Referrals lived through the real API and the real activities until they were paid, and in part taken back."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +18,11 @@ from referral_rewards.api.exporting import export
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.fake_source import FakeSource, as_app
 from referral_rewards.loopback import served
+from referral_rewards.register.payouts import answers
 from referral_rewards.register.people import users
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
@@ -81,7 +85,7 @@ class Cashier:
 
     async def paid(self, referral: str) -> None:
         """Sends all payouts of a referral; felix confirms what was paid by hand."""
-        await self._export()
+        await self.export()
         asked = "SELECT id, rail FROM payout WHERE referral_id = :id OR cycle_id IS NOT NULL ORDER BY id"
         for row in await self.sql(asked, id=referral):
             state = await self.step(row.id)
@@ -91,7 +95,7 @@ class Cashier:
             assert state == "settled", (row, state)
         await self.judge(referral)
 
-    async def _export(self) -> None:
+    async def export(self) -> None:
         parts, now = self.desk.parts, _now()
         async with self.desk.database.reading() as connection:
             fiona = await users.signed_in(connection, self.desk.tokens["fiona"], now)
@@ -125,6 +129,18 @@ class Cashier:
         )
         return {row.role: row.id for row in found}
 
+    async def payout(self, referral: str, rail: str = "manual") -> UUID:
+        """The payout of a referral over a rail."""
+        (row,) = await self.sql(
+            "SELECT id FROM payout WHERE referral_id = :id AND rail = :rail", id=referral, rail=rail
+        )
+        return row.id  # type: ignore[no-any-return]
+
+    async def hears(self, payout: UUID, state: PayoutState, reference: str | None = None) -> str:
+        """The rail says by itself what became of a payment; where the payout stands then."""
+        async with self.desk.database.transaction() as connection:
+            return await answers.note(connection, payout, state, _now(), reference=reference, why="the rail says so")
+
     async def take(self, case: UUID, act: MoneyAct, amount_minor: int) -> None:
         """An amount is taken back; at its provider if that is how."""
         await self.act(SubjectKind.CLAWBACK_CASE, case, act, amount_minor=amount_minor)
@@ -144,19 +160,30 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def lived(desk: Desk) -> None:
-    """Four referrals of dexter that were paid. The order of the first was refunded: of its rewards a part was reversed,
-    a part is kept from the third's payment, and the rest was written off. The fourth was paid by a payout cycle."""
+@asynccontextmanager
+async def cashier_of(desk: Desk) -> AsyncIterator[Cashier]:
+    """Whoever pays at a desk, with the source that it asks about customers, for the length of the block."""
     async with served(as_app(FakeSource("crm"))) as url, httpx.AsyncClient(trust_env=False) as client:
         crm = Endpoint(url)
-        await _lived(Cashier(desk, HttpSource("crm", crm, client, patience_seconds=LONG, pauses=SOON), crm))
+        yield Cashier(desk, HttpSource("crm", crm, client, patience_seconds=LONG, pauses=SOON), crm)
 
 
-async def _lived(cashier: Cashier) -> None:
-    desk = cashier.desk
+async def begun(desk: Desk) -> None:
+    """Terms by which the referrer is paid by hand, dexter's account, and felix of finance."""
     await desk.add_user("felix", Role.FINANCE)
     await desk.publish(_TERMS)
     assert (await desk.tell([account("dexter")])).status_code == 202
+
+
+async def lived(desk: Desk) -> None:
+    """Four referrals of dexter that were paid. The order of the first was refunded: of its rewards a part was reversed,
+    a part is kept from the third's payment, and the rest was written off. The fourth was paid by a payout cycle."""
+    await begun(desk)
+    async with cashier_of(desk) as cashier:
+        await _lived(cashier)
+
+
+async def _lived(cashier: Cashier) -> None:
     for referral in ("r1", "r2"):
         await cashier.approved(referral)
         await cashier.paid(referral)

@@ -82,6 +82,9 @@ def evidence(paid: int = 4, failing: int = 0, **more: Any) -> Evidence:
         (PLAN, evidence(over_at=None), Go.UNDECIDED),
         (PLAN, evidence(over_at=None, failing=1), Go.UNDECIDED),
         (PLAN, evidence(moving=1), Go.UNDECIDED),
+        # A reward can't be taken out of the measure by having its payment come back and giving it up.
+        (PLAN, evidence(given_up=1), Go.NO_GO),
+        (replace(PLAN, threshold=Decimal(50)), evidence(given_up=1), Go.NO_GO),
         # A reward that nobody verified, or only its other side, or its other payment, does not hold.
         (PLAN, evidence(verdicts=[]), Go.NO_GO),
         (replace(PLAN, threshold=Decimal(75)), evidence(verdicts=verdicts(3)), Go.NO_GO),
@@ -100,11 +103,13 @@ def test_a_pilot_comes_to(plan: Plan, found: Evidence, verdict: Go) -> None:
 
 
 def test_each_reason_and_each_open_thing_is_a_sentence() -> None:
-    found = evidence(failing=1, over_at=None, waiting=1, unpaid=2, moving=1, verdicts=verdicts(2, failing=1))
+    counts = {"waiting": 1, "unpaid": 2, "moving": 1, "given_up": 1}
+    found = evidence(failing=1, over_at=None, verdicts=verdicts(2, failing=1), **counts)
     its = outcome(replace(PLAN, sample=Sample(first=9)), found)
     assert its.why == (
         "1 of 4 paid rewards holds all six parts; all were promised.",
         "2 paid rewards were not verified.",
+        "1 reward was paid, came back and was given up, so that can't be measured.",
         "Only 4 of the 9 claims that were promised came.",
     )
     assert its.undecided == (

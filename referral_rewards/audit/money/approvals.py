@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from referral_rewards.audit.findings import Finding, Part
-from referral_rewards.audit.money import claims, terms
+from referral_rewards.audit.money import claims, redirects, terms
 from referral_rewards.audit.money.about import finding
 from referral_rewards.audit.money.chain import Chain
 from referral_rewards.audit.money.records import Claim, Leg, Made, Payment, Terms
@@ -43,7 +43,10 @@ def _by_its_terms(payment: Payment, leg: Leg, claim: Claim, its: Terms | None, c
         return
     for what in terms.problems(its):
         yield finding(payment, Part.PROGRAM_TERMS, what, f"program_version {its.program} {its.version}", leg)
-    for what in _approved(payment, leg, claim, its, chain):
+    for what in (
+        *_approved(payment, leg, claim, its, chain),
+        *redirects.problems(payment, leg, its, chain.disbelieved),
+    ):
         yield finding(payment, Part.DECISION_CHAIN, what, f"leg {leg.id}", leg)
 
 

@@ -22,6 +22,7 @@ _CALLED: Final = {
     "returned": "Payout returned",
     "claimed_back": "Reward claimed back",
     "claim_dropped": "Claim on a reward dropped",
+    "claim_moved": "Claim on a reward moved",
     "recovered": "Reward taken back",
     "written_off": "Claim written off",
     "owed_again": "Return of a reward ordered",
@@ -65,9 +66,11 @@ def findings(payment: Payment) -> Iterator[Finding]:
 
 def expected(payment: Payment) -> Iterator[Expected]:
     """Yield every entry that a payment, the rewards that it pays and what was taken back of them must have posted."""
-    for leg in payment.paid:
+    for leg in payment.booked:
         lines = _pair(f"expense:{leg.program}", f"payable:{leg.beneficiary}", leg.amount_minor, leg.currency)
         yield _of(f"accrued:{leg.id}", leg.program, leg.referral_id, lines, leg.approved_at)
+        if not leg.live:
+            yield _of(f"released:{leg.id}", leg.program, leg.referral_id, _negated(lines))
     yield from _of_return(payment)
     yield from _of_payment(payment)
     for clawback in payment.clawbacks:
@@ -100,7 +103,8 @@ def _of_payment(payment: Payment) -> Iterator[Expected]:
             before = happened[number - 1].key if number else ""
             settled = payment.entries.get(before)
             lines = _negated(settled.lines if settled is not None else lines)
-        yield _of(event.key, payment.program, payout.referral_id or "", lines, event.step.at, payment.is_given_up)
+        lost = payment.was_given_up_by(event.step)
+        yield _of(event.key, payment.program, payout.referral_id or "", lines, event.step.at, lost)
     for event in happened[-1:]:
         key = f"credited:{payout.id}-{event.step.generation}"
         # What people settled under another reference was paid outside of our own books.
@@ -127,13 +131,15 @@ def _settlement(payment: Payment) -> tuple[Line, ...]:
 
 def _of_clawback(payment: Payment, leg: Leg, clawback: Clawback) -> Iterator[Expected]:
     expense, owed = f"expense:{leg.program}", f"recoverable:{clawback.payee}"
-    rest_minor = clawback.amount_minor - clawback.recovered_minor
+    rest_minor = clawback.amount_minor - clawback.recovered_minor - clawback.released_minor
 
     def entry(kind: str, debit: str, credit: str, amount_minor: int, at: datetime | None = None) -> Expected:
         lines = _pair(debit, credit, amount_minor, clawback.currency)
         return _of(f"{kind}:{clawback.id}", leg.program, clawback.referral_id, lines, at)
 
     yield entry("claimed_back", owed, expense, clawback.amount_minor, clawback.created_at)
+    if moved_minor := payment.moved_minor(clawback):
+        yield entry("claim_moved", expense, owed, moved_minor, clawback.created_at)
     if clawback.kind == "write_off":
         yield entry("written_off", f"loss:{leg.program}", owed, clawback.amount_minor, clawback.created_at)
     if clawback.kind == "reverse" and clawback.recovered_minor:

@@ -1,6 +1,6 @@
 """The chain of decisions, from its first to its signed end: numbers, links, hashes, signatures and notes.
 
-Of the product nothing is shared but the public keys; what is signed is written down here.
+Of the product nothing is shared but the public keys; what is signed is written down in `signed`.
 """
 
 import hashlib
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +16,7 @@ from referral_rewards.audit.canonical import canonical
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.records import Made
 from referral_rewards.audit.money.streaming import rows
-from referral_rewards.audit.signed import Keys
+from referral_rewards.audit.signed import Keys, is_signed, signed
 
 BEGINNING: Final = "0" * 64
 
@@ -76,36 +75,6 @@ class Chain:
             yield f"the signed end is decision {head.seq}; on record is decision {self.decisions}"
         if not is_signed(keys, head.key_id, canonical({"head": head.seq, "hash": head.hash}), head.signature):
             yield f"no key that is trusted signed the end of the chain (key {head.key_id})"
-
-
-def is_signed(keys: Keys, key_id: str, message: bytes, signature: str) -> bool:
-    """Return whether a published key that is trusted made this signature."""
-    try:
-        keys[key_id].verify(bytes.fromhex(signature), message)
-    except (KeyError, InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def signed(made: Made) -> Mapping[str, object]:
-    """Return what the signature of a decision covers."""
-    details: Mapping[str, object] = {} if made.details is None else {"details": made.details}
-    return {
-        "seq": made.seq,
-        "id": str(made.id),
-        "referral": made.referral_id,
-        "claim": str(made.claim_id),
-        "digest": made.digest,
-        "kind": made.kind,
-        "user": made.username,
-        "roles": sorted(made.roles),
-        "reason": made.reason,
-        "note": made.note_commitment,
-        "decided_at": made.decided_at.isoformat(),
-        "previous": made.previous_hash,
-        "key": made.key_id,
-        **details,
-    }
 
 
 def _note(

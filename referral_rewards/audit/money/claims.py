@@ -285,11 +285,21 @@ def _advised(payment: Payment, claim: Claim) -> Iterator[str]:
             yield f"the {leg['role']}'s reward is promised by no rule"
         elif leg["role"] not in adjusted and leg["amount_minor"] != promise["calculated_minor"]:
             yield f"the {leg['role']}'s reward is {leg['amount_minor']}; calculated were {promise['calculated_minor']}"
-    made = {str(each.id) for each in payment.made.get(claim.id, ())}
-    made |= {str(each.id) for its in payment.made.values() for each in its if each.kind == "adjust"}
+    yield from _adjusted(payment, claim)
+
+
+def _adjusted(payment: Payment, claim: Claim) -> Iterator[str]:
+    """Each adjustment that it bears was decided by people, of this leg and to this amount."""
+    body: Mapping[str, Any] = claim.body
+    made = {str(each.id): each for each in payment.adjusted.get(claim.referral_id, ())}
     for each in (*body["adjustments"], *body["fallen"]):
         if each["decision"] not in made:
             yield f"the decision {each['decision']} that adjusted it is not on record"
+    for each in body["adjustments"]:
+        decided = made[each["decision"]].details or {} if each["decision"] in made else None
+        said = (each["role"], each["amount_minor"])
+        if decided is not None and said != (decided.get("leg"), decided.get("amount_minor")):
+            yield f"it is adjusted to {said}; decided was {decided.get('leg')}, {decided.get('amount_minor')}"
 
 
 def _scored(claim: Claim, terms: Terms) -> Iterator[str]:

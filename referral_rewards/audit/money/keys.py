@@ -66,5 +66,5 @@ def of_leg(leg: Leg) -> list[str]:
 
 def of_clawback(clawback: Clawback) -> list[str]:
     """Return the keys under which a clawback is posted."""
-    kinds = ("claimed_back", "claim_dropped", "recovered", "written_off")
+    kinds = ("claimed_back", "claim_moved", "claim_dropped", "recovered", "written_off")
     return [*(f"{kind}:{clawback.id}" for kind in kinds), f"uncredited:{clawback.provider_key}"]

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.audit.money import keys, statements
+from referral_rewards.audit.money import keys, redirects, statements
 from referral_rewards.audit.money.records import (
     Case,
     Cited,
@@ -86,6 +86,7 @@ class _Behind:
     cited: Mapping[UUID, tuple[Cited, ...]]
     heard: Mapping[str, tuple[Heard, ...]]
     made: Mapping[UUID, tuple[Made, ...]]
+    adjusted: Mapping[str, tuple[Made, ...]]
     clawbacks: Mapping[UUID, tuple[Clawback, ...]]
     cases: Mapping[UUID, tuple[Case, ...]]
     returns: Mapping[UUID, tuple[Return, ...]]
@@ -101,7 +102,8 @@ async def _behind(connection: AsyncConnection, page: tuple[Payout, ...], legs: l
     cycle_ids = {payout.cycle_id for payout in page if payout.cycle_id is not None}
     cases = await _grouped(connection, Case, statements.CASES, leg_ids, "leg_id")
     case_ids = {case.id for its in cases.values() for case in its} | {p.returns for p in page if p.returns is not None}
-    subjects = claim_ids | {payout.id for payout in page} | case_ids | cycle_ids
+    bound = {redirects.subject(leg.beneficiary, leg.rail) for leg in legs if leg.bound_to is not None}
+    subjects = claim_ids | {payout.id for payout in page} | case_ids | cycle_ids | bound
     return _Behind(
         claims=await _by(connection, Claim, statements.CLAIMS, claim_ids, lambda each: each.id),
         terms=await _by(
@@ -116,6 +118,9 @@ async def _behind(connection: AsyncConnection, page: tuple[Payout, ...], legs: l
         ),
         cited=await _grouped(connection, Cited, statements.CITED, claim_ids, "claim_id"),
         heard=await _grouped(connection, Heard, statements.HEARD, {leg.referral_id for leg in legs}, "referral_id"),
+        adjusted=await _grouped(
+            connection, Made, statements.ADJUSTED, {leg.referral_id for leg in legs}, "referral_id"
+        ),
         made=await _grouped(connection, Made, statements.MADE, subjects, "claim_id"),
         clawbacks=await _grouped(connection, Clawback, statements.CLAWBACKS, leg_ids, "leg_id"),
         cases=cases,
@@ -138,7 +143,7 @@ def _payment(
     cases = tuple(each for leg in its_legs for each in behind.cases.get(leg.id, ()))
     its_keys = (
         *keys.of_payout(payout, its_steps),
-        *(key for leg in its_legs for key in keys.of_leg(leg)),
+        *(key for leg in its_legs if leg.live or leg.state == "cancelled" for key in keys.of_leg(leg)),
         *(key for clawback in clawbacks for key in keys.of_clawback(clawback)),
     )
     return Payment(
@@ -152,6 +157,7 @@ def _payment(
         cited=behind.cited,
         heard=behind.heard,
         made=behind.made,
+        adjusted=behind.adjusted,
         clawbacks=clawbacks,
         cases=cases,
         returns=tuple(each for case in cases for each in behind.returns.get(case.id, ())),

@@ -249,6 +249,8 @@ def _receipt(payment: Payment) -> Iterator[str]:
     said = _said_by_people(payment, receipt)
     if not attempts and not said:
         yield "it is settled, though no attempt under its key and no signed word of people is on record"
+    if payment.is_given_up and not said:
+        yield "it pays no reward, or one that was cancelled, and no signed word of people lets it stand"
     if attempts and attempts[0].id > settled[-1].id and not said:
         yield "it was settled before it was first sent"
 

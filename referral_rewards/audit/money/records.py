@@ -190,7 +190,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Clawback:
-    """One recovery that a person decided on. ``kept_minor`` is what settled payouts kept for it."""
+    """One recovery that a person decided on. ``kept_minor`` is what settled payouts kept for it; ``released_minor``,
+    of an offset, is what people took in another way instead."""
 
     id: UUID
     case_id: UUID
@@ -202,6 +203,7 @@ class Clawback:
     amount_minor: int
     currency: str
     recovered_minor: int
+    released_minor: int
     body: Document
     body_hash: str
     generation: int
@@ -287,8 +289,8 @@ class Entry:
 class Payment:
     """A payment that something on record says was made, with all that stands behind it.
 
-    ``claims``, ``terms`` and ``referrals`` are by id; ``cited`` and ``made`` by claim or other subject, ``heard`` by
-    referral, ``entries`` by key.
+    ``claims``, ``terms`` and ``referrals`` are by id; ``cited`` and ``made`` by claim or other subject, ``heard`` and
+    ``adjusted`` (the adjustments of its claims) by referral, ``entries`` by key.
     """
 
     payout: Payout
@@ -301,6 +303,7 @@ class Payment:
     cited: Mapping[UUID, tuple[Cited, ...]]
     heard: Mapping[str, tuple[Heard, ...]]
     made: Mapping[UUID, tuple[Made, ...]]
+    adjusted: Mapping[str, tuple[Made, ...]]
     clawbacks: tuple[Clawback, ...]
     cases: tuple[Case, ...]
     returns: tuple[Return, ...]
@@ -308,10 +311,21 @@ class Payment:
     instructions: tuple[Instruction, ...]
     entries: Mapping[str, Entry]
 
+    def moved_minor(self, clawback: Clawback) -> int:
+        """Return how much a clawback took over from offsets of its case, as the books say."""
+        moved = self.entries.get(f"claim_moved:{clawback.id}")
+        return 0 if moved is None else sum(max(line.amount_minor, 0) for line in moved.lines)
+
     @property
     def paid(self) -> tuple[Leg, ...]:
         """The legs that it pays."""
         return tuple(leg for leg in self.legs if leg.live)
+
+    @property
+    def booked(self) -> tuple[Leg, ...]:
+        """The legs whose entries are looked at with it: those that it pays, and those that were given up of it. What
+        another payment pays by now is looked at with that."""
+        return tuple(leg for leg in self.legs if leg.live or leg.state == "cancelled")
 
     @property
     def program(self) -> str:
@@ -324,3 +338,7 @@ class Payment:
         if self.payout.first_sent_at is None:
             return False
         return self.payout.dropped if self.payout.returns is not None else not self.paid
+
+    def was_given_up_by(self, step: Step) -> bool:
+        """Whether people had cancelled it before this step of its history: then nothing was owed any more."""
+        return self.is_given_up and any(each.state == "cancelled" and each.id < step.id for each in self.steps)

@@ -33,7 +33,10 @@ def findings(payment: Payment) -> Iterator[Finding]:
     legs = {leg.id: leg for leg in payment.paid}
     cases = {case.id: case for case in payment.cases}
     for case in payment.cases:
-        for what in _of_case(case, legs.get(case.leg_id), payment.made.get(case.id, ())):
+        for what in (
+            *_of_case(case, legs.get(case.leg_id), payment.made.get(case.id, ())),
+            *_taken_over(payment, case),
+        ):
             yield finding(payment, Part.REFUND_STATUS, what, f"clawback_case {case.id}", legs.get(case.leg_id))
     for clawback in payment.clawbacks:
         leg = legs.get(clawback.leg_id)
@@ -56,10 +59,25 @@ def _of_case(case: Case, leg: Leg | None, made: Sequence[Made]) -> Iterator[str]
         yield f"it is “{case.state}”, which no case can be"
     if (case.settled_at is None) is (case.state in ("decided", "dismissed")):
         yield f"it is {case.state}, and its time of decision says otherwise"
-    if made and case.settled_at is not None and case.settled_at not in {each.decided_at for each in made}:
+    by_people = made and not _closed_by_itself(case, made)
+    if by_people and case.settled_at is not None and case.settled_at not in {each.decided_at for each in made}:
         yield f"it counts as decided at {case.settled_at.isoformat()}, when nobody decided on it"
     if made and case.opened_at > made[0].decided_at + _SKEW:
         yield f"it was opened at {case.opened_at.isoformat()}, after the first decision on it"
+
+
+def _closed_by_itself(case: Case, made: Sequence[Made]) -> bool:
+    """Return whether facts that came later closed a case: the reward was right after all, or its payment came back."""
+    return case.state == "dismissed" and all(each.kind != "dismiss_clawback" for each in made)
+
+
+def _taken_over(payment: Payment, case: Case) -> Iterator[str]:
+    """What offsets of a case no longer wait for is what other clawbacks of it took over."""
+    its = [each for each in payment.clawbacks if each.case_id == case.id]
+    released_minor = sum(each.released_minor for each in its)
+    moved_minor = sum(payment.moved_minor(each) for each in its)
+    if released_minor != moved_minor:
+        yield f"its offsets were released from {released_minor} minor units; the books moved {moved_minor}"
 
 
 def _of_its_case(clawback: Clawback, case: Case | None) -> Iterator[str]:
@@ -119,7 +137,7 @@ def _recovered(clawback: Clawback) -> Iterator[str]:
     if clawback.kind == "offset" and clawback.recovered_minor != clawback.kept_minor:
         kept = amount(clawback.kept_minor, clawback.currency)
         yield f"{amount(clawback.recovered_minor, clawback.currency)} count as recovered; payouts kept {kept}"
-    is_whole = clawback.recovered_minor == clawback.amount_minor
+    is_whole = clawback.recovered_minor + clawback.released_minor == clawback.amount_minor
     if clawback.state in ("reversed", "offset") and not is_whole:
         yield f"it is {clawback.state}, though not all of it was recovered"
     if clawback.kind == "reverse" and clawback.recovered_minor:
@@ -129,6 +147,8 @@ def _recovered(clawback: Clawback) -> Iterator[str]:
             yield "it was taken back, though no attempt is on record"
     if clawback.kind != "reverse" and (clawback.first_sent_at or clawback.provider_reference) is not None:
         yield "it was sent to a provider, though it takes nothing there"
+    if clawback.kind != "offset" and clawback.released_minor:
+        yield "a part of it was released, which only of an offset can be"
     if clawback.kind == "write_off" and clawback.recovered_minor:
         yield "it was written off and counts as recovered"
 
@@ -145,11 +165,18 @@ def _receipt(payment: Payment, clawback: Clawback) -> Iterator[str]:
             yield differs("provider's reference", clawback.provider_reference, right)
 
 
+def _taken_minor(clawback: Clawback) -> int:
+    """Return how much of its reward a clawback takes, or took."""
+    if clawback.state in _GIVEN_UP:
+        return clawback.recovered_minor
+    return clawback.amount_minor - clawback.released_minor
+
+
 def _of_leg(payment: Payment, leg: Leg) -> Iterator[str]:
     """No more is taken than was paid; a reward is taken back once all of it came back and nothing went back again."""
     its = [each for each in payment.clawbacks if each.leg_id == leg.id]
     of_cases = {case.id for case in payment.cases if case.leg_id == leg.id}
-    taken_minor = sum(each.recovered_minor if each.state in _GIVEN_UP else each.amount_minor for each in its)
+    taken_minor = sum(_taken_minor(each) for each in its)
     returned_minor = sum(each.amount_minor for each in payment.returns if each.case_id in of_cases)
     recovered_minor = sum(each.recovered_minor for each in its) - returned_minor
     if taken_minor - returned_minor > leg.amount_minor:

@@ -1,7 +1,8 @@
 """Whether facts still say what they said when they were received: their ids, digests, marks, keys and tellers."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import differs
+from referral_rewards.audit.money.streaming import rows
 from referral_rewards.domain.errors import FactInvalid
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event, parse_event
@@ -46,18 +48,23 @@ class Sealed:
 
 async def findings(
     connection: AsyncConnection, claims: Collection[UUID], referrals: Collection[str], marker: Marker | None
-) -> AsyncGenerator[Finding]:
-    """Yield what was changed in the facts of some referrals, or in those that claims cite, since they were received.
+) -> Mapping[str, Sequence[Finding]]:
+    """Return what was changed in the facts of some referrals, or in those that claims cite, since they were received:
+    by the referral's id and by the claim's, as text.
 
     Without a ``marker``, which takes the installation's pepper, marks and keys are not compared.
     """
     asked = {"claims": sorted(claims), "referrals": sorted(referrals)}
     names = [each.name for each in fields(Sealed)]
-    for row in await connection.execute(_SEALED, asked):
-        sealed = Sealed(**{name: getattr(row, name) for name in names})
-        for what in problems(sealed, marker):
+    found: defaultdict[str, list[Finding]] = defaultdict(list)
+    async with rows(connection, _SEALED, asked) as every:
+        async for row in every:
+            sealed = Sealed(**{name: getattr(row, name) for name in names})
             where = f"fact {sealed.source} {sealed.event_id}"
-            yield Finding(part=Part.QUALIFYING_EVENT, what=what, where=where)
+            for what in problems(sealed, marker):
+                for owner in row.owners:
+                    found[owner].append(Finding(part=Part.QUALIFYING_EVENT, what=what, where=where))
+    return found
 
 
 def problems(sealed: Sealed, marker: Marker | None) -> Iterator[str]:
@@ -135,14 +142,18 @@ def _texts(value: object) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else []
 
 
+#: Each fact once, with the referrals and claims that it is of.
 _SEALED: Final = text("""
 SELECT f.*, p.body, p.salt, p.commitment, p.erased_at,
-       ARRAY(SELECT key FROM fact_key WHERE fact_id = f.id) AS keys, to_jsonb(t) AS teller
-FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id LEFT JOIN fact_teller t ON t.id = f.teller_id
-WHERE f.id IN (
-    SELECT fact_id FROM referral_fact WHERE referral_id = ANY(CAST(:referrals AS text[]))
-    UNION
-    SELECT CAST(e->>'id' AS uuid) FROM reward_claim c CROSS JOIN LATERAL jsonb_array_elements(c.body->'evidence') AS e
-    WHERE c.id = ANY(CAST(:claims AS uuid[])) AND e->>'id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-)
+       ARRAY(SELECT key FROM fact_key WHERE fact_id = f.id) AS keys, to_jsonb(t) AS teller, its.owners
+FROM (
+    SELECT fact_id, array_agg(owner ORDER BY owner) AS owners FROM (
+        SELECT fact_id, referral_id AS owner FROM referral_fact WHERE referral_id = ANY(CAST(:referrals AS text[]))
+        UNION
+        SELECT CAST(e->>'id' AS uuid), CAST(c.id AS text)
+        FROM reward_claim c CROSS JOIN LATERAL jsonb_array_elements(c.body->'evidence') AS e
+        WHERE c.id = ANY(CAST(:claims AS uuid[])) AND e->>'id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    ) AS named GROUP BY fact_id
+) AS its JOIN fact f ON f.id = its.fact_id
+LEFT JOIN personal_data p ON p.subject_id = f.id LEFT JOIN fact_teller t ON t.id = f.teller_id
 """)

@@ -91,6 +91,13 @@ FROM decision d LEFT JOIN app_user u ON u.name = d.username
 WHERE d.claim_id = ANY(CAST(:ids AS uuid[])) ORDER BY d.seq
 """)
 
+#: Adjustments of referrals' claims: an adjusted claim is another one than that which was adjusted.
+ADJUSTED: Final = text("""
+SELECT d.*, ARRAY(SELECT e.effect FROM decision_effect e WHERE e.decision_id = d.id ORDER BY 1) AS effects, u.barred_at
+FROM decision d LEFT JOIN app_user u ON u.name = d.username
+WHERE d.referral_id = ANY(CAST(:ids AS text[])) AND d.kind = 'adjust' ORDER BY d.seq
+""")
+
 CASES: Final = text("SELECT * FROM clawback_case WHERE leg_id = ANY(CAST(:ids AS uuid[])) ORDER BY opened_at, id")
 
 CLAWBACKS: Final = text("""

@@ -42,7 +42,7 @@ WHERE NOT coalesce(CASE
         SELECT count(*) >= k.time FROM payout_step s WHERE s.payout_id = k.about AND s.generation = k.generation
           AND s.act IN ('planned', 'moved') AND s.state = k.kind)
         AND EXISTS (SELECT 1 FROM payout p WHERE p.id = k.about)
-    WHEN k.kind IN ('claimed_back', 'claim_dropped', 'recovered', 'written_off')
+    WHEN k.kind IN ('claimed_back', 'claim_moved', 'claim_dropped', 'recovered', 'written_off')
         THEN EXISTS (SELECT 1 FROM clawback b WHERE b.id = k.about)
     WHEN k.kind IN ('owed_again', 'owed_no_more')
         THEN EXISTS (SELECT 1 FROM payout p WHERE p.id = k.about AND p.returns IS NOT NULL)
@@ -89,7 +89,7 @@ WHERE coalesce(owed.amount_minor, 0) <> coalesce(posted.amount_minor, 0) ORDER B
 #: What each payee owes by clawbacks that are neither recovered nor over.
 _RECOVERABLE: Final = """
 WITH owed AS (
-    SELECT payee, currency, sum(amount_minor - recovered_minor) AS amount_minor FROM clawback
+    SELECT payee, currency, sum(amount_minor - recovered_minor - released_minor) AS amount_minor FROM clawback
     WHERE state IN ('approved', 'reversing', 'unknown', 'manual_review', 'offsetting') GROUP BY 1, 2
 ), posted AS (
     SELECT substr(account, 13) AS payee, currency, sum(amount_minor) AS amount_minor FROM posting
@@ -139,6 +139,22 @@ SELECT 'a payment that sends back what no case took', 'payout ' || p.id
 FROM payout p WHERE p.returns IS NOT NULL AND NOT EXISTS (SELECT 1 FROM clawback_case c WHERE c.id = p.returns)
 """
 
+#: What was decided and what became of it are recorded in one transaction: a decision alone has lost something.
+_UNDONE: Final = """
+SELECT 'a signed decision takes a reward back, and no clawback of it is on record' AS what,
+       'decision ' || d.seq AS place
+FROM decision d WHERE d.kind IN ('reverse_clawback', 'offset_clawback', 'write_off_clawback')
+    AND NOT EXISTS (SELECT 1 FROM clawback b WHERE b.decision_id = d.id)
+UNION ALL
+SELECT 'a signed decision returns what was taken back, and no payment of its case is on record', 'decision ' || d.seq
+FROM decision d WHERE d.kind = 'return_clawback' AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.returns = d.claim_id)
+UNION ALL
+SELECT 'a signed decision says what became of a payment that is not on record', 'decision ' || d.seq
+FROM decision d WHERE d.kind IN ('retry_payout', 'settle_payout', 'refuse_payout', 'cancel_payout', 'confirm_payout')
+    AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.id = d.claim_id)
+ORDER BY 2
+"""
+
 _STRAYS: Final = (
     (Part.LEDGER, text(_UNEXPLAINED)),
     (Part.LEDGER, text(_NO_ENTRY)),
@@ -147,4 +163,5 @@ _STRAYS: Final = (
     (Part.LEDGER, text(_RECOVERABLE)),
     (Part.PAYMENT_STATUS, text(_OWNERLESS)),
     (Part.REFUND_STATUS, text(_OWNERLESS_REFUNDS)),
+    (Part.DECISION_CHAIN, text(_UNDONE)),
 )

@@ -66,12 +66,16 @@ async def _audited(
 ) -> list[Audited]:
     """Audit some payments: the money by its records, and the rewards by a second reading of the facts."""
     examined, unread = await _examined(connection, together, scope, means)
+    legs = [leg for payment in together for leg in payment.paid]
+    changed = await seals.findings(
+        connection, {leg.claim_id for leg in legs}, {leg.referral_id for leg in legs}, means.marker
+    )
     return [
         Audited(
             payment,
             (
                 *_of(payment, chain),
-                *[each async for each in _of_facts(connection, payment, means)],
+                *_of_facts(payment, changed),
                 *(each for its in examined.get(str(payment.payout.id), ()) for each in its.findings),
                 *(finding(payment, Part.QUALIFYING_EVENT, what, f"payout {payment.payout.id}") for what in unread),
             ),
@@ -114,7 +118,7 @@ def _of(payment: Payment, chain: Chain) -> Iterator[Finding]:
             yield finding(payment, part, what, f"payout {payment.payout.id}")
 
 
-async def _of_facts(connection: AsyncConnection, payment: Payment, means: Means) -> AsyncGenerator[Finding]:
-    claims, referrals = {leg.claim_id for leg in payment.paid}, {leg.referral_id for leg in payment.paid}
-    async for each in seals.findings(connection, claims, referrals, means.marker):
-        yield each
+def _of_facts(payment: Payment, changed: Mapping[str, Sequence[Finding]]) -> Sequence[Finding]:
+    """Return what was changed in the facts of a payment's referrals and claims, each finding once."""
+    owners = sorted({str(name) for leg in payment.paid for name in (leg.referral_id, leg.claim_id)})
+    return tuple(dict.fromkeys(each for owner in owners for each in changed.get(owner, ())))

@@ -77,6 +77,7 @@ class Evidence:
     ``over_at`` is when its cycle was done or its period was over; None while it runs. ``claims`` are those that count,
     of which ``waiting`` wait for approvers, and ``unpaid`` rewards are approved and not paid. ``moving`` are rewards
     whose payment was begun and has no certain end. A paid reward without one of the ``verdicts`` was not verified.
+    ``given_up`` are rewards that were paid in it, whose payment came back and was then cancelled.
     """
 
     over_at: datetime | None
@@ -86,6 +87,7 @@ class Evidence:
     moving: int
     paid: Sequence[PaidReward]
     verdicts: Sequence[Verdict]
+    given_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,10 @@ def _against(plan: Plan, found: Evidence, rewards: Sequence[Checked]) -> Iterato
         yield _accuracy(plan, rewards)
     if unverified:
         yield f"{counted(unverified, 'paid reward')} {'was' if unverified == 1 else 'were'} not verified."
+    if found.given_up:
+        # Else a reward that was wrong could be taken out of the measure by having its payment come back.
+        many, were = counted(found.given_up, "reward"), "was" if found.given_up == 1 else "were"
+        yield f"{many} {were} paid, came back and {were} given up, so that can't be measured."
     first = plan.sample.first
     if first is not None and found.claims < first:
         yield f"Only {found.claims} of the {counted(first, 'claim')} that were promised came."

@@ -36,7 +36,8 @@ class Tracked(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Course:
     """How a pilot goes. ``cycle`` is None before it opens, and for a pilot that lasts a period, which ``ends_at`` some
-    time. ``over_at`` is None while it runs. ``claims`` are the ids of their referrals, in the order of assembly."""
+    time. ``over_at`` is None while it runs. ``claims`` are the ids of their referrals, in the order of assembly.
+    ``given_up`` are rewards that were paid, and whose payment came back and was cancelled."""
 
     cycle: Tracked | None
     ends_at: datetime | None
@@ -46,6 +47,7 @@ class Course:
     unpaid: int
     moving: int
     paid: tuple[PaidReward, ...]
+    given_up: int
 
 
 async def course(connection: AsyncConnection, program: str, pilot: Pilot, terms: Terms, now: datetime) -> Course:
@@ -69,7 +71,7 @@ async def course(connection: AsyncConnection, program: str, pilot: Pilot, terms:
     paid = await typed_rows.read(connection, PaidReward, _PAID, asked)
     assert stands is not None, "an aggregate always finds one row"
     unpaid = stands.owed - stands.moving
-    return Course(cycle, ends_at, over_at, claims, stands.waiting, max(0, unpaid), stands.moving, paid)
+    return Course(cycle, ends_at, over_at, claims, stands.waiting, max(0, unpaid), stands.moving, paid, stands.given_up)
 
 
 async def _cycle(connection: AsyncConnection, program: str, since: datetime) -> Tracked | None:
@@ -89,6 +91,7 @@ class _Standing(NamedTuple):
     waiting: int
     owed: int
     moving: int
+    given_up: int
 
 
 _CYCLE: Final = text("""
@@ -128,7 +131,7 @@ ORDER BY p.settled_at, l.referral_id, l.role
     settled=PayoutState.SETTLED,
 )
 
-# A payment was begun, and neither a success nor a refusal is on record.
+# A payment was begun, and neither a success nor a refusal is on record; or it came back, and nobody decided what next.
 _STANDING: Final = statement(
     f"""
 SELECT (SELECT count(*) FROM referral WHERE id = ANY(CAST(:claims AS text[])) AND status = ANY(:with_approvers))
@@ -137,9 +140,14 @@ SELECT (SELECT count(*) FROM referral WHERE id = ANY(CAST(:claims AS text[])) AN
        (SELECT count(*) FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
         JOIN payout p ON p.id = pl.payout_id
         WHERE l.referral_id = ANY(CAST(:claims AS text[])) AND p.first_sent_at IS NOT NULL
-          AND p.state <> ALL(:certain) AND {_ITS}) AS moving
+          AND p.state <> ALL(:certain) AND {_ITS}) AS moving,
+       (SELECT count(*) FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
+        WHERE l.referral_id = ANY(CAST(:claims AS text[])) AND p.state = :cancelled AND {_ITS}
+          AND EXISTS (SELECT 1 FROM payout_step s WHERE s.payout_id = p.id AND s.state = :settled)) AS given_up
 """,  # noqa: S608 (words of ours)
     with_approvers=WITH_APPROVERS,
     owed=OWED,
-    certain=REFUSALS | {PayoutState.SETTLED, PayoutState.CANCELLED},
+    certain=REFUSALS - {PayoutState.RETURNED} | {PayoutState.SETTLED, PayoutState.CANCELLED},
+    cancelled=PayoutState.CANCELLED,
+    settled=PayoutState.SETTLED,
 )

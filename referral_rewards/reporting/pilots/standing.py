@@ -246,7 +246,8 @@ async def _shown(connection: AsyncConnection, program: str, its: Pilot, now: dat
 
 
 def _evidence(goes: Course, verdicts: Sequence[Verdict]) -> Evidence:
-    return Evidence(goes.over_at, len(goes.claims), goes.waiting, goes.unpaid, goes.moving, goes.paid, verdicts)
+    claims = len(goes.claims)
+    return Evidence(goes.over_at, claims, goes.waiting, goes.unpaid, goes.moving, goes.paid, verdicts, goes.given_up)
 
 
 def _expected_on(its: Pilot, goes: Course, terms: Terms, now: datetime) -> date | None:
