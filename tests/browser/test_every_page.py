@@ -100,12 +100,22 @@ async def test_a_sheet_of_paper_shows_tables_as_a_desk_does(office: Office) -> N
     await office.desk.referral("r1")
     page = await office.sign_in("fiona", viewport={"width": 718, "height": 1000})
     await page.emulate_media(media="print")
-    for path in ("/referrals", "/queue", "/audit", "/reports/program/acme-friends?every=true", "/reports/liabilities"):
+    for path in (
+        "/referrals",
+        "/queue",
+        "/audit",
+        "/reports/program/acme-friends?every=true",
+        "/reports/audit/acme-friends",
+    ):
         await page.goto(path)
         assert await page.evaluate(_HEADS) == ["table-header-group"], path
         assert await page.evaluate("document.documentElement.scrollWidth") <= 718, path
+        assert await page.evaluate(_EMPTY_CARDS) == 0, path
 
 
+#: How many cards hold nothing that is seen.
+_EMPTY_CARDS: Final = """[...document.querySelectorAll(".card")].filter((each) => each.checkVisibility() &&
+    ![...each.querySelectorAll("*")].some((its) => its.checkVisibility())).length"""
 #: How the heads of the tables are laid out.
 _HEADS: Final = """[...new Set([...document.querySelectorAll("main thead")].filter((each) => each.checkVisibility())
     .map((each) => getComputedStyle(each)).map((each) => each.position === "static" ? each.display : each.position))]"""
