@@ -85,7 +85,7 @@ def test_the_version_is_that_of_the_package() -> None:
     [
         (["payuot"], "referrals: No such command 'payuot'. Did you mean 'payout'?"),
         (["payout", "lst"], "referrals payout: No such command 'lst'. Did you mean 'list'?"),
-        (["list", "--progam", "x"], "referrals list: No such option: --progam (Possible options: --program)"),
+        (["list", "--progam", "x"], "referrals list: No such option: --progam (Possible options: --from, --program)"),
     ],
 )
 def test_what_is_mistyped_is_answered_with_the_nearest(arguments: list[str], told: str) -> None:

@@ -26,7 +26,7 @@ from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import rows as notices
-from referral_rewards.register.notices import status_page
+from referral_rewards.register.notices import surveys
 from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience, Planned
 from referral_rewards.register.referrals import rows as referrals
@@ -186,7 +186,8 @@ async def test_telling_reads_what_is_due_and_no_past(register: Register) -> None
                 case = await open_case(connection, await referrals.row(connection, referral), now, KeyRing({}))
                 assert case is not None
                 await objection(connection, case, side)
-            await status_page.has_rated(connection, referral, Side.REFEREE)
+            for notice in due:
+                await surveys.needless(connection, notice)
             for statement in (health._NOTICES, health._NOTICES_LATE):
                 await connection.execute(statement)
     assert plans.problems == {}
