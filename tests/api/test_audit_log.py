@@ -106,6 +106,20 @@ async def test_it_is_found_by_person_kind_subject_and_day(kept: Desk) -> None:
         assert answer.status_code == 422, wrong
 
 
+async def test_a_reconciliation_is_told_by_the_name_of_its_rail_and_the_times_of_the_page(kept: Desk) -> None:
+    span = {"since": "2026-06-01T00:00:00+00:00", "until": "2026-07-01T00:00:00+00:00"}
+    async with kept.database.transaction() as connection:
+        await audit.note(
+            connection, actor="fiona", act="reconciliation.asked", subject="stripe_transfer", at=days_ago(1), **span
+        )
+    async with kept.browser("fiona") as fiona:
+        page = (await fiona.get("/audit?act=reconciliation")).text
+    assert '<a href="/reconciliations">Stripe transfer</a>' in page
+    for said in ("1 Jun 2026, 00:00</time>", "1 Jul 2026, 00:00</time>"):
+        assert said in page
+    assert "stripe_transfer" not in page
+
+
 async def test_people_choose_by_words_and_each_entry_leads_to_its_subject(kept: Desk) -> None:
     async with kept.browser("fiona") as fiona:
         page = unescape((await fiona.get("/audit")).text)

@@ -95,6 +95,32 @@ async def test_paper_is_white_and_holds_nothing_to_press_whatever_the_screen_was
         await page.emulate_media(media="screen", color_scheme="dark")
 
 
+async def test_a_sheet_of_paper_shows_tables_as_a_desk_does(office: Office) -> None:
+    """A4 between its margins is as narrow as a phone's layout begins, and is read like a screen."""
+    await office.desk.referral("r1")
+    page = await office.sign_in("fiona", viewport={"width": 718, "height": 1000})
+    await page.emulate_media(media="print")
+    for path in (
+        "/referrals",
+        "/queue",
+        "/audit",
+        "/reports/program/acme-friends?every=true",
+        "/reports/audit/acme-friends",
+    ):
+        await page.goto(path)
+        assert await page.evaluate(_HEADS) == ["table-header-group"], path
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 718, path
+        assert await page.evaluate(_EMPTY_CARDS) == 0, path
+
+
+#: How many cards hold nothing that is seen.
+_EMPTY_CARDS: Final = """[...document.querySelectorAll(".card")].filter((each) => each.checkVisibility() &&
+    ![...each.querySelectorAll("*")].some((its) => its.checkVisibility())).length"""
+#: How the heads of the tables are laid out.
+_HEADS: Final = """[...new Set([...document.querySelectorAll("main thead")].filter((each) => each.checkVisibility())
+    .map((each) => getComputedStyle(each)).map((each) => each.position === "static" ? each.display : each.position))]"""
+
+
 #: Whether anything but white lies under the text or anything but a grey or black one on it, and whether there is
 #: anything to press.
 _SEEN: Final = """(() => {

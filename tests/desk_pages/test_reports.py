@@ -5,8 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from referral_rewards.domain.measures.measures import Days
 from referral_rewards.register.measures import keeping
-from tests.desk import Desk, days_ago, event
+from referral_rewards.reporting.measures import charts
+from referral_rewards.reporting.measures.program import Wanted
+from tests.desk import Desk, days_ago, event, life_of
 
 PATH = "/reports/program/acme-friends"
 
@@ -48,6 +51,20 @@ async def test_a_chart_has_a_name_and_neither_style_nor_script(desk: Desk) -> No
         tags = {each.tag.rpartition("}")[2] for each in tree.iter()}
         assert tree.get("aria-label")
         assert not tags & {"style", "script"}
+
+
+async def test_a_chart_ends_with_what_happened_not_with_what_is_expected(desk: Desk) -> None:
+    """The reward of r1 is due, and expected, two weeks after its order."""
+    life = zip(life_of("r1"), (20, 10, 2), strict=True)
+    await desk.tell([event(each["id"], each["type"], days_ago(days), each["data"]) for each, days in life])
+    assert await desk.judge("r1") == "in_return_period"
+    await desk.database.write(keeping.catch_up, datetime.now(UTC))
+    today = datetime.now(UTC).date()
+    wanted = Wanted("acme-friends", Days(today - timedelta(days=30), today + timedelta(days=30)))
+    async with desk.database.reading() as connection:
+        drawn = (await charts.charts(connection, wanted, datetime.now(UTC))).charts
+    assert drawn
+    assert max(step for each in drawn for step in each.steps) <= today
 
 
 async def test_a_figure_leads_to_its_referrals(desk: Desk) -> None:

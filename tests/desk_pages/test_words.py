@@ -3,7 +3,7 @@
 import pytest
 
 from referral_rewards.api.desk.pages import Counted, counted
-from referral_rewards.api.desk.words import Clock, on, sentence, told, when
+from referral_rewards.api.desk.words import Clock, lately, on, sentence, told, when
 from referral_rewards.reporting.shape import COUNTED_MAX, Count
 
 TORONTO = "America/Toronto"
@@ -25,6 +25,17 @@ TORONTO = "America/Toronto"
 def test_a_sentence_tells_its_times_in_the_zone_of_the_page(said: str, shown: str) -> None:
     with on(Clock(TORONTO)):
         assert _text(told(said)) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 referral changed so lately that it counts as it stood some seconds ago."),
+        (2, "2 referrals changed so lately that they count as they stood some seconds ago."),
+    ],
+)
+def test_a_report_says_how_many_referrals_it_counts_as_they_stood(number: int, said: str) -> None:
+    assert lately(number) == said
 
 
 def test_a_page_knows_whether_it_told_a_time() -> None:

@@ -1,12 +1,13 @@
 """Lifetime referral value: repeat orders count, once, for whom a reward was paid for, less what it cost."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from referral_rewards.register.measures import keeping
+from referral_rewards.reporting.measures.lifetime import Cohort, Value, charts
 from tests.desk import Desk, days_ago, event, life_of
 from tests.money import RECOVERED, stand
 
@@ -111,6 +112,19 @@ async def test_a_cohort_is_of_the_month_of_the_first_referral_on_the_programs_ca
         ("2026-06-01", 1, []),
         ("2026-07-01", 2, []),
     ]
+
+
+def test_the_chart_has_each_month_between_the_first_cohort_and_the_last() -> None:
+    brought = Value(
+        currency="USD", customers=1, orders=1, revenue_minor=8000, repeat_minor=0, cost_minor=3300, value_minor=4700
+    )
+    cohorts = [Cohort(month=date(2026, month, 1), referrers=1, values=(brought,)) for month in (2, 5)]
+
+    (chart,) = charts(cohorts)
+
+    assert [each.month for each in chart.steps] == [2, 3, 4, 5]
+    assert chart.lines == {"revenue": [8000, 0, 0, 8000], "reward cost": [3300, 0, 0, 3300]}
+    assert charts([]) == ()
 
 
 async def test_it_is_of_a_partner_or_of_one_referrer_and_comes_in_pages(desk: Desk) -> None:

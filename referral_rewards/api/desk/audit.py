@@ -57,6 +57,7 @@ async def audit_log(
         here="/audit",
         kinds=_by_noun(),
         told=_told,
+        subject_of=_subject,
         address=lambda event: _address(event, visit.user.roles),
     )
 
@@ -69,6 +70,11 @@ def _by_noun() -> dict[str, list[str]]:
     return {noun: list(kinds) for noun, kinds in groupby(KINDS, key=lambda kind: kind.partition(".")[0])}
 
 
+def _subject(event: Event) -> str:
+    """What it was done to, as people call it."""
+    return label("rail", event.subject) if event.act.startswith("reconciliation.") else event.subject
+
+
 def _told(details: dict[str, Any]) -> list[tuple[str, Any]]:
     """The details of an entry in words: each field with its value."""
     return [(label("field", name), _said(name, value)) for name, value in details.items()]
@@ -79,11 +85,13 @@ def _said(name: str, value: Any) -> Any:
     many = value if isinstance(value, list) else [value]
     if not many or value in (None, ""):
         return "none"
-    if name == "expires_at":
+    if name in _MOMENTS:
         return datetime.fromisoformat(value)
     return ", ".join(label(vocabulary, each) if vocabulary else str(each) for each in many)
 
 
+#: Details whose values are moments.
+_MOMENTS: Final = frozenset({"expires_at", "restored_to", "since", "until"})
 #: Details whose values are codes of ours.
 _VOCABULARIES: Final = {
     "because": "look",

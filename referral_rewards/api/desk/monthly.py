@@ -14,10 +14,10 @@ from referral_rewards.api.desk.drawing import drawn, named
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.reports import beside
 from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.desk.words import money
 from referral_rewards.domain.instants import lasted
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels import counted, label, listed
 from referral_rewards.domain.measures.definitions import DEFINITIONS
-from referral_rewards.domain.money import display
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import programs
@@ -108,7 +108,7 @@ def _headline(its: Figures) -> Sequence[tuple[str, str]]:
         ("paid to referrers and referees, net", _money(cost)),
         ("revenue of the rewarded", _money(revenue)),
         ("median from due to decided", lasted(its.payout_time.due_to_decided.median_s)),
-        (f"satisfaction, {rated.n} answers", "–" if rated.mean is None else f"{rated.mean:.2f} of 5"),
+        (f"satisfaction, {counted(rated.n, 'answer')}", "–" if rated.mean is None else f"{rated.mean:.2f} of 5"),
     ]
 
 
@@ -122,7 +122,7 @@ def _net(its: Figures) -> Mapping[str, int]:
 
 def _money(amounts: Mapping[str, int]) -> str:
     """Amounts of several currencies, each apart; a dash for none."""
-    return ", ".join(display(minor, currency) for currency, minor in sorted(amounts.items())) or "–"
+    return ", ".join(money(minor, currency) for currency, minor in sorted(amounts.items())) or "–"
 
 
 def _ended(now: Mapping[ReferralStatus, int]) -> str:

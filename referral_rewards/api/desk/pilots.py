@@ -192,7 +192,7 @@ async def _page(
         "pilot.html",
         visit,
         status=said.status,
-        here="/reports",
+        here="/programs",
         zone=found.timezone,
         found=found,
         pilot=shown,

@@ -13,7 +13,7 @@ from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.drawing import drawn, named
 from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader
-from referral_rewards.api.desk.words import day_in
+from referral_rewards.api.desk.words import day_in, money
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.calendar import zone as zone_named
 from referral_rewards.domain.errors import NotFound
@@ -22,7 +22,6 @@ from referral_rewards.domain.labels import label
 from referral_rewards.domain.measures.definitions import DEFINITIONS, Definition
 from referral_rewards.domain.measures.figures import Figure, Settlement, Stage
 from referral_rewards.domain.measures.measures import Days
-from referral_rewards.domain.money import display
 from referral_rewards.domain.people.authority import READ_THE_BOOKS
 from referral_rewards.register import programs
 from referral_rewards.reporting.books.journal import see_one_moment
@@ -246,7 +245,7 @@ def _named(its: Figures) -> Iterator[Line]:
             yield Line("disputed_attribution", how, str(its.disputes_settled[how]), Figure.DISPUTED, how)
     yield Line("duplicate_claims", "claims", str(its.duplicate_claims.claims), Figure.DUPLICATES)
     for cost in its.duplicate_claims.would_have_cost:
-        yield Line("duplicate_claims", f"would have cost in {cost.currency}", display(cost.minor, cost.currency))
+        yield Line("duplicate_claims", f"would have cost in {cost.currency}", money(cost.minor, cost.currency))
     for figure in (Figure.CONVERSION_TO_SETTLED, Figure.DUE_TO_DECIDED, Figure.DECIDED_TO_SETTLED):
         yield from _times(figure, getattr(its.payout_time, figure))
     yield from _money(its)
@@ -265,7 +264,7 @@ def _named(its: Figures) -> Iterator[Line]:
     yield Line("refund_rate", "", share, Figure.REVERSED)
     for won in its.cost_per_acquired_customer:
         yield Line(
-            "cost_per_acquired_customer", f"{won.currency}, {won.customers} rewarded", display(won.minor, won.currency)
+            "cost_per_acquired_customer", f"{won.currency}, {won.customers} rewarded", money(won.minor, won.currency)
         )
 
 
@@ -284,7 +283,7 @@ def _money(its: Figures) -> Iterator[Line]:
     for cost in its.reward_cost:
         for said, (part, figure) in parts.items():
             name, minor = f"{label('kind', cost.kind)} in {cost.currency}, {said}", getattr(cost, part)
-            yield Line("reward_cost", name, display(minor, cost.currency), figure if minor else None, cost.kind)
+            yield Line("reward_cost", name, money(minor, cost.currency), figure if minor else None, cost.kind)
     parts = {
         "of the rewarded": ("rewarded_minor", Figure.REWARDED),
         "of all that converted": ("converted_minor", Figure.CONVERTED),
@@ -293,13 +292,13 @@ def _money(its: Figures) -> Iterator[Line]:
     for revenue in its.referred_revenue:
         for said, (part, figure) in parts.items():
             name, minor = f"{said}, in {revenue.currency}", getattr(revenue, part)
-            yield Line("referred_revenue", name, display(minor, revenue.currency), figure if minor else None)
+            yield Line("referred_revenue", name, money(minor, revenue.currency), figure if minor else None)
 
 
 def _adds(figure: Figure, amount: int, currency: str) -> str:
     """What one referral adds, in words; nothing where only its number counts."""
     if currency:
-        return display(amount, currency)
+        return money(amount, currency)
     return lasted(amount / 1_000_000) if figure in _NAMES and amount else ""
 
 

@@ -183,6 +183,12 @@ def listed(codes: Iterable[Any], vocabulary: str, last: str = "and") -> str:
     return labels.listed(names, last) if names else "–"
 
 
+def lately(number: int) -> str:
+    """What a report says of referrals whose figures are not yet counted anew."""
+    their = "it counts as it" if number == 1 else "they count as they"
+    return f"{labels.counted(number, 'referral')} changed so lately that {their} stood some seconds ago."
+
+
 def first_upper(said: str) -> str:
     """With a capital at its beginning; what follows is left as it is."""
     return said[:1].upper() + said[1:]
@@ -219,6 +225,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "first_upper": first_upper,
     "label": label,
     "lasted": instants.lasted,
+    "lately": lately,
     "effect_in_words": labels.effect_in_words,
     "listed": listed,
     "money": money,

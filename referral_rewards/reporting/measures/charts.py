@@ -46,8 +46,9 @@ async def charts(connection: AsyncConnection, wanted: Wanted, now: datetime, loo
         if looked is None
         else looked.over_time(step, wanted.days)
     )
-    by_step = dict(found)
-    steps = list(_every(min(by_step), max(by_step), step)) if by_step else []
+    # Other figures, as of rewards that are expected later, have days on which no line has anything.
+    by_step = {first: its for first, its in found if any(key[0] in _DRAWN for key in its.of)}
+    steps = list(every(min(by_step), max(by_step), step)) if by_step else []
     at = [by_step.get(each, Sums({})) for each in steps]
     currencies = sorted({key[2] for each in at for key in each.of if key[0] in _MONEY and key[2]})
     drawn = [
@@ -74,6 +75,13 @@ _COUNTS: Final[Mapping[str, Callable[[Sums], int]]] = {
 _COST: Final = _Figures("reward cost", {"settled": Figure.SETTLED, "taken back": Figure.TAKEN_BACK})
 _REVENUE: Final = _Figures("referred revenue", {"of the rewarded": Figure.REWARDED, "of all": Figure.CONVERTED})
 _MONEY: Final = frozenset({*_COST.lines.values(), *_REVENUE.lines.values()})
+_DRAWN: Final = _MONEY | {
+    Figure.STARTED,
+    Figure.CLAIMS_CREATED,
+    Figure.CLAIMS_APPROVED,
+    Figure.DENIED_BY_RULE,
+    Figure.DENIED_BY_DECISION,
+}
 
 
 def _amount(its: Sums, figure: Figure, currency: str) -> int:
@@ -87,8 +95,8 @@ def _step(days: Days) -> Step:
     return Step.DAY if short else Step.MONTH
 
 
-def _every(first: date, last: date, step: Step) -> Iterator[date]:
-    """Every day or first of a month from the first to the last, also those on which nothing happened."""
+def every(first: date, last: date, step: Step) -> Iterator[date]:
+    """Yield every day or first of a month from the first to the last, also those on which nothing happened."""
     while first <= last:
         yield first
         first = first + timedelta(days=1) if step is Step.DAY else (first + timedelta(days=32)).replace(day=1)

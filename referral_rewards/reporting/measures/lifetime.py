@@ -11,9 +11,9 @@ from referral_rewards.domain.calendar import zone
 from referral_rewards.register import programs
 from referral_rewards.register.measures import lifetimes
 from referral_rewards.register.measures.lifetimes import Begun, OfCohort, OfReferrer
-from referral_rewards.register.measures.sums import Asked
+from referral_rewards.register.measures.sums import Asked, Step
 from referral_rewards.reporting.measures import program
-from referral_rewards.reporting.measures.charts import Chart
+from referral_rewards.reporting.measures.charts import Chart, every
 from referral_rewards.reporting.measures.program import Wanted
 from referral_rewards.reporting.shape import Instant, Shape, as_text, csv_row
 
@@ -117,12 +117,17 @@ _NUMBERS: Final = tuple(Value.model_fields)
 def charts(cohorts: Sequence[Cohort]) -> tuple[Chart, ...]:
     """Return a chart for each currency: revenue and cost by the month of the first referral."""
     currencies = sorted({value.currency for cohort in cohorts for value in cohort.values})
-    months = [cohort.month for cohort in cohorts]
-    return tuple(Chart("value by month of first referral", each, months, _lines(cohorts, each)) for each in currencies)
+    begun = [cohort.month for cohort in cohorts]
+    months = list(every(min(begun), max(begun), Step.MONTH)) if begun else []
+    return tuple(
+        Chart("value by month of first referral", each, months, _lines(cohorts, months, each)) for each in currencies
+    )
 
 
-def _lines(cohorts: Sequence[Cohort], currency: str) -> dict[str, list[int]]:
-    at = [next((each for each in cohort.values if each.currency == currency), None) for cohort in cohorts]
+def _lines(cohorts: Sequence[Cohort], months: Sequence[date], currency: str) -> dict[str, list[int]]:
+    """Revenue and cost of each month; zero where nobody's first referral began."""
+    of = {cohort.month: value for cohort in cohorts for value in cohort.values if value.currency == currency}
+    at = [of.get(each) for each in months]
     return {
         "revenue": [each.revenue_minor if each else 0 for each in at],
         "reward cost": [each.cost_minor if each else 0 for each in at],
