@@ -166,5 +166,5 @@ async def test_a_referral_is_shown_with_the_life_of_its_payouts_and_a_halted_rai
     halted = await referrals("rails")
     assert (halted.code, "key revoked" in halted.out) == (1, True)
     (entry,) = csv.DictReader(io.StringIO((await referrals("queue", "--exception", "rail_shut", "--csv")).out))
-    assert entry["referral"] == "rail stripe_transfer"
-    assert entry["eligibility"].startswith("rail that does not let us in: Stripe transfer: key revoked")
+    assert (entry["waits_for"], entry["subject"]) == ("rail_shut", "stripe_transfer")
+    assert "key revoked" in entry["about"] + entry["to_do"]
