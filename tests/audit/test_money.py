@@ -37,7 +37,7 @@ async def test_what_was_paid_and_taken_back_by_the_product_has_no_finding(paid: 
     assert await found(paid) == []
 
 
-@pytest.mark.parametrize("seed", seeds(2, of=12))
+@pytest.mark.parametrize("seed", seeds(1, of=12))
 async def test_whatever_random_referrals_come_to_what_the_product_paid_has_no_finding(
     database_url: str, seed: int
 ) -> None:
