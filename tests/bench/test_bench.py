@@ -20,7 +20,7 @@ LONG = pytest.mark.chaos
             *("cpu", 2, 1.5, {"PostgreSQL", "Temporal", "worker referrals", "worker payouts", "driver"}),
             marks=LONG,
         ),
-        ("intake", 700, 0.3, {"PostgreSQL µs", "Python µs"}),
+        pytest.param("intake", 700, 0.3, {"PostgreSQL µs", "Python µs"}, marks=LONG),
         pytest.param(
             *("judging", 3000, 2, {"p95", "approving", "committing", "small", "big", "rivals", "ring", "crowd"}),
             marks=LONG,

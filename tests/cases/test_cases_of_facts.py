@@ -56,6 +56,7 @@ async def test_48_a_report_is_looked_into_after_the_closing_and_counts_once_the_
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.chaos  # the suite has the same on a server of its own: tests/worker/test_namespace.py
 async def test_26_a_forgotten_search_attribute_is_named_and_all_goes_on_once_it_is_added(running: Stack) -> None:
     await running.types("program", "publish", str(CASES / _FORGOTTEN / "terms.yaml"))
     info = local_stack(running.data)
