@@ -1,9 +1,10 @@
 """Whether people signed a decision: the bytes that a signature covers, written down once more (SPEC §6)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
@@ -16,7 +17,8 @@ from referral_rewards.audit.evidence import Made
 Keys = Mapping[str, Ed25519PublicKey]
 
 
-class DecisionRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
     """A decision as it stands on record, whoever wrote it."""
 
     seq: int
@@ -26,7 +28,7 @@ class DecisionRow(NamedTuple):
     digest: str
     kind: str
     username: str
-    roles: Sequence[str]
+    roles: tuple[str, ...]
     reason: str
     note_commitment: str
     details: Mapping[str, Any] | None
@@ -35,39 +37,6 @@ class DecisionRow(NamedTuple):
     hash: str
     key_id: str
     signature: str
-
-
-class Signable(Protocol):
-    """What a signature covers of a decision, however its row was read."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def referral_id(self) -> str: ...
-    @property
-    def claim_id(self) -> UUID: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def username(self) -> str: ...
-    @property
-    def roles(self) -> Sequence[str]: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def note_commitment(self) -> str: ...
-    @property
-    def details(self) -> Mapping[str, Any] | None: ...
-    @property
-    def decided_at(self) -> datetime: ...
-    @property
-    def previous_hash(self) -> str: ...
-    @property
-    def key_id(self) -> str: ...
 
 
 def verified(row: DecisionRow, keys: Keys) -> Made | None:
@@ -98,7 +67,7 @@ def is_signed(keys: Keys, key_id: str, message: bytes, signature: str) -> bool:
     return True
 
 
-def signed(made: Signable) -> Mapping[str, object]:
+def signed(made: DecisionRow) -> Mapping[str, object]:
     """Return what the signature of a decision covers."""
     details: Mapping[str, object] = {} if made.details is None else {"details": made.details}
     return {

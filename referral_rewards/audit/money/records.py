@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from referral_rewards.audit.signed import DecisionRow
+
 Document = Mapping[str, object]
 
 
@@ -98,25 +100,9 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Made(DecisionRow):
     """A decision on record, what became of it, and since when its user may decide nothing (None: still may)."""
 
-    seq: int
-    id: UUID
-    referral_id: str
-    claim_id: UUID
-    digest: str
-    kind: str
-    username: str
-    roles: tuple[str, ...]
-    reason: str
-    note_commitment: str
-    details: Document | None
-    decided_at: datetime
-    previous_hash: str
-    hash: str
-    key_id: str
-    signature: str
     effects: tuple[str, ...]
     barred_at: datetime | None
 
