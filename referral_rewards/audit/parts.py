@@ -8,17 +8,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from referral_rewards.audit import ground, texts
+from referral_rewards.audit import ground, signers, texts
 from referral_rewards.audit.evidence import Evidence, Made, Reward
 from referral_rewards.audit.findings import ACCURACY_PARTS, Finding, Part
 from referral_rewards.audit.reading import arithmetic, claims, people
 from referral_rewards.audit.reading.rewards import Leg
 from referral_rewards.audit.reading.world import Referral
 
-#: Approving in spite of one of these is an override.
-_OVERRIDING: Final = frozenset({"fraud_suspected", "self_referral", "duplicate_claim"})
-#: Who signs an override: both roles, two people.
-_OVERRIDE: Final = frozenset({"finance", "operations"})
 #: Of which part a flag is; every other one is of the check for fraud and conflicts.
 _PART_OF_FLAG: Final[Mapping[str, Part]] = {
     **dict.fromkeys(
@@ -168,7 +164,7 @@ class _Examination:
         stand = mine.stand
         if stand.status == "awaiting_approval" and stand.order == self.reward.order:
             return
-        if self._is_overridden():
+        if signers.is_overridden(self.evidence):
             self.by_decision.add(Part.QUALIFYING_EVENT)
             return
         stood = texts.words(stand.status) + (f", {texts.words(stand.reason)}" if stand.reason else "")
@@ -199,12 +195,12 @@ class _Examination:
             self._find(part, what, self._claim)
         for denial in wanted.denials:
             part = _PART_OF_DENIAL.get(denial, Part.FRAUD_CONFLICT_CHECK)
-            if self._is_overridden():
+            if signers.is_overridden(self.evidence):
                 self.by_decision.add(part)
             else:
                 what = f"its facts deny it by rule ({texts.words(denial)}), and nobody approved it in spite of that"
                 self._find(part, what, self._claim)
-        if wanted.flags & _OVERRIDING and self._is_overridden():
+        if wanted.flags & signers.OVERRIDING and signers.is_overridden(self.evidence):
             self.by_decision.add(Part.FRAUD_CONFLICT_CHECK)
 
     # -- payout amount
@@ -213,7 +209,7 @@ class _Examination:
         """Examine the amount, and return whether people raised it over what was calculated."""
         promised = self._promised(mine)
         calculated = promised.amount_minor if promised is not None else 0
-        if (adjusted := self._adjustment()) is not None:
+        if (adjusted := signers.adjustment(self.evidence)) is not None:
             self.by_decision.add(Part.PAYOUT_AMOUNT)
             right = adjusted.details.get("amount_minor")
             if self.reward.amount_minor != right:
@@ -264,14 +260,6 @@ class _Examination:
         stood = claim.first_approved_rewards
         self._find(Part.PAYOUT_AMOUNT, texts.differs("number of earlier rewards", stood, between), self._claim)
 
-    def _adjustment(self) -> Made | None:
-        """The latest adjustment of this leg by somebody, if the claim that was approved bears one."""
-        if self.evidence.claim is None or "adjusted" not in self.evidence.claim.flags:
-            return None
-        made = ground.by_then(self.evidence.decisions, self.evidence)
-        its = [each for each in made if each.kind == "adjust" and each.details.get("leg") == self.reward.role]
-        return its[-1] if its else None
-
     def _amount_differs(self, right: int) -> str:
         currency = self.reward.currency
         return texts.differs("amount", texts.amount(self.reward.amount_minor, currency), texts.amount(right, currency))
@@ -287,22 +275,22 @@ class _Examination:
             self._find(part, "a decision on its referral bears no signature that is believed", f"decision {forged}")
         stood = claims.Claim(flags=wanted.flags | claim.flags, denials=wanted.denials, legs=self._legs())
         reopened = claim.round > 1
-        override = reopened or raised or stood.recommendation == "deny" or bool(stood.flags & _OVERRIDING)
-        routes = claims.routes(mine, stood) | (_OVERRIDE if override else frozenset())
+        override = reopened or raised or stood.recommendation == "deny" or bool(stood.flags & signers.OVERRIDING)
+        routes = claims.routes(mine, stood) | (signers.OVERRIDE if override else frozenset())
         self._examine_signatures(routes, self._people(mine, override=override))
         if override and not mine.requested:
             self.by_decision.add(part)
 
     def _examine_signatures(self, routes: set[str] | frozenset[str], needed: int) -> None:
-        approvals, part = self._approvals(), Part.APPROVAL_RECORD
+        approvals, part = signers.approvals(self.evidence), Part.APPROVAL_RECORD
         if not ground.enough(approvals, frozenset(routes), needed):
             by = ", ".join(sorted({each.user for each in approvals})) or "nobody"
             roles = " and ".join(texts.words(each) for each in sorted(routes))
             people_ = "one person" if needed == 1 else f"{needed} people"
             self._find(part, f"it was approved by {by}; right would be {people_} with the roles {roles}")
-        if any(each.kind == "deny" for each in self._on_its_digest()):
+        if any(each.kind == "deny" for each in signers.on_its_digest(self.evidence)):
             self._find(part, "somebody denied the claim that was paid")
-        holds = [each.kind for each in self._on_its_digest() if each.kind in ("hold", "release")]
+        holds = [each.kind for each in signers.on_its_digest(self.evidence) if each.kind in ("hold", "release")]
         if holds and holds[-1] == "hold":
             self._find(part, "the claim was on hold when its payment was committed")
         unknown = set(self.reward.decisions) - {str(each.id) for each in approvals}
@@ -318,23 +306,6 @@ class _Examination:
 
     def _legs(self) -> list[Leg]:
         return [Leg(each.role, each.beneficiary, each.kind, each.amount_minor) for each in self.evidence.legs]
-
-    def _on_its_digest(self) -> list[Made]:
-        made = ground.by_then(self.evidence.decisions, self.evidence)
-        return [each for each in made if (each.subject, each.digest) == (self.reward.claim_id, self.reward.digest)]
-
-    def _approvals(self) -> list[Made]:
-        """The approvals of exactly its claim, without those by whoever adjusted it."""
-        adjusters = {
-            each.user
-            for each in self.evidence.decisions
-            if each.kind == "adjust" and self._adjustment() is not None and each.at <= self.reward.at
-        }
-        return [each for each in self._on_its_digest() if each.kind == "approve" and each.user not in adjusters]
-
-    def _is_overridden(self) -> bool:
-        """Whether those whom an override takes approved its claim."""
-        return ground.enough(self._approvals(), _OVERRIDE, 2)
 
     @property
     def _claim(self) -> str:
