@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from models.session import Database
 from referral_rewards import search_attributes
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, overdue
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.outbox import Delivery, WakeupKind
 from referral_rewards.register.queue import projection as queue
@@ -258,4 +258,4 @@ async def _sweep(connection: AsyncConnection, now: datetime) -> int:
     await file_intake.release_abandoned(connection, now)
     await queue.date(connection)
     await strays.clear(connection)
-    return await outbox.sweep(connection, now)
+    return await overdue.sweep(connection, now)

@@ -17,7 +17,7 @@ from referral_rewards.config.settings import Settings
 from referral_rewards.namespace import LOOK_SECONDS, Namespace
 from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application, serving
-from referral_rewards.register import outbox
+from referral_rewards.register import overdue
 from worker.side_tasks import Turn, reason
 
 #: How long a side task may be silent beyond the pause that it announced: longer than any statement or call takes.
@@ -67,7 +67,7 @@ class Watched:
         """Ask this worker, too, whether it polls."""
         self.pulse.ask(f"the poller of {queue}", lambda: worker.is_running)
 
-    def looked(self, lag: outbox.Lag) -> None:
+    def looked(self, lag: overdue.Lag) -> None:
         """Take over how far behind we are."""
         self._lag["outbox_depth"].set(lag.depth)
         self._lag["outbox_first_seconds"].set(lag.first_seconds)
@@ -92,7 +92,7 @@ def look(watched: Watched, database: Database, client: Client, namespace: Namesp
 async def _problem(watched: Watched, database: Database, client: Client, namespace: Namespace) -> str | None:
     try:
         async with asyncio.timeout(_LOOK_SECONDS), database.reading() as connection:
-            watched.looked(await outbox.lag(connection, datetime.now(UTC)))
+            watched.looked(await overdue.lag(connection, datetime.now(UTC)))
     except (TimeoutError, *UNREACHABLE) as error:
         return f"the database does not answer ({reason(error)})"
     except SQLAlchemyError as error:

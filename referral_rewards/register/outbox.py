@@ -9,19 +9,13 @@ from `wakeups`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-from models.statuses import spelled
-from referral_rewards.domain.books.reconciliation import UNFINISHED
-from referral_rewards.domain.clawbacks import states as clawbacks
-from referral_rewards.domain.cycles import states as cycles
-from referral_rewards.domain.payouts import states as payouts
 
 
 class WakeupKind(StrEnum):
@@ -39,10 +33,6 @@ class WakeupKind(StrEnum):
     RECONCILIATION_DUE = "reconciliation_due"
     PROGRAM_DUE = "program_due"
 
-
-#: A signal takes far less time. Whatever lags longer than this is woken again.
-OVERDUE_AFTER: Final = timedelta(minutes=2)
-OVERDUE_COUNTED: Final = 10_000
 
 #: These wake a workflow other than a referral's.
 _OF_NO_REFERRAL: Final = frozenset(
@@ -113,6 +103,11 @@ def wakeups_of_referrals(kind: WakeupKind, referrals: str, subject: str, *, prog
 woken AS ({wakeups(kind, "its.id", subject, rest, program=program)})"""
 
 
+def newest_fact(referral: str) -> str:
+    """Return the SQL for the newest fact of a referral, which a wake-up names that no single fact caused."""
+    return f"(SELECT fact_id FROM referral_fact WHERE referral_id = {referral} ORDER BY version DESC LIMIT 1)"  # noqa: S608 (a name of ours)
+
+
 async def claim(connection: AsyncConnection, limit: int, in_turn: int | None = None) -> list[Delivery]:
     """Lock up to ``limit`` waiting wake-ups until the transaction ends, and return them coalesced.
 
@@ -147,54 +142,9 @@ async def unjudged(connection: AsyncConnection, referrals: Collection[str]) -> f
     return frozenset((await connection.execute(_UNJUDGED, {"referrals": sorted(referrals)})).scalars())
 
 
-async def sweep(connection: AsyncConnection, now: datetime, limit: int = 500) -> int:
-    """Wake what should have moved and did not, and return how many workflows that is.
-
-    These are referrals that were not judged on their newest facts or slept past their wake-up time, and overdue
-    payouts, clawbacks, cycles, reconciliations and acts on programs. A signal can be lost with its server and a
-    workflow can be terminated; the register knows what should be running.
-
-    The most overdue referrals come first. One that is found for the first time is only started if no workflow runs for
-    it: a signal to one that is merely behind would put it further behind. Later it is signalled too, after two minutes,
-    then four, and so on up to a day.
-    """
-    given = {"now": now, "overdue_before": now - OVERDUE_AFTER, "limit": limit}
-    result = await connection.execute(_SWEEP, given)
-    return int(result.scalar_one())
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far delivery and judgement are behind: wake-ups that wait, seconds since the oldest was stored of those that
-    go first and of those that wait for their turn, and referrals that should have moved and did not, up to
-    `OVERDUE_COUNTED`."""
-
-    depth: int
-    first_seconds: float
-    in_turn_seconds: float
-    overdue: int
-
-
-async def lag(connection: AsyncConnection, now: datetime) -> Lag:
-    """Return how far behind we are."""
-    given = {"overdue_before": now - OVERDUE_AFTER, "most": OVERDUE_COUNTED}
-    row = (await connection.execute(_LAG, given)).one()
-    first, in_turn = (max(0.0, (now - since).total_seconds()) if since else 0.0 for since in (row.first, row.in_turn))
-    return Lag(row.depth, first, in_turn, row.overdue)
-
-
 async def wake_payouts(connection: AsyncConnection, rail: str, states: Collection[str]) -> None:
     """Wake the payouts over a rail that are in one of these states."""
     await connection.execute(_WAKE_PAYOUTS, {"rail": rail, "states": sorted(states)})
-
-
-async def resync(connection: AsyncConnection) -> int:
-    """Wake everything that is open in the register, and return how many workflows that is.
-
-    After Temporal was lost or restored, what should run may not, and what waits for news may have missed it. What
-    already has a wake-up gets no second one, so that calling it again changes nothing.
-    """
-    return int((await connection.execute(_RESYNC)).scalar_one())
 
 
 _WAKE_PAYOUTS: Final = text("""
@@ -221,7 +171,7 @@ WITH woken AS (SELECT id, program FROM referral WHERE id = ANY(CAST(:referrals A
     wakeups(
         WakeupKind.FACT,
         "woken.id",
-        "(SELECT fact_id FROM referral_fact WHERE referral_id = woken.id ORDER BY version DESC LIMIT 1)",
+        newest_fact("woken.id"),
         "FROM woken",
         program="woken.program",
         batch=":batch",
@@ -283,141 +233,3 @@ SELECT id FROM referral WHERE id = ANY(CAST(:referrals AS text[])) AND judged_ve
 """)
 
 _DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
-
-# A payout that was planned waits for its cycle, which wakes it.
-_RESYNC: Final = text(
-    spelled(
-        """
-WITH referrals AS (
-    INSERT INTO outbox (kind, target, program, subject_id)
-    SELECT 'fact', r.id, r.program,
-           (SELECT fact_id FROM referral_fact WHERE referral_id = r.id ORDER BY version DESC LIMIT 1)
-    FROM referral r
-    WHERE r.closed_at IS NULL AND r.parked IS NULL AND r.merged_into IS NULL AND r.facts_version > 0
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
-    RETURNING target
-), listed AS (
-    INSERT INTO to_judge (referral_id) SELECT target FROM referrals
-), payouts AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'payout_due', p.id::text, p.id FROM payout p
-    WHERE p.state IN :payouts_under_way AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
-    RETURNING 1
-), clawbacks AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'clawback_due', b.id::text, b.id FROM clawback b
-    WHERE b.state IN :clawbacks_under_way AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
-    RETURNING 1
-), cycles AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'cycle_due', c.id::text, c.id FROM payout_cycle c
-    WHERE (c.state IN :going_on OR c.state IN :waiting)
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
-    RETURNING 1
-), reconciliations AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'reconciliation_due', r.id::text, r.id FROM reconciliation r
-    WHERE r.state IN :unfinished AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM referrals) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
-       + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
-""",
-        payouts_under_way=payouts.UNDER_WAY,
-        clawbacks_under_way=clawbacks.UNDER_WAY,
-        going_on=cycles.GOES_ON,
-        waiting=cycles.WAITS,
-        unfinished=UNFINISHED,
-    )
-)
-
-#: Referrals that should have been judged, and since when; one may stand here twice.
-_FOUND: Final = """
-    SELECT id, told_at AS since FROM referral
-    WHERE judged_version < facts_version AND told_at < CAST(:overdue_before AS timestamptz)
-    UNION ALL
-    SELECT id, wake_at FROM referral WHERE wake_at < CAST(:overdue_before AS timestamptz)
-    UNION ALL
-    SELECT referral_id, created_at FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)
-"""
-
-_LAG: Final = text(f"""
-SELECT (SELECT count(*) FROM outbox WHERE batch_id IS NULL) AS depth,
-       (SELECT min(created_at) FROM outbox WHERE batch_id IS NULL AND program IS NULL) AS first,
-       (SELECT min(created_at) FROM outbox WHERE batch_id IS NULL AND program IS NOT NULL) AS in_turn,
-       (SELECT count(DISTINCT id) FROM (SELECT id FROM ({_FOUND}) AS found LIMIT :most) AS counted) AS overdue
-""")  # noqa: S608 (words of ours)
-
-_SWEEP: Final = text(
-    spelled(
-        f"""
-WITH found AS ({_FOUND}), overdue AS MATERIALIZED (
-    SELECT id, min(since) AS since FROM found GROUP BY id
-), lagging AS MATERIALIZED (
-    SELECT r.id, r.program, s.times FROM overdue JOIN referral r USING (id) LEFT JOIN swept s ON s.referral_id = r.id
-    WHERE r.parked IS NULL AND r.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
-      AND (s.until IS NULL OR s.until <= CAST(:now AS timestamptz))
-    ORDER BY overdue.since, r.id LIMIT :limit
-), woken AS (
-    INSERT INTO outbox (kind, target, program, subject_id)
-    SELECT CASE WHEN times IS NULL THEN 'referral_overdue' ELSE 'fact' END, lagging.id, lagging.program,
-           (SELECT fact_id FROM referral_fact WHERE referral_id = lagging.id ORDER BY version DESC LIMIT 1)
-    FROM lagging RETURNING 1
-), noted AS (
-    INSERT INTO swept AS s (referral_id, times, until)
-    SELECT id, 1, CAST(:now AS timestamptz) + interval '2 minutes' FROM lagging
-    ON CONFLICT (referral_id) DO UPDATE
-    SET times = s.times + 1,
-        until = CAST(:now AS timestamptz) + least(interval '2 minutes' * power(2, least(s.times, 12)), interval '1 day')
-), caught_up AS (
-    DELETE FROM swept s WHERE NOT EXISTS (SELECT 1 FROM overdue WHERE overdue.id = s.referral_id)
-), payouts AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'payout_overdue', p.id::text, p.id FROM payout p
-    WHERE p.state IN :payouts_under_way
-      AND CASE WHEN p.state IN :being_sent THEN coalesce(p.due_at, p.updated_at) ELSE p.due_at END
-          < CAST(:overdue_before AS timestamptz)
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
-    LIMIT :limit RETURNING 1
-), clawbacks AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'clawback_due', b.id::text, b.id FROM clawback b
-    WHERE b.state IN :clawbacks_under_way
-      AND b.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- the longest of its own waits
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
-    LIMIT :limit RETURNING 1
-), cycles AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'cycle_due', c.id::text, c.id FROM payout_cycle c
-    WHERE (c.state IN :going_on AND c.updated_at < CAST(:overdue_before AS timestamptz)
-           OR c.state IN :waiting
-              AND c.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 day')
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
-    LIMIT :limit RETURNING 1
-), reconciliations AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'reconciliation_due', r.id::text, r.id FROM reconciliation r
-    WHERE r.state IN :unfinished
-      AND r.asked_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- longer than nearly all of them take
-      AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
-    LIMIT :limit RETURNING 1
-), programs AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'program_due', l.program, CAST(md5('program:' || l.program) AS uuid) FROM program_life l
-    WHERE l.due_at < CAST(:overdue_before AS timestamptz)
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = l.program)
-    LIMIT :limit RETURNING 1
-)
-SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
-       + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
-       + (SELECT count(*) FROM programs)
-""",  # noqa: S608 (words of ours)
-        payouts_under_way=payouts.UNDER_WAY,
-        being_sent=payouts.BEING_SENT,
-        clawbacks_under_way=clawbacks.UNDER_WAY,
-        going_on=cycles.GOES_ON,
-        waiting=cycles.WAITS,
-        unfinished=UNFINISHED,
-    )
-)

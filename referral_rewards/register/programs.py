@@ -232,7 +232,7 @@ WITH released AS (
     outbox.wakeups(
         WakeupKind.FACT,
         "id",
-        "(SELECT fact_id FROM referral_fact WHERE referral_id = released.id ORDER BY version DESC LIMIT 1)",
+        outbox.newest_fact("released.id"),
         "FROM released",
         program=":program",
     )

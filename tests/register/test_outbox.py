@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, overdue
 from referral_rewards.register.outbox import WakeupKind
 
 _NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -69,7 +69,7 @@ async def test_the_sweep_starts_first_and_signals_later_with_pauses_that_double(
         await _slept(connection, "r1", _NOW - timedelta(hours=1))
         woken = []
         for minute in range(40):
-            await outbox.sweep(connection, _NOW + timedelta(minutes=minute))
+            await overdue.sweep(connection, _NOW + timedelta(minutes=minute))
             woken += [(minute, kind) for kind in await _delivered(connection)]
     assert woken == [(0, "referral_overdue"), (2, "fact"), (6, "fact"), (14, "fact"), (30, "fact")]
 
@@ -78,7 +78,7 @@ async def test_the_most_overdue_are_woken_first(database: Database) -> None:
     async with database.transaction() as connection:
         for hours in (1, 3, 2):
             await _slept(connection, f"r{hours}", _NOW - timedelta(hours=hours))
-        await outbox.sweep(connection, _NOW, limit=2)
+        await overdue.sweep(connection, _NOW, limit=2)
         found = await connection.execute(text("SELECT target FROM outbox ORDER BY target"))
         assert found.scalars().all() == ["r2", "r3"]
 
@@ -86,18 +86,18 @@ async def test_the_most_overdue_are_woken_first(database: Database) -> None:
 async def test_who_caught_up_begins_anew_when_it_is_late_again(database: Database) -> None:
     async with database.transaction() as connection:
         await _slept(connection, "r1", _NOW - timedelta(hours=1))
-        await outbox.sweep(connection, _NOW)
+        await overdue.sweep(connection, _NOW)
         assert await _delivered(connection) == ["referral_overdue"]
         await connection.execute(text("UPDATE referral SET wake_at = :at"), {"at": _NOW + timedelta(hours=1)})
-        await outbox.sweep(connection, _NOW + timedelta(minutes=1))
+        await overdue.sweep(connection, _NOW + timedelta(minutes=1))
         assert await _delivered(connection) == []
-        await outbox.sweep(connection, _NOW + timedelta(hours=2))
+        await overdue.sweep(connection, _NOW + timedelta(hours=2))
         assert await _delivered(connection) == ["referral_overdue"]
 
 
 async def test_the_lag_is_what_waits_since_when_and_what_is_overdue(database: Database) -> None:
     async with database.transaction() as connection:
-        assert await outbox.lag(connection, _NOW) == outbox.Lag(0, 0.0, 0.0, 0)
+        assert await overdue.lag(connection, _NOW) == overdue.Lag(0, 0.0, 0.0, 0)
         await _slept(connection, "r1", _NOW - timedelta(minutes=3))
         await _slept(connection, "r2", _NOW - timedelta(minutes=1))
         await outbox.enqueue_newest_fact(connection, ["r1", "r2"])
@@ -107,7 +107,7 @@ async def test_the_lag_is_what_waits_since_when_and_what_is_overdue(database: Da
             text("UPDATE outbox SET created_at = :at WHERE target = 'p1'"), {"at": _NOW - timedelta(seconds=4)}
         )
         await connection.execute(text("DELETE FROM to_judge"))
-        assert await outbox.lag(connection, _NOW) == outbox.Lag(3, 4.0, 90.0, 1)
+        assert await overdue.lag(connection, _NOW) == overdue.Lag(3, 4.0, 90.0, 1)
 
 
 async def _facts(connection: AsyncConnection, **programs: int) -> None:

@@ -22,7 +22,7 @@ from referral_rewards.api import health
 from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, overdue
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import rows as notices
@@ -149,7 +149,7 @@ async def test_a_delivery_reads_what_waits_and_no_past(register: Register) -> No
 async def test_the_sweep_reads_what_is_overdue_and_no_past(register: Register) -> None:
     with Plans(register.engine, ROWS_MAX["small"]).explained() as plans:
         async with register.engine.begin() as connection:
-            await outbox.sweep(connection, NOW, limit=10)
+            await overdue.sweep(connection, NOW, limit=10)
     assert plans.problems == {}
 
 

@@ -307,12 +307,12 @@ async def test_a_program_that_nobody_knows_takes_nothing(desk: Desk) -> None:
 
 
 async def test_an_overdue_act_is_woken_by_the_sweep(desk: Desk) -> None:
-    from referral_rewards.register import outbox
+    from referral_rewards.register import overdue
 
     assert (await act(desk, "pause_program")).status_code == 201
     await rows(desk, "DELETE FROM outbox")
     async with desk.database.transaction() as connection:
-        await outbox.sweep(connection, datetime.now(UTC) + timedelta(minutes=5))
+        await overdue.sweep(connection, datetime.now(UTC) + timedelta(minutes=5))
     assert await woken(desk, "program_due") == {_ACME}
 
 

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, overdue
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting.books import checking
@@ -46,7 +46,7 @@ async def broken_off(life: Installation, workflow: str, how: str) -> None:
         with suppress(RPCError):
             await handle.terminate()
         async with life.database.transaction() as connection:
-            await outbox.sweep(connection, datetime.now(UTC) + timedelta(days=2))
+            await overdue.sweep(connection, datetime.now(UTC) + timedelta(days=2))
         await life.relay.deliver()
         return
     history = await handle.fetch_history()

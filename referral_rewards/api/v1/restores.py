@@ -12,7 +12,7 @@ from referral_rewards.api.v1 import fields
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.people.authority import Role
-from referral_rewards.register import audit, outbox
+from referral_rewards.register import audit, overdue
 from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import after_restore
@@ -77,7 +77,7 @@ async def resync(person: Decider, parts: Its) -> Woken:
 
     async def wake(connection: AsyncConnection) -> int:
         _check(await sessions.still(connection, person, at=now))
-        woken = await outbox.resync(connection)
+        woken = await overdue.resync(connection)
         await audit.note(
             connection, actor=person.name, act="register.resynced", subject="register", at=now, woken=woken
         )

@@ -106,7 +106,7 @@ WITH page AS MATERIALIZED (
             outbox.wakeups_of_referrals(
                 WakeupKind.FACT,
                 "ARRAY(SELECT id FROM due)",
-                "(SELECT fact_id FROM referral_fact WHERE referral_id = its.id ORDER BY version DESC LIMIT 1)",
+                outbox.newest_fact("its.id"),
                 program=":program",
             )
         }, sent AS (
