@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 
@@ -33,6 +34,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
+from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.examining import Examining
@@ -90,67 +92,93 @@ async def run(settings: Settings, role: str) -> int:
 
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
-    beside: dict[str, Turn] = {}
-    intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
     async with AsyncExitStack() as running:
         database = Database.at(settings.database_url, pool_size=5)
         running.push_async_callback(database.close)
         steps = Database.at(settings.database_url, pool_size=10, planned_once=True)
         running.push_async_callback(steps.close)
+        intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
         await running.enter_async_context(told(settings, watched))
-        beside["the look at what it needs"] = look(watched, database, client, namespace)
-
-        serving: list[Worker] = []
-
-        async def serve(worker: Worker) -> None:
-            await running.enter_async_context(worker)
-            serving.append(worker)
-            watched.serves(worker.task_queue, worker)
-
         sources = await running.enter_async_context(connected(settings.endpoints()))
+        process = _Process(settings, client, keys, database, steps, intake, sources, watched, running)
+        process.beside["the look at what it needs"] = look(watched, database, client, namespace)
         if role in ("payouts", "all"):
-            rails = await running.enter_async_context(outside(access))
-            marking = Marking(database, client, settings.payouts_queue)
-            # Before anything is served: a restored register must not pay again what it forgot.
-            await marking.turn()
-            beside["the watch of the register's mark"] = marking.turn
-            beside["the report of connected rails"] = Connections(database, modes(access, rails)).turn
-            elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
-            common = (database, keys, intake, sources)
-            await serve(
-                payouts_worker(
-                    client, settings.payouts_queue, *common, elsewhere=elsewhere, is_whole=marking.is_whole, steps=steps
-                )
-            )
-            for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
-                its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
-                pace = settings.requests_pace()[provider]
-                await serve(provider_worker(client, queue, *common, its, pace, marking.is_whole, steps))
+            await process.serve_payouts(access)
         if role in ("referrals", "all"):
-            await serve(referrals_worker(client, settings.referrals_queue, database, keys, intake, sources, steps))
-            relay = Relay(
-                database,
-                client,
-                referrals_queue=settings.referrals_queue,
-                payouts_queue=settings.payouts_queue,
-                pause=settings.relay_poll_seconds,
-            )
-            home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
-            post, measurements = await running.enter_async_context(
-                telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
-            )
-            beside |= {"the relay": relay.turn, "the postman": post.turn}
-            examining = Examining(database, Means(keys.keys, intake.marker))
-            beside |= {"the examining of rewards": examining.turn}
-            beside |= {"the measuring": Measuring(database).turn, "the measurement events": measurements.turn}
+            await process.serve_referrals()
         observability.announce_ready(settings)
         try:
-            await watch(stop, beside, watched)
+            await watch(stop, process.beside, watched)
         finally:
             # All at once: one after another they would take longer than anybody waits.
-            await asyncio.gather(*(each.shutdown() for each in serving))
+            await asyncio.gather(*(each.shutdown() for each in process.serving))
     return codes[-1]
+
+
+@dataclass(slots=True)
+class _Process:
+    """What a process serves, and what runs beside it. ``steps`` is the same database, planned once, for judging and
+    paying; ``running`` ends with the process whatever was begun."""
+
+    settings: Settings
+    client: Client
+    keys: KeyRing
+    database: Database
+    steps: Database
+    intake: Intake
+    sources: Mapping[str, Source]
+    watched: Watched
+    running: AsyncExitStack
+    beside: dict[str, Turn] = field(default_factory=dict)
+    serving: list[Worker] = field(default_factory=list)
+
+    async def serve_payouts(self, access: Access) -> None:
+        """Serve payouts and all that moves money, over the rails that the process has access to."""
+        rails = await self.running.enter_async_context(outside(access))
+        queue = self.settings.payouts_queue
+        marking = Marking(self.database, self.client, queue)
+        # Before anything is served: a restored register must not pay again what it forgot.
+        await marking.turn()
+        self.beside["the watch of the register's mark"] = marking.turn
+        self.beside["the report of connected rails"] = Connections(self.database, modes(access, rails)).turn
+        elsewhere = {name: f"{queue}-{PROVIDERS[name]}" for name in rails}
+        common = (self.database, self.keys, self.intake, self.sources)
+        whole, steps = marking.is_whole, self.steps
+        await self._serve(payouts_worker(self.client, queue, *common, elsewhere=elsewhere, is_whole=whole, steps=steps))
+        for provider, its_queue in {PROVIDERS[name]: each for name, each in elsewhere.items()}.items():
+            its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
+            pace = self.settings.requests_pace()[provider]
+            await self._serve(provider_worker(self.client, its_queue, *common, its, pace, whole, steps))
+
+    async def serve_referrals(self) -> None:
+        """Serve referrals; relay, postman, examining and measuring run beside."""
+        settings, database, keys, intake = self.settings, self.database, self.keys, self.intake
+        queue = settings.referrals_queue
+        await self._serve(referrals_worker(self.client, queue, database, keys, intake, self.sources, self.steps))
+        relay = Relay(
+            database,
+            self.client,
+            referrals_queue=queue,
+            payouts_queue=settings.payouts_queue,
+            pause=settings.relay_poll_seconds,
+        )
+        home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
+        post, measurements = await self.running.enter_async_context(
+            telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
+        )
+        self.beside |= {
+            "the relay": relay.turn,
+            "the postman": post.turn,
+            "the examining of rewards": Examining(database, Means(keys.keys, intake.marker)).turn,
+            "the measuring": Measuring(database).turn,
+            "the measurement events": measurements.turn,
+        }
+
+    async def _serve(self, worker: Worker) -> None:
+        await self.running.enter_async_context(worker)
+        self.serving.append(worker)
+        self.watched.serves(worker.task_queue, worker)
 
 
 async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> None:
