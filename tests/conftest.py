@@ -86,6 +86,13 @@ async def desk(snapshots: Snapshots) -> AsyncIterator["Desk"]:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def beginning_of_the_test() -> None:
+    from tests.desk import this_test_began
+
+    this_test_began.cache_clear()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def trusted_roots() -> Iterator[None]:
     """Reads the roots of TLS once. Each client of httpx does, though here nearly all speak plain HTTP on loopback: that

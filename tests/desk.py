@@ -258,7 +258,14 @@ def life_of(name: str, *, order: str | None = None, **claim: Any) -> list[dict[s
 
 
 def days_ago(days: float) -> datetime:
-    return datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+    """Counted from one instant throughout a test: what a test tells twice is the same fact twice."""
+    return this_test_began() - timedelta(days=days)
+
+
+@cache
+def this_test_began() -> datetime:
+    """In whole seconds, UTC."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def marks(**identity: str) -> frozenset[str]:
