@@ -28,6 +28,8 @@ UNREACHABLE: Final = (*NO_ANSWER, PoolTimeout, OSError)
 #: deadlock_detected and serialization_failure: PostgreSQL took the transaction back, and a repetition succeeds.
 _REPEATABLE: Final = frozenset({"40P01", "40001"})
 _ATTEMPTS: Final = 8
+#: A connection prepares a statement once it has sent it so many times.
+_USED_BEFORE_PREPARED: Final = 3
 _PLANNED_ONCE: Final = "-c plan_cache_mode=force_generic_plan"
 _FIRST_PAUSE_SECONDS: Final = 0.02
 
@@ -47,7 +49,12 @@ def asks_to_repeat(error: Exception) -> bool:
 
 
 def engine(
-    database_url: str, *, pool_size: int = 5, patience_seconds: float = 30, planned_once: bool = False
+    database_url: str,
+    *,
+    pool_size: int = 5,
+    patience_seconds: float = 30,
+    planned_once: bool = False,
+    pooled: bool = False,
 ) -> AsyncEngine:
     """Return an engine over psycopg 3. Connections are checked before use, so a restarted server causes no error.
     When all connections are in use, a caller waits up to ``patience_seconds`` for one.
@@ -55,6 +62,9 @@ def engine(
     ``planned_once`` is for the steps of judging and paying: each connection plans a statement once for all values.
     Planning their large statements anew costs PostgreSQL more than carrying them out. Whatever pages through a table
     must be planned for its values.
+
+    ``pooled`` says that a pooler hands each transaction another session of PostgreSQL (`pooler`). Then no statement is
+    prepared, so none is planned once.
     """
     opened = create_async_engine(
         database_url,
@@ -63,17 +73,24 @@ def engine(
         pool_timeout=patience_seconds,
         pool_use_lifo=True,  # the connections in use are those whose statements are prepared
         hide_parameters=True,  # parameters hold personal data and must not appear in errors or logs
-        connect_args={"prepare_threshold": 3, **({"options": _PLANNED_ONCE} if planned_once else {})},
+        connect_args=_connect_args(planned_once=planned_once, pooled=pooled),
     )
     check_before_use(opened.sync_engine.pool, opened.dialect)
     return opened
 
 
+def _connect_args(*, planned_once: bool, pooled: bool) -> dict[str, object]:
+    if pooled:
+        return {"prepare_threshold": None}
+    return {"prepare_threshold": _USED_BEFORE_PREPARED, **({"options": _PLANNED_ONCE} if planned_once else {})}
+
+
 class Database:
     """Provides transactions. It is passed to all code that needs one; no other code creates an engine."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, pooled: bool = False) -> None:
         self._engine = engine
+        self._pooled = pooled
         self._reading = engine.execution_options(postgresql_readonly=True)
         #: Counts the connections opened so far.
         self.connections_opened = 0
@@ -83,17 +100,34 @@ class Database:
 
     @classmethod
     def at(
-        cls, database_url: str, *, pool_size: int = 5, patience_seconds: float = 30, planned_once: bool = False
+        cls,
+        database_url: str,
+        *,
+        pool_size: int = 5,
+        patience_seconds: float = 30,
+        planned_once: bool = False,
+        pooled: bool = False,
     ) -> "Database":
         """Return the database over an `engine` of its own."""
-        return cls(
-            engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds, planned_once=planned_once)
+        opened = engine(
+            database_url,
+            pool_size=pool_size,
+            patience_seconds=patience_seconds,
+            planned_once=planned_once,
+            pooled=pooled,
         )
+        return cls(opened, pooled=pooled)
 
     def apart(self) -> "Database":
         """Return the same database with its own connection: for another event loop, or for work that must not hold a
         pooled connection."""
-        return Database.at(self._engine.url.render_as_string(hide_password=False), pool_size=1)
+        url = self._engine.url.render_as_string(hide_password=False)
+        return Database.at(url, pool_size=1, pooled=self._pooled)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether we were told that a pooler stands before PostgreSQL."""
+        return self._pooled
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction for the length of the block. It reads: PostgreSQL refuses every statement that writes or

@@ -165,10 +165,10 @@ class Furniture:
 
 
 @asynccontextmanager
-async def desk(database_url: str, furniture: Furniture | None = None) -> AsyncIterator[Desk]:
+async def desk(database_url: str, furniture: Furniture | None = None, *, pooled: bool = False) -> AsyncIterator[Desk]:
     """A desk on a database that was furnished, or is now: with people, a published program and its referrer."""
     signer = furniture.signer if furniture is not None else Signer.generate()
-    database = Database.at(database_url)
+    database = Database.at(database_url, pooled=pooled)
     parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
     try:
         with lent(parts) as app:

@@ -20,6 +20,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from models import pooler
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
@@ -93,9 +94,10 @@ async def run(settings: Settings, role: str) -> int:
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     async with AsyncExitStack() as running:
-        database = Database.at(settings.database_url, pool_size=5)
+        url, pooled = settings.database_url, settings.pooled
+        database = Database.at(url, pool_size=5, pooled=pooled)
         running.push_async_callback(database.close)
-        steps = Database.at(settings.database_url, pool_size=10, planned_once=True)
+        steps = Database.at(url, pool_size=10, planned_once=True, pooled=pooled)
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
@@ -182,11 +184,13 @@ class _Process:
 
 
 async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> None:
-    """Return if pepper and keys belong to the register.
+    """Return if we may use the database as we do, and pepper and keys belong to the register.
 
     Raises:
-        BadInput: naming the setting that does not.
+        BadInput: naming the setting that is wrong.
     """
+    if (unnamed := await pooler.problem(database)) is not None:
+        raise BadInput([unnamed])
     fingerprint = intake.key_for(secrets.PURPOSE).hex()
     found = await database.write(secrets.problems, fingerprint, keys.listed, None, datetime.now(UTC))
     if found:

@@ -6,7 +6,10 @@ from sqlalchemy.pool import NullPool
 
 from models import metadata
 
-engine = create_engine(context.config.attributes["database_url"], poolclass=NullPool)
+# Nothing is prepared: each statement is sent once, and behind a pooler its name might be another's.
+engine = create_engine(
+    context.config.attributes["database_url"], poolclass=NullPool, connect_args={"prepare_threshold": None}
+)
 with engine.connect() as connection:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():

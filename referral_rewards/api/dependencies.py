@@ -14,6 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
+from models import pooler
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
@@ -89,7 +90,7 @@ class Parts:
             raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
         outside = asking.client() if settings.webhook_secrets else None
         return cls(
-            database=Database.at(settings.database_url, pool_size=10),
+            database=Database.at(settings.database_url, pool_size=10, pooled=settings.pooled),
             intake=Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores),
             keys=keys,
             signer=signer,
@@ -105,15 +106,18 @@ class Parts:
 
 
 async def check_secrets(parts: Parts) -> None:
-    """Return if pepper and keys belong to the register. A database without our schema has nothing to compare with.
+    """Return if we may use the database as we do, and pepper and keys belong to the register. A database without our
+    schema has nothing to compare with.
 
     Raises:
-        BadInput: naming the setting that does not.
+        BadInput: naming the setting that is wrong.
     """
     fingerprint = parts.intake.key_for(secrets.PURPOSE).hex()
     now, signing = datetime.now(UTC), parts.signer.key_id
     database = parts.database.apart()  # the server has an event loop of its own
     try:
+        if (unnamed := await pooler.problem(database)) is not None:
+            raise BadInput([unnamed])
         found = await database.write(secrets.problems, fingerprint, parts.keys.listed, signing, now)
     except ProgrammingError:
         return

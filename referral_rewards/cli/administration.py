@@ -169,10 +169,13 @@ def _run(chosen: "Settings", work: "Callable[[AsyncConnection], Awaitable[T]]") 
 
 @asynccontextmanager
 async def _database(chosen: "Settings") -> "AsyncIterator[Database]":
+    from models import pooler
     from models.session import Database
 
-    opened = Database.at(chosen.database_url, pool_size=2)
+    opened = Database.at(chosen.database_url, pool_size=2, pooled=chosen.pooled)
     try:
+        if (unnamed := await pooler.problem(opened)) is not None:
+            raise BadInput([unnamed])
         yield opened
     finally:
         await opened.close()

@@ -56,6 +56,9 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
 
     data: Path = Field(default=Path(".local"), description="Folder of the local stack")
     database_url: str = Field(repr=False, description="PostgreSQL, as postgresql://user:password@host:port/database")
+    database_pooling: Literal["none", "transaction"] = Field(
+        default="none", description="transaction: a pooler, such as PgBouncer, stands before PostgreSQL"
+    )
     api_url: str = Field(default="http://127.0.0.1:8700", description="Where the CLI reaches the API")
     api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
     api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
@@ -104,6 +107,11 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
         if pepper is not None:
             decode_secret(pepper.get_secret_value())
         return pepper
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler stands before PostgreSQL."""
+        return self.database_pooling != "none"
 
     def pepper_bytes(self) -> bytes:
         """Return the pepper's bytes. Raises BadInput if none is set: no hash is ever made without a pepper."""

@@ -76,6 +76,7 @@ def test_without_a_database_the_way_out_is_named() -> None:
     [
         ("database_url", "mysql://a/b", "postgresql://"),
         ("database_url", "localhost", "postgresql://"),
+        ("database_pooling", "statement", "'none' or 'transaction'"),
         ("pepper", "not hex, not base64", "hex or base64"),
         ("pepper", "00" * 15, "at least 16 bytes, this is 15"),
         ("api_port", "65536", "65535"),
