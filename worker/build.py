@@ -42,11 +42,11 @@ from workflows.register_mark import RegisterMark
 
 #: How long work in progress may take to finish when a worker is stopped: longer than a step that signs in at a
 #: provider, looks a payment up and sends it, each of which may take eight seconds.
-_GRACE: Final = timedelta(seconds=30)
+GRACE: Final = timedelta(seconds=30)
 #: Workflow tasks that a worker handles at once, and steps in them that use the database, which has ten connections.
 #: Each must end within the ten seconds that the server waits for it. With more at once a burst of wake-ups ends none in
 #: time, and all of its work is thrown away and done again.
-_TASKS_AT_ONCE: Final = 20
+TASKS_AT_ONCE: Final = 20
 _STEPS_AT_ONCE: Final = 10
 #: Seconds between two polls for due messages.
 _POSTMANS_PAUSE: Final = 2.0
@@ -75,10 +75,10 @@ def referrals_worker(
         workflows=REFERRAL_WORKFLOWS,
         activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
         workflow_runner=runner(),
-        max_concurrent_workflow_tasks=_TASKS_AT_ONCE,
+        max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         max_concurrent_local_activities=_STEPS_AT_ONCE,
         max_cached_workflows=1000,
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=GRACE,
     )
 
 
@@ -118,10 +118,10 @@ def payouts_worker(
             reconciling.abandon_reconciliation,
         ],
         workflow_runner=runner(),
-        max_concurrent_workflow_tasks=_TASKS_AT_ONCE,
+        max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         max_concurrent_local_activities=_STEPS_AT_ONCE,
         max_cached_workflows=500,
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=GRACE,
     )
 
 
@@ -154,7 +154,7 @@ def provider_worker(
             *(reconciling.list_page, reconciling.compare_some),
         ],
         max_task_queue_activities_per_second=per_second,
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=GRACE,
     )
 
 

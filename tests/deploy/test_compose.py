@@ -3,6 +3,7 @@
 The form is checked against the compose specification's own schema, as shipped with check-jsonschema.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -16,18 +17,19 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.config.settings import Settings
-from referral_rewards.config.stack import PREFIX
+from referral_rewards.local.embedded import temporal_cli
+from referral_rewards.namespace import missing
 from referral_rewards.search_attributes import TYPE_NAMES
+from tests.chaos.cluster import until
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
 SANDBOXES = SERVICES["sandboxes"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service and service is not SANDBOXES}
-# Read by compose itself, to fill in the file: not settings of ours.
-INTERPOLATED_ONLY = {"REFERRALS_USER", "REFERRALS_VERSION"}
 
 
 def _problems(compose: Mapping[str, Any]) -> list[str]:
@@ -48,45 +50,71 @@ def test_our_services_are_the_four_roles() -> None:
     assert set(OURS) == {"migrate", "api", "worker-referrals", "worker-payouts"}
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_each_variable_names_a_setting(name: str) -> None:
-    known = {PREFIX + field.upper() for field in Settings.model_fields}
-    given = {variable for variable in OURS[name]["environment"] if variable.startswith(PREFIX)}
-    assert given <= known
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_each_command_is_one_of_ours_and_asks_only_for_its_settings(name: str, tmp_path: Path) -> None:
-    program, *arguments = OURS[name]["command"]
-    executable = sys.executable if program == "python" else str(Path(sys.executable).with_name(program))
-    clean = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "TEMPORAL_"))}
-    done = subprocess.run(
-        [executable, *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=240
-    )
-    # Its arguments were understood: what it misses is the database, named by the variable that compose sets.
-    assert (done.returncode, PREFIX + "DATABASE_URL" in done.stderr) == (2, True), done.stderr
-
-
 @pytest.mark.parametrize(("service", "port"), [(s, p) for s in SERVICES for p in SERVICES[s].get("ports", [])])
 def test_every_port_is_published_on_loopback_only(service: str, port: str) -> None:
     assert port.startswith("127.0.0.1:")
 
 
-def test_the_api_listens_on_the_port_that_is_published_and_probed() -> None:
-    api = OURS["api"]
-    port = api["environment"]["REFERRALS_API_PORT"]
-    assert api["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert f"http://127.0.0.1:{port}/readyz" in api["healthcheck"]["test"][-1]
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_of_others_is_named_by_its_version(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert "build" in SERVICES[name] or re.fullmatch(r"[a-z/-]+:\d+(\.\d+)+", image), image
 
 
-def test_workers_are_healthy_when_their_ready_file_is_there() -> None:
-    for name in ("worker-referrals", "worker-payouts"):
-        assert OURS[name]["healthcheck"]["test"][-1] == OURS[name]["environment"]["REFERRALS_READY_FILE"]
+def test_what_runs_on_tells_whether_it_is_healthy() -> None:
+    lasting = {name for name, service in SERVICES.items() if service["restart"] == "unless-stopped"}
+    assert lasting - {name for name, service in SERVICES.items() if "healthcheck" in service} == {"temporal-ui"}
 
 
-def test_temporal_knows_every_search_attribute() -> None:
-    flags = [flag for flag in SERVICES["temporal"]["command"] if flag.startswith("--search-attribute=")]
-    assert set(flags) == {f"--search-attribute={name}={kind}" for name, kind in TYPE_NAMES.items()}
+def test_a_service_waits_for_one_that_ends_to_end_and_for_one_that_lasts_to_be_healthy() -> None:
+    for name, service in SERVICES.items():
+        for other, how in service.get("depends_on", {}).items():
+            lasts = SERVICES[other]["restart"] == "unless-stopped"
+            wanted = "service_healthy" if lasts else "service_completed_successfully"
+            assert how == {"condition": wanted}, (name, other)
+
+
+def test_temporal_keeps_its_state_in_a_database_of_its_own() -> None:
+    asked, prepared = SERVICES["temporal"]["environment"], SERVICES["temporal-schema"]["environment"]
+    assert (asked["POSTGRES_SEEDS"], asked["POSTGRES_PWD"]) == (prepared["SQL_HOST"], prepared["SQL_PASSWORD"])
+    assert asked["POSTGRES_SEEDS"] == "temporal-postgres"
+    assert SERVICES["temporal-postgres"]["volumes"] == ["temporal-postgres:/var/lib/postgresql"]
+    assert "temporal-postgres" in COMPOSE["volumes"]
+
+
+def test_what_is_mounted_and_run_there_is_there() -> None:
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", ()):
+            source, target, *_ = volume.split(":")
+            if source.startswith("./"):
+                said = (
+                    [*service["command"], *service["environment"].values()]
+                    if "command" in service
+                    else [*service["environment"].values()]
+                )
+                files = [str(each).removeprefix(f"{target}/") for each in said if str(each).startswith(f"{target}/")]
+                assert files, name
+                assert all((ROOT / source / each).is_file() for each in files), name
+
+
+async def test_the_namespace_is_made_with_every_search_attribute_however_often(
+    temporal_env: WorkflowEnvironment,
+) -> None:
+    target, namespace = temporal_env.client.service_client.config.target_host, "made-by-compose"
+    env = {**os.environ, "TEMPORAL_ADDRESS": target, "TEMPORAL_NAMESPACE": namespace}
+    env["PATH"] = f"{Path(temporal_cli()).parent}:{env['PATH']}"
+    command = ["sh", str(ROOT / "deploy/temporal/namespace.sh")]
+    for _ in range(2):
+        done = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr + done.stdout
+    told = (ROOT / "deploy/temporal/namespace.sh").read_text()
+    assert dict(re.findall(r"^add (\w+) (\w+)$", told, re.MULTILINE)) == TYPE_NAMES
+    client = await Client.connect(target, namespace=namespace)
+
+    async def complete() -> bool:
+        return await missing(client) == ()
+
+    await until(complete)
 
 
 def test_the_sandboxes_have_an_image_of_their_own_and_a_cluster_s_lacks_them() -> None:
