@@ -2,11 +2,12 @@
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from referral_rewards.config.settings import Settings
+from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.restores.mark import Mark
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.workflow_ids import (
@@ -38,22 +39,55 @@ __all__ = [
 
 
 def is_named(settings: Settings) -> bool:
-    """Return whether a server is named, by ``TEMPORAL_*``, a profile or the local stack."""
+    """Return whether a server is named, by ``TEMPORAL_*``, a profile or the local stack.
+
+    Raises:
+        BadInput: as `target` does.
+    """
     stack = settings.stack()
-    return "target_host" in ClientConfig.load_client_connect_config() or bool(stack and stack.temporal)
+    return "target_host" in target() or bool(stack and stack.temporal)
+
+
+def target() -> ClientConnectConfig:
+    """Return the server that ``TEMPORAL_*`` or a profile names, and how it lets us in: by an API key, or by a client
+    certificate (mTLS). Without ``target_host`` none is named.
+
+    Raises:
+        BadInput: if they contradict each other, name a file that can't be read, or would send the API key in clear.
+    """
+    try:
+        found = ClientConfig.load_client_connect_config()
+    except OSError as error:
+        raise BadInput([Problem("TEMPORAL_TLS_*", f"can't read {error.filename}: {error.strerror}")]) from None
+    except RuntimeError as error:
+        raise BadInput([Problem("TEMPORAL_*", str(error).strip().splitlines()[0])]) from None
+    if (problem := _unsafe(found)) is not None:
+        raise BadInput([problem])
+    return found
+
+
+def _unsafe(found: ClientConnectConfig) -> Problem | None:
+    tls = found.get("tls", False)
+    if "api_key" in found and tls is False:
+        return Problem("TEMPORAL_TLS", "is off, and TEMPORAL_API_KEY would be sent in clear; leave it out")
+    if isinstance(tls, TLSConfig) and (tls.client_cert is None) is not (tls.client_private_key is None):
+        missing = "KEY" if tls.client_private_key is None else "CERT"
+        return Problem(f"TEMPORAL_TLS_CLIENT_{missing}_PATH", "not set; a client certificate needs both")
+    return None
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
     """Connect to the server that ``TEMPORAL_*`` or a profile names, else to the local stack's, else to localhost.
 
     Raises:
-        RuntimeError: if the server does not answer.
+        BadInput: as `target` does.
+        RuntimeError: if the server does not answer, or does not let us in.
     """
-    target = ClientConfig.load_client_connect_config()
-    if "target_host" not in target:
+    found = target()
+    if "target_host" not in found:
         stack = settings.stack()
-        target["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
-    return await Client.connect(**target, data_converter=pydantic_data_converter, runtime=runtime)
+        found["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
+    return await Client.connect(**found, data_converter=pydantic_data_converter, runtime=runtime)
 
 
 async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
