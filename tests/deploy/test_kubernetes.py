@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from kubernetes_validate import utils
 
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
@@ -53,6 +55,14 @@ SPEAKS_TO: Final = {
     "worker-payouts": {"5432": "database", "7233": "0.0.0.0/0", "443": "outside"},
     "migrations": {"5432": "database"},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def schemas_are_read_once() -> Iterator[None]:
+    """The definitions alone are megabytes, and are the same for each object."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(utils, "schema_contents", cache(utils.schema_contents))
+        yield
 
 
 @pytest.mark.parametrize("manifest", OBJECTS)

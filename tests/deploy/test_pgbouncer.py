@@ -84,8 +84,7 @@ async def test_a_referral_is_told_judged_approved_and_paid_behind_it(
 async def test_a_whole_life_is_lived_behind_it(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The schema, the API, both workers and the commands, each a process of its own: all reach PostgreSQL through the
-    pooler alone."""
+    """The schema, the API, both workers and the commands: all reach PostgreSQL through the pooler alone."""
     for name in [name for name in os.environ if name.startswith(("REFERRALS_", "TEMPORAL_"))]:
         monkeypatch.delenv(name)
     await administer(postgres_url, "CREATE DATABASE behind_a_pooler")
@@ -93,16 +92,17 @@ async def test_a_whole_life_is_lived_behind_it(
         monkeypatch.setenv("REFERRALS_DATABASE_URL", url)
         monkeypatch.setenv("REFERRALS_DATABASE_POOLING", "transaction")
         data, ports = tmp_path / "data", Ports(*(free_port() for _ in Ports._fields))
+        monkeypatch.setenv("REFERRALS_DATA", str(data))
         async with stack(data, ports, bootstrap=bootstrap.steps(example=True), say=lambda line: None):
             database = Database.at(with_driver(url), pooled=True)
             running = Stack(data, database, "")
-            said = ("--reason", "terms_met", "--note", "checked", "--as", "paula")
-            await running.types("approve", "db1", *said)
 
-            async def rewarded() -> bool:
-                return (await running.read("show", "db1"))["status"] == "rewarded"
+            async def stands_at(status: str) -> bool:
+                return (await running.read("show", "db1"))["status"] == status
 
-            await until(rewarded)
+            await until(lambda: stands_at("awaiting_approval"))
+            await running.types("approve", "db1", "--reason", "terms_met", "--note", "checked", "--as", "paula")
+            await until(lambda: stands_at("rewarded"))
             await running.types("decisions", "verify")
             await running.types("ledger", "check")
             (pool,) = [each for each in await shown(url, "POOLS") if each["database"] == "behind_a_pooler"]
