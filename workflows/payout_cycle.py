@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
 
@@ -25,7 +25,7 @@ _WAITS_FOR: Final = {
 }
 
 
-@workflow.defn(name="PayoutCycle")
+@workflow.defn(name="PayoutCycle", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class PayoutCycle:
     """One cycle of a program. It receives only its id: the register holds the list and the signed decisions.
 
@@ -79,7 +79,7 @@ class PayoutCycle:
             )
 
 
-@workflow.defn(name="PayoutCycleDue")
+@workflow.defn(name="PayoutCycleDue", versioning_behavior=VersioningBehavior.PINNED)
 class PayoutCycleDue:
     """Opens a program's cycle. The program's schedule starts it on the day; the cycle then has its own workflow."""
 

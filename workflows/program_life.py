@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 from activities.messages import ProgramProgress, ProgramRequest
 
@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
 
-@workflow.defn(name="ProgramLife")
+@workflow.defn(name="ProgramLife", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ProgramLife:
     """The acts on one program. It receives only the program's name: the register holds the signed acts.
 

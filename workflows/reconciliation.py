@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from activities.messages import (
@@ -27,7 +27,7 @@ _A_FEW_TIMES: Final = RetryPolicy(
 _PART: Final = timedelta(minutes=2)
 
 
-@workflow.defn(name="Reconciliation")
+@workflow.defn(name="Reconciliation", versioning_behavior=VersioningBehavior.PINNED)
 class Reconciliation:
     """One reconciliation. It receives only its id and returns the number of differences, or None if it failed; the
     register holds the differences.
