@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -28,6 +28,15 @@ UNREACHABLE: Final = (*NO_ANSWER, PoolTimeout, OSError)
 #: deadlock_detected and serialization_failure: PostgreSQL took the transaction back, and a repetition succeeds.
 _REPEATABLE: Final = frozenset({"40P01", "40001"})
 _ATTEMPTS: Final = 8
+#: How soon it is found out that nobody answers any more, as behind a firewall that drops all: else a connection would
+#: hang for a quarter of an hour, and an activity with it. The database's URL may say otherwise.
+_SILENCE: Final = {
+    "connect_timeout": 15,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 _PLANNED_ONCE: Final = "-c plan_cache_mode=force_generic_plan"
 _FIRST_PAUSE_SECONDS: Final = 0.02
 
@@ -56,6 +65,8 @@ def engine(
     Planning their large statements anew costs PostgreSQL more than carrying them out. Whatever pages through a table
     must be planned for its values.
     """
+    said = make_url(database_url).query
+    silence = {name: value for name, value in _SILENCE.items() if name not in said}
     opened = create_async_engine(
         database_url,
         pool_size=pool_size,
@@ -63,7 +74,7 @@ def engine(
         pool_timeout=patience_seconds,
         pool_use_lifo=True,  # the connections in use are those whose statements are prepared
         hide_parameters=True,  # parameters hold personal data and must not appear in errors or logs
-        connect_args={"prepare_threshold": 3, **({"options": _PLANNED_ONCE} if planned_once else {})},
+        connect_args={"prepare_threshold": 3, **silence, **({"options": _PLANNED_ONCE} if planned_once else {})},
     )
     check_before_use(opened.sync_engine.pool, opened.dialect)
     return opened

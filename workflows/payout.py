@@ -7,8 +7,8 @@ from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
 from activities.messages import PayoutProgress, PayoutRequest
-from workflows.moving import UNTIL_IT_WORKS, Moving, taken
-from workflows.turns import Turn
+from workflows.moving import Moving, taken
+from workflows.turns import UNTIL_IT_WORKS, Turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import Payouts
