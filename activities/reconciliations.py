@@ -1,6 +1,7 @@
 """Reconcile with a rail: save what it lists, compare that with our payouts, and record every difference."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.messages import Place, ReconciliationProgress, ReconciliationRequest
 from activities.moment import moment
-from models.session import Database
+from models.session import UNREACHABLE, Database
 from referral_rewards.domain.books.reconciliation import (
     Difference,
     Listed,
@@ -38,6 +39,8 @@ _AT_ONCE: Final = 200
 #: Margins around the span: a provider's clock may be behind ours, and it may carry out a payment later than we sent it.
 _BEFORE: Final = timedelta(hours=1)
 _AFTER: Final = timedelta(days=1)
+#: A user waits for the outcome, so what is not the database's silence is reported as a failure after half a minute.
+_ATTEMPTS: Final = 6
 
 
 class Reconciliations:
@@ -63,6 +66,10 @@ class Reconciliations:
     async def list_page(self, request: ReconciliationRequest) -> ReconciliationProgress:
         """Save the next page of the rail's list of the span, with one request. Return the number of payments and where
         to continue. Run again, it saves each payment only once."""
+        with _patience():
+            return await self._list_page(request)
+
+    async def _list_page(self, request: ReconciliationRequest) -> ReconciliationProgress:
         asked = await self._asked(request.reconciliation)
         if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
             return ReconciliationProgress(place=None)
@@ -91,6 +98,10 @@ class Reconciliations:
     async def compare_some(self, request: ReconciliationRequest) -> ReconciliationProgress:
         """Compare our next payouts of the span with the rail's list. Stop after the first one that must be looked up,
         which takes one request. Return where to continue or, when all are compared, the number of differences."""
+        with _patience():
+            return await self._compare_some(request)
+
+    async def _compare_some(self, request: ReconciliationRequest) -> ReconciliationProgress:
         asked = await self._asked(request.reconciliation)
         if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
             return ReconciliationProgress(place=None, count=asked.differences)
@@ -183,6 +194,20 @@ async def _asked_for(rail: Rail, held: Held) -> Answer | None:
     if rail.facts.looks_up:
         return await rail.look_up(held.request, ours.key)
     return await rail.poll(held.request, ours.key, ours.reference or "")
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Wait without limit for the database, whose silence says nothing of the rail: the server repeats the activity. Let
+    any other error be the last one after some attempts."""
+    try:
+        yield
+    except UNREACHABLE:
+        raise
+    except Exception as error:
+        if not activity.in_activity() or activity.info().attempt < _ATTEMPTS:
+            raise
+        raise _impossible(str(error)) from error
 
 
 def _impossible(why: str) -> ApplicationError:

@@ -34,13 +34,18 @@ class Stage:
 async def stage(data: Path) -> AsyncIterator[Stage]:
     """Start the servers, with the schema and the keys."""
     async with servers(data) as hosts:
-        await asyncio.to_thread(upgrade, with_driver(hosts.database_url))
-        secrets = Secrets.of(data, {})
-        info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
-        common = environment(os.environ, data, info, secrets, embedded_temporal=True)
-        # The sandbox imports the workflow's modules for each run, and without bytecode would compile them each time.
-        common.pop("PYTHONDONTWRITEBYTECODE", None)
-        yield Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
+        yield await furnished(data, hosts)
+
+
+async def furnished(data: Path, hosts: Servers) -> Stage:
+    """Return the stage on these servers, with the schema and the keys."""
+    await asyncio.to_thread(upgrade, with_driver(hosts.database_url))
+    secrets = Secrets.of(data, {})
+    info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
+    common = environment(os.environ, data, info, secrets, embedded_temporal=True)
+    # The sandbox imports the workflow's modules for each run, and without bytecode would compile them each time.
+    common.pop("PYTHONDONTWRITEBYTECODE", None)
+    return Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -30,6 +30,15 @@ _REPEATABLE: Final = frozenset({"40P01", "40001"})
 _ATTEMPTS: Final = 8
 #: A connection prepares a statement once it has sent it so many times.
 _USED_BEFORE_PREPARED: Final = 3
+#: How soon it is found out that nobody answers any more, as behind a firewall that drops all: else a connection would
+#: hang for a quarter of an hour, and an activity with it. The database's URL may say otherwise.
+_SILENCE: Final = {
+    "connect_timeout": 15,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 _PLANNED_ONCE: Final = "-c plan_cache_mode=force_generic_plan"
 _FIRST_PAUSE_SECONDS: Final = 0.02
 
@@ -66,6 +75,8 @@ def engine(
     ``pooled`` says that a pooler hands each transaction another session of PostgreSQL (`pooler`). Then no statement is
     prepared, so none is planned once.
     """
+    said = make_url(database_url).query
+    silence = {name: value for name, value in _SILENCE.items() if name not in said}
     opened = create_async_engine(
         database_url,
         pool_size=pool_size,
@@ -73,7 +84,7 @@ def engine(
         pool_timeout=patience_seconds,
         pool_use_lifo=True,  # the connections in use are those whose statements are prepared
         hide_parameters=True,  # parameters hold personal data and must not appear in errors or logs
-        connect_args=_connect_args(planned_once=planned_once, pooled=pooled),
+        connect_args={**silence, **_connect_args(planned_once=planned_once, pooled=pooled)},
     )
     check_before_use(opened.sync_engine.pool, opened.dialect)
     return opened

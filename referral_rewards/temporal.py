@@ -1,5 +1,7 @@
 """Connects an entry point to Temporal, and gives the ids of our workflows there."""
 
+from typing import Final
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -7,6 +9,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import StackInfo
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.restores.mark import Mark
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
@@ -23,10 +26,12 @@ from referral_rewards.workflow_ids import (
 )
 
 __all__ = [
+    "CONVERTER",
     "REGISTER_MARK",
     "SEARCH_ATTRIBUTES",
     "clawback_workflow_id",
     "connect",
+    "connect_beside",
     "cycle_schedule_id",
     "cycle_workflow_id",
     "is_named",
@@ -36,6 +41,9 @@ __all__ = [
     "reconciliation_workflow_id",
     "workflow_id",
 ]
+
+#: How every payload of ours is written and read.
+CONVERTER: Final = pydantic_data_converter
 
 
 def is_named(settings: Settings) -> bool:
@@ -83,11 +91,20 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
         BadInput: as `target` does.
         RuntimeError: if the server does not answer, or does not let us in.
     """
+    return await connect_beside(settings.stack(), runtime=runtime)
+
+
+async def connect_beside(stack: StackInfo | None, *, runtime: Runtime | None = None) -> Client:
+    """Connect like `connect`, with the local stack that runs here, if any: for what needs no other setting.
+
+    Raises:
+        BadInput: as `target` does.
+        RuntimeError: if the server does not answer, or does not let us in.
+    """
     found = target()
     if "target_host" not in found:
-        stack = settings.stack()
         found["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
-    return await Client.connect(**found, data_converter=pydantic_data_converter, runtime=runtime)
+    return await Client.connect(**found, data_converter=CONVERTER, runtime=runtime)
 
 
 async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
@@ -71,15 +71,20 @@ class Installation:
         async with self.referrals_worker(), self.payouts_worker():
             yield
 
-    def referrals_worker(self, keys: KeyRing | None = None) -> Worker:
-        queue = f"{self.queue}-referrals"
-        client = self.environment.client
-        return referrals_worker(client, queue, self.database, keys or self.keys, self.intake, self.sources)
+    def referrals_worker(self, keys: KeyRing | None = None, version: WorkerDeploymentConfig | None = None) -> Worker:
+        queue, client = f"{self.queue}-referrals", self.environment.client
+        common = (self.database, keys or self.keys, self.intake, self.sources)
+        return referrals_worker(client, queue, *common, deployment=version)
 
-    def payouts_worker(self, keys: KeyRing | None = None, client: Client | None = None) -> Worker:
-        queue = f"{self.queue}-payouts"
-        client = client or self.environment.client
-        return payouts_worker(client, queue, self.database, keys or self.keys, self.intake, self.sources)
+    def payouts_worker(
+        self,
+        keys: KeyRing | None = None,
+        client: Client | None = None,
+        version: WorkerDeploymentConfig | None = None,
+    ) -> Worker:
+        queue, client = f"{self.queue}-payouts", client or self.environment.client
+        common = (self.database, keys or self.keys, self.intake, self.sources)
+        return payouts_worker(client, queue, *common, deployment=version)
 
     async def publish(self, source: str | None = None, at: datetime | None = None) -> None:
         async with self.database.transaction() as connection:

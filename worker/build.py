@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
@@ -64,9 +64,11 @@ def referrals_worker(
     intake: Intake,
     sources: Mapping[str, Source],
     steps: Database | None = None,
+    deployment: WorkerDeploymentConfig | None = None,
 ) -> Worker:
     """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only.
-    ``steps`` is the same database, planned once, for judging."""
+    ``steps`` is the same database, planned once, for judging; ``deployment`` is the version of the code
+    (`versions.deployment`)."""
     steps = steps or database
     judging = Referrals(steps, keys, Inquiries(steps, intake, sources))
     return Worker(
@@ -74,11 +76,12 @@ def referrals_worker(
         task_queue=queue,
         workflows=REFERRAL_WORKFLOWS,
         activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
-        workflow_runner=runner(),
+        workflow_runner=runner(versioned=deployment is not None),
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         max_concurrent_local_activities=_STEPS_AT_ONCE,
         max_cached_workflows=1000,
         graceful_shutdown_timeout=GRACE,
+        deployment_config=deployment,
     )
 
 
@@ -93,13 +96,14 @@ def payouts_worker(
     elsewhere: Mapping[str, str] = MappingProxyType({}),
     is_whole: Whole = always_whole,
     steps: Database | None = None,
+    deployment: WorkerDeploymentConfig | None = None,
 ) -> Worker:
     """The worker of payouts, clawbacks, payout cycles, reconciliations and the register's mark. Its activities pay in
     our own books and over the rails ``outside``.
 
     ``elsewhere`` maps each rail that a `provider_worker` serves to its task queue. ``is_whole`` is asked before
     anything is sent: whether the register lacks nothing of its mark. ``steps`` is the same database, planned once, for
-    paying.
+    paying; ``deployment`` the version of the code (`versions.deployment`).
     """
     steps = steps or database
     connected = rails(steps, keys, outside)
@@ -117,11 +121,12 @@ def payouts_worker(
             *(reconciling.route_reconciliation, reconciling.list_page, reconciling.compare_some),
             reconciling.abandon_reconciliation,
         ],
-        workflow_runner=runner(),
+        workflow_runner=runner(versioned=deployment is not None),
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         max_concurrent_local_activities=_STEPS_AT_ONCE,
         max_cached_workflows=500,
         graceful_shutdown_timeout=GRACE,
+        deployment_config=deployment,
     )
 
 
@@ -136,6 +141,7 @@ def provider_worker(
     per_second: float,
     is_whole: Whole = always_whole,
     steps: Database | None = None,
+    deployment: WorkerDeploymentConfig | None = None,
 ) -> Worker:
     """The worker of the activities that call the rails of one provider, at most ``per_second`` over all such workers.
 
@@ -155,6 +161,7 @@ def provider_worker(
         ],
         max_task_queue_activities_per_second=per_second,
         graceful_shutdown_timeout=GRACE,
+        deployment_config=deployment,
     )
 
 

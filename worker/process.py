@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from models import pooler
 from models.session import Database
@@ -37,6 +37,7 @@ from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
+from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.examining import Examining
 from worker.letters import Home, Letters
@@ -81,6 +82,7 @@ async def run(settings: Settings, role: str) -> int:
     if settings.verify_keys is None:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
+    deployment = versions.deployment(os.environ)
     access = settings.access() if role in ("payouts", "all") else Access()
     client = await connect(settings, runtime=_runtime(settings))
     namespace, watched = Namespace(), Watched()
@@ -103,7 +105,8 @@ async def run(settings: Settings, role: str) -> int:
         await _check_secrets(database, intake, keys)
         await running.enter_async_context(told(settings, watched))
         sources = await running.enter_async_context(connected(settings.endpoints()))
-        process = _Process(settings, client, keys, database, steps, intake, sources, watched, running)
+        watched.is_version(deployment)
+        process = _Process(settings, client, keys, database, steps, intake, sources, watched, running, deployment)
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)
         if role in ("payouts", "all"):
             await process.serve_payouts(access)
@@ -132,6 +135,7 @@ class _Process:
     sources: Mapping[str, Source]
     watched: Watched
     running: AsyncExitStack
+    deployment: WorkerDeploymentConfig | None
     beside: dict[str, Turn] = field(default_factory=dict)
     serving: list[Worker] = field(default_factory=list)
 
@@ -146,18 +150,27 @@ class _Process:
         self.beside["the report of connected rails"] = Connections(self.database, modes(access, rails)).turn
         elsewhere = {name: f"{queue}-{PROVIDERS[name]}" for name in rails}
         common = (self.database, self.keys, self.intake, self.sources)
-        whole, steps = marking.is_whole, self.steps
-        await self._serve(payouts_worker(self.client, queue, *common, elsewhere=elsewhere, is_whole=whole, steps=steps))
+        whole, steps, version = marking.is_whole, self.steps, self.deployment
+        await self._serve(
+            payouts_worker(
+                *(self.client, queue, *common),
+                elsewhere=elsewhere,
+                is_whole=whole,
+                steps=steps,
+                deployment=version,
+            )
+        )
         for provider, its_queue in {PROVIDERS[name]: each for name, each in elsewhere.items()}.items():
             its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
             pace = self.settings.requests_pace()[provider]
-            await self._serve(provider_worker(self.client, its_queue, *common, its, pace, whole, steps))
+            await self._serve(provider_worker(self.client, its_queue, *common, its, pace, whole, steps, version))
 
     async def serve_referrals(self) -> None:
         """Serve referrals; relay, postman, examining and measuring run beside."""
         settings, database, keys, intake = self.settings, self.database, self.keys, self.intake
         queue = settings.referrals_queue
-        await self._serve(referrals_worker(self.client, queue, database, keys, intake, self.sources, self.steps))
+        common = (database, keys, intake, self.sources, self.steps)
+        await self._serve(referrals_worker(self.client, queue, *common, self.deployment))
         relay = Relay(
             database,
             self.client,

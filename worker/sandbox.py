@@ -18,9 +18,14 @@ _loaded: Final[set[type]] = set()
 _NOWHERE: Final = StorageDriverStoreContext(target=None)
 
 
-def runner() -> WorkflowRunner:
-    """Return the sandbox of our workflows, for a client whose data converter is the same for every payload."""
-    return _Runner(SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE)))
+def runner(*, versioned: bool = False) -> WorkflowRunner:
+    """Return the sandbox of our workflows, for a client whose data converter is the same for every payload.
+
+    ``versioned`` says whether its worker takes part in Worker Versioning. The server refuses a versioning behavior from
+    any other worker.
+    """
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PURE)
+    return _Runner(SandboxedWorkflowRunner(restrictions=restrictions), versioned=versioned)
 
 
 class _Runner(WorkflowRunner):
@@ -30,8 +35,9 @@ class _Runner(WorkflowRunner):
     of the time of a wake-up. Our converter ignores the context. A codec that depends on it would need it again.
     """
 
-    def __init__(self, sandbox: WorkflowRunner) -> None:
+    def __init__(self, sandbox: WorkflowRunner, *, versioned: bool) -> None:
         self._sandbox = sandbox
+        self._versioned = versioned
 
     def prepare_workflow(self, defn: _Definition) -> None:
         if defn.cls not in _loaded:
@@ -39,7 +45,7 @@ class _Runner(WorkflowRunner):
             _loaded.add(defn.cls)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        return _Instance(self._sandbox.create_instance(det))
+        return _Instance(self._sandbox.create_instance(det), versioned=self._versioned)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         self._sandbox.set_worker_level_failure_exception_types(types)
@@ -48,11 +54,15 @@ class _Runner(WorkflowRunner):
 class _Instance(WorkflowInstance):
     """A workflow in its sandbox."""
 
-    def __init__(self, sandboxed: WorkflowInstance) -> None:
+    def __init__(self, sandboxed: WorkflowInstance, *, versioned: bool) -> None:
         self._sandboxed = sandboxed
+        self._versioned = versioned
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        return self._sandboxed.activate(act)
+        completion = self._sandboxed.activate(act)
+        if not self._versioned and completion.HasField("successful"):
+            completion.successful.ClearField("versioning_behavior")
+        return completion
 
     def get_serialization_context(self, command_info: object) -> SerializationContext | None:
         return None

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from models.session import UNREACHABLE, Database
 from referral_rewards.config.settings import Settings
@@ -19,6 +20,8 @@ from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application, serving
 from referral_rewards.register import overdue
 from worker.side_tasks import Turn, reason
+
+_log = structlog.get_logger("worker")
 
 #: How long a side task may be silent beyond the pause that it announced: longer than any statement or call takes.
 SILENCE_SECONDS: Final = 300.0
@@ -51,6 +54,13 @@ class Watched:
         self._turns = Counter(
             "referrals_worker_side_task_turns", "Turns of a side task.", ["task"], registry=self._registry
         )
+
+    def is_version(self, deployment: WorkerDeploymentConfig | None) -> None:
+        """Tell, in the log and among the metrics, which version of the code this is, if Temporal is told."""
+        if deployment is not None:
+            version = {"deployment": deployment.version.deployment_name, "build": deployment.version.build_id}
+            Info("referrals_worker_version", "The version that Temporal knows.", registry=self._registry).info(version)
+            _log.info("version_served", **version)
 
     def expect(self, task: str) -> None:
         """Expect signs of life of a side task."""

@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 from activities.messages import ClawbackRequest, PayoutProgress
-from workflows.moving import UNTIL_IT_WORKS, Moving, taken
-from workflows.turns import Turn
+from workflows.moving import Moving, taken
+from workflows.turns import UNTIL_IT_WORKS, Turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.clawbacks import Clawbacks
@@ -21,7 +22,7 @@ _REVERSE: Final = Turn(
 )
 
 
-@workflow.defn(name="Clawback")
+@workflow.defn(name="Clawback", versioning_behavior=VersioningBehavior.PINNED)
 class Clawback(Moving):
     """Reverses one payment, in full or in part."""
 

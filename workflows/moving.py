@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 
 from activities.messages import PayoutProgress
 from workflows.turns import Turn
@@ -16,8 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from referral_rewards.workflow_ids import BORROWED, is_anothers
 
 P = TypeVar("P")
-
-UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
 
 class Moving:

@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 from activities.messages import PayoutProgress, PayoutRequest
-from workflows.moving import UNTIL_IT_WORKS, Moving, taken
-from workflows.turns import Turn
+from workflows.moving import Moving, taken
+from workflows.turns import UNTIL_IT_WORKS, Turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import Payouts
@@ -22,7 +23,7 @@ _PAY: Final = Turn(
 )
 
 
-@workflow.defn(name="Payout")
+@workflow.defn(name="Payout", versioning_behavior=VersioningBehavior.PINNED)
 class Payout(Moving):
     """Carries out one payout."""
 

@@ -6,16 +6,16 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import VersioningBehavior
 
 from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
+from workflows.turns import UNTIL_IT_WORKS
 
 with workflow.unsafe.imports_passed_through():
     from activities.cycles import Cycles
     from referral_rewards.domain.cycles.states import CycleState
     from referral_rewards.workflow_ids import BORROWED, is_another_cycles
 
-_UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 _S = CycleState
 _WAITS_FOR: Final = {
     _S.COLLECTING: "to be gathered",
@@ -25,7 +25,7 @@ _WAITS_FOR: Final = {
 }
 
 
-@workflow.defn(name="PayoutCycle")
+@workflow.defn(name="PayoutCycle", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class PayoutCycle:
     """One cycle of a program. It receives only its id: the register holds the list and the signed decisions.
 
@@ -66,7 +66,7 @@ class PayoutCycle:
             CycleRequest(cycle=cycle, now=workflow.now()),
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=timedelta(minutes=2),
-            retry_policy=_UNTIL_IT_WORKS,
+            retry_policy=UNTIL_IT_WORKS,
             summary="Take the next step of the cycle",
         )
 
@@ -79,7 +79,7 @@ class PayoutCycle:
             )
 
 
-@workflow.defn(name="PayoutCycleDue")
+@workflow.defn(name="PayoutCycleDue", versioning_behavior=VersioningBehavior.PINNED)
 class PayoutCycleDue:
     """Opens a program's cycle. The program's schedule starts it on the day; the cycle then has its own workflow."""
 
@@ -89,6 +89,6 @@ class PayoutCycleDue:
             Cycles.open_due_cycle,
             CyclesDueRequest(program=program, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=30),
-            retry_policy=_UNTIL_IT_WORKS,
+            retry_policy=UNTIL_IT_WORKS,
             summary="Open the payout cycle that is due",
         )

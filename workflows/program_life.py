@@ -2,21 +2,20 @@
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import VersioningBehavior
 
 from activities.messages import ProgramProgress, ProgramRequest
+from workflows.turns import UNTIL_IT_WORKS
 
 with workflow.unsafe.imports_passed_through():
     from activities.programs import Programs
     from referral_rewards.workflow_ids import BORROWED, is_anothers, program_workflow_id
 
-_UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
-
-@workflow.defn(name="ProgramLife")
+@workflow.defn(name="ProgramLife", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ProgramLife:
     """The acts on one program. It receives only the program's name: the register holds the signed acts.
 
@@ -58,7 +57,7 @@ class ProgramLife:
                 told=so_far.told if so_far is not None and goes_on else None,
             ),
             start_to_close_timeout=timedelta(minutes=2),
-            retry_policy=_UNTIL_IT_WORKS,
+            retry_policy=UNTIL_IT_WORKS,
             summary="Wake what the acts on the program concern",
         )
 

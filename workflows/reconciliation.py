@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from activities.messages import (
@@ -13,21 +13,23 @@ from activities.messages import (
     ReconciliationProgress,
     ReconciliationRequest,
 )
+from workflows.turns import UNTIL_IT_WORKS, Turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconciliations import Reconciliations
     from referral_rewards.workflow_ids import is_anothers, reconciliation_workflow_id
 
-_UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
-#: A user waits for the outcome, so a rail that stays silent for minutes is reported as a failure.
-_A_FEW_TIMES: Final = RetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), maximum_attempts=6
-)
 #: Time for one page or one look-up: the rail's answer and saving it.
 _PART: Final = timedelta(minutes=2)
+_ROUTE: Final = Turn(
+    Reconciliations.route_reconciliation,
+    summary="Find the task queue of its rail",
+    patience=timedelta(seconds=30),
+    retries=UNTIL_IT_WORKS,
+)
 
 
-@workflow.defn(name="Reconciliation")
+@workflow.defn(name="Reconciliation", versioning_behavior=VersioningBehavior.PINNED)
 class Reconciliation:
     """One reconciliation. It receives only its id and returns the number of differences, or None if it failed; the
     register holds the differences.
@@ -41,13 +43,7 @@ class Reconciliation:
         if is_anothers(workflow.info().workflow_id, reconciliation_workflow_id(reconciliation)):
             return None
         try:
-            queue = await workflow.execute_local_activity_method(
-                Reconciliations.route_reconciliation,
-                reconciliation,
-                start_to_close_timeout=timedelta(seconds=10),
-                retry_policy=_A_FEW_TIMES,
-                summary="Find the task queue of its rail",
-            )
+            queue = await _ROUTE.take(reconciliation)
             so_far = so_far or ReconciledSoFar(listed=False, place=None)
             return await self._part_by_part(reconciliation, queue, so_far)
         except ActivityError as error:
@@ -58,7 +54,7 @@ class Reconciliation:
                     str(error.cause or error),
                 ],
                 start_to_close_timeout=timedelta(seconds=30),
-                retry_policy=_UNTIL_IT_WORKS,
+                retry_policy=UNTIL_IT_WORKS,
                 summary="Record why it failed",
             )
             return None
@@ -81,6 +77,6 @@ class Reconciliation:
             ReconciliationRequest(reconciliation=reconciliation, now=workflow.now(), place=place),
             task_queue=queue,
             start_to_close_timeout=_PART,
-            retry_policy=_A_FEW_TIMES,
+            retry_policy=UNTIL_IT_WORKS,
             summary="Compare with ours" if listed else "List what the rail paid",
         )

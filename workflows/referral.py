@@ -3,6 +3,7 @@
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 from workflows import steps
 
@@ -14,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
 _S = ReferralStatus
 
 
-@workflow.defn(name="Referral")
+@workflow.defn(name="Referral", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class Referral:
     """One referral. It receives only its id: the register holds the facts, and every start resumes from there.
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import TypeAdapter, ValidationError
@@ -16,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 _MARKS_A_RUN: Final = 200
 
 
-@workflow.defn(name="RegisterMark")
+@workflow.defn(name="RegisterMark", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class RegisterMark:
     """Holds the highest mark that it was told. It never ends, so that no retention deletes it.
 

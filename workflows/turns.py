@@ -12,6 +12,10 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 P = TypeVar("P")
 R = TypeVar("R")
 
+#: Retries without limit: while the database is away nothing is lost and nothing is decided. Once it is back, all goes
+#: on within a minute: the longest pause, and the time that an attempt may take to find out that nobody answers.
+UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+
 #: How long the only attempt in the worker may take; about as long as the server waits for a workflow task.
 _HERE: Final = timedelta(seconds=10)
 _ONCE: Final = RetryPolicy(maximum_attempts=1)

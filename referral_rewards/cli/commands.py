@@ -82,6 +82,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "db": Entry("servers", "db", "The database."),
     "api": Entry("servers", "api", "Run the HTTP API: the only process that is given the signing key."),
     "worker": Entry("servers", "worker", "Run workers."),
+    "replay": Entry(
+        "servers", "replay", "Replay runs of production with this build, and end with 2 if one would break."
+    ),
 }
 
 

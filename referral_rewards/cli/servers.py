@@ -1,4 +1,4 @@
-"""`referrals up|api|worker|db`: what runs, and what it runs on."""
+"""`referrals up|api|worker|replay|db`: what runs, and what it runs on."""
 
 import os
 import sys
@@ -26,6 +26,14 @@ PortBase = Annotated[
 Example = Annotated[
     bool, typer.Option("--example/--no-example", help="Load the example program and referrals, and pay by sandboxes.")
 ]
+Sample = Annotated[
+    int, typer.Option("--sample", metavar="N", min=0, help="Most open and most closed runs of each type; 0 for all.")
+]
+Recent = Annotated[int, typer.Option("--recent", metavar="DAYS", min=0, help="Since when closed ones closed.")]
+Histories = Annotated[
+    Path | None, typer.Option("--from", metavar="DIR", help="Read histories from its *.json files, not from Temporal.")
+]
+Saved = Annotated[Path | None, typer.Option("--save", metavar="DIR", help="Write each history there.")]
 WorkerRole = Annotated[Literal["all", "referrals", "payouts"], typer.Option("--role", help="Which task queues.")]
 
 _DATA: Final = Path(".local")
@@ -61,6 +69,19 @@ def api(data: Data = None) -> None:
 def worker(role: WorkerRole = "all", data: Data = None) -> None:
     """Run workers: `referrals` without provider secrets, `payouts` that may move money."""
     _become("worker", "--role", role, data=data)
+
+
+def replay(
+    sample: Sample = 200, recent: Recent = 7, histories: Histories = None, save: Saved = None, data: Data = None
+) -> None:
+    """Replay runs of production with this build, and end with 2 if one would break.
+
+    Reads histories of open and recent runs from the Temporal that TEMPORAL_* name. It changes nothing there.
+    """
+    given = ["--sample", str(sample), "--recent", str(recent)]
+    given += ["--from", str(histories)] if histories is not None else []
+    given += ["--save", str(save)] if save is not None else []
+    _become("worker.replay", *given, data=data)
 
 
 @db.command()

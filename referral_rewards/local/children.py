@@ -24,6 +24,8 @@ SIGN_IN = PREFIX + "OIDC_"
 RAIL_SECRETS = PREFIX + "RAIL_"  # the prefix of the rails' credentials
 #: The prefix of the settings of provider webhooks, for the API only.
 WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
+#: How long a worker may take to end: longer than the grace that it gives its work in progress (`worker/build.py`).
+_WORKER_SECONDS: Final = 45.0
 #: The settings for sending letters and events, only for the worker that sends them.
 TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
 
@@ -113,6 +115,7 @@ def _worker(data: Path, role: str, known: Mapping[str, str]) -> Program:
         polls,
         env={**known, PREFIX + "READY_FILE": str(ready_file)},
         before=lambda: ready_file.unlink(missing_ok=True),
+        stop_seconds=_WORKER_SECONDS,
     )
 
 

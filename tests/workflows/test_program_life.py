@@ -35,14 +35,14 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
                 await temporal_env.client.get_workflow_handle(program_workflow_id(_ACME)).terminate()
 
 
-async def decide(life: Installation, act: MoneyAct, at: datetime | None = None) -> None:
+async def decide(life: Installation, act: MoneyAct, at: datetime | None = None, program: str = _ACME) -> None:
     """Records a decision on the program as the API does, and delivers its wake-up."""
     async with life.database.transaction() as connection:
-        shown = await subjects.shown(connection, SubjectKind.PROGRAM, _ACME, life.keys)
+        shown = await subjects.shown(connection, SubjectKind.PROGRAM, program, life.keys)
     async with life.database.transaction() as connection:
         await record(
             connection,
-            Asked(_ACME, act, "other", "looked at it", shown.digest, at=at),
+            Asked(program, act, "other", "looked at it", shown.digest, at=at),
             Approver("paula", frozenset({Role.PROGRAM_OWNER})),
             now=datetime.now(UTC),
             keys=life.keys,
