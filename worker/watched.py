@@ -1,6 +1,5 @@
 """What a worker process says of itself: whether its parts live, whether it can work, and how far it is behind."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from temporalio.worker import Worker
 from models.session import UNREACHABLE, Database
 from referral_rewards.config.settings import Settings
 from referral_rewards.namespace import LOOK_SECONDS, Namespace
+from referral_rewards.operation.looking import Look
 from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application, serving
 from referral_rewards.register import overdue
@@ -22,8 +22,6 @@ from worker.side_tasks import Turn, reason
 
 #: How long a side task may be silent beyond the pause that it announced: longer than any statement or call takes.
 SILENCE_SECONDS: Final = 300.0
-#: How long a look at the database may take. A probe is answered from what was found last, so it never waits for it.
-_LOOK_SECONDS: Final = 5.0
 
 
 class Watched:
@@ -42,6 +40,9 @@ class Watched:
                 ("referrals_overdue", "Referrals that should have moved two minutes ago, up to 10,000."),
             )
         }
+        self._ready = Gauge(
+            "referrals_ready", "1 while the process can do its work, as `/readyz` tells it.", registry=self._registry
+        )
         self._failures = Counter(
             "referrals_worker_side_task_failures",
             "Turns of a side task that failed because the database or Temporal did not answer.",
@@ -76,27 +77,40 @@ class Watched:
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
+        self._ready.set(self.ready.problem is None)
         return generate_latest(self._registry)
 
 
 def look(watched: Watched, database: Database, client: Client, namespace: Namespace) -> Turn:
     """Return the side task that finds out, every ten seconds, whether the process can do its work."""
+    # One after another: whether Temporal is whole matters only once the database answers.
+    looks = (
+        Look("the database", lambda: _database_problem(watched, database)),
+        Look("Temporal", lambda: _temporal_problem(client, namespace)),
+    )
 
     async def turn() -> float:
-        watched.ready.found(await _problem(watched, database, client, namespace))
+        found = None
+        for each in looks:
+            found = found or await each.problem()
+        watched.ready.found(found)
         return LOOK_SECONDS
 
     return turn
 
 
-async def _problem(watched: Watched, database: Database, client: Client, namespace: Namespace) -> str | None:
+async def _database_problem(watched: Watched, database: Database) -> str | None:
     try:
-        async with asyncio.timeout(_LOOK_SECONDS), database.reading() as connection:
+        async with database.reading() as connection:
             watched.looked(await overdue.lag(connection, datetime.now(UTC)))
-    except (TimeoutError, *UNREACHABLE) as error:
+    except UNREACHABLE as error:
         return f"the database does not answer ({reason(error)})"
     except SQLAlchemyError as error:
         return f"the database is not as we need it ({reason(error)})"
+    return None
+
+
+async def _temporal_problem(client: Client, namespace: Namespace) -> str | None:
     try:
         await namespace.look(client)
     except RPCError as error:

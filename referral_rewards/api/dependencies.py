@@ -23,6 +23,7 @@ from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.namespace import Namespace
+from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
@@ -46,7 +47,8 @@ class Parts:
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
-    register; None if none is named. ``namespace`` is what was found there last.
+    register; None if none is named. ``namespace`` is what was found there last, ``ready`` what else keeps the API from
+    its work, and ``pulse`` knows whether the parts that look for it live.
     """
 
     database: Database
@@ -63,6 +65,8 @@ class Parts:
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal: Callable[[], Awaitable[Client]] | None = None
     namespace: Namespace = field(default_factory=Namespace)
+    ready: Readiness = field(default_factory=Readiness)
+    pulse: Pulse = field(default_factory=Pulse)
 
     @property
     def means(self) -> Means:

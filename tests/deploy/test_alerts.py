@@ -47,7 +47,7 @@ async def test_every_metric_of_an_alert_is_told(desk: Desk) -> None:
     async with desk.database.transaction() as connection:
         await connection.execute(text("UPDATE payout SET state = 'unknown', updated_at = now() - interval '2 hours'"))
         await connection.execute(text("INSERT INTO rail_halt VALUES ('tremendous', now(), now(), 'no')"))
-    told = (await desk.api.get("/metrics")).text + Watched().exposition().decode()
+    told = await desk.metrics() + Watched().exposition().decode()
     for rule in rules():
         read = _EXPRESSION.fullmatch(rule["expr"])
         name = (read["name"] or read["bare"]) if read else "temporal"
