@@ -100,7 +100,7 @@ async def run(settings: Settings, role: str) -> int:
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
         await running.enter_async_context(told(settings, watched))
-        sources = await running.enter_async_context(connected(settings.endpoints()))
+        sources = await running.enter_async_context(connected(settings.endpoints(), watched.noting))
         process = _Process(settings, client, keys, database, steps, intake, sources, watched, running)
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)
         if role in ("payouts", "all"):
@@ -135,7 +135,7 @@ class _Process:
 
     async def serve_payouts(self, access: Access) -> None:
         """Serve payouts and all that moves money, over the rails that the process has access to."""
-        rails = await self.running.enter_async_context(outside(access))
+        rails = await self.running.enter_async_context(outside(access, self.watched.noting))
         queue = self.settings.payouts_queue
         marking = Marking(self.database, self.client, queue)
         # Before anything is served: a restored register must not pay again what it forgot.
@@ -162,10 +162,11 @@ class _Process:
             referrals_queue=queue,
             payouts_queue=settings.payouts_queue,
             pause=settings.relay_poll_seconds,
+            noted=self.watched.swept,
         )
         home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
         post, measurements = await self.running.enter_async_context(
-            telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
+            telling(database, Letters(keys, home), settings.mailer(), settings.hooks(), self.watched.told)
         )
         self.beside |= {
             "the relay": relay.turn,

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import product
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -13,8 +14,10 @@ from temporalio.worker import Worker
 
 from models.session import UNREACHABLE, Database
 from referral_rewards.config.settings import Settings
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.namespace import LOOK_SECONDS, Namespace
 from referral_rewards.operation.looking import Look
+from referral_rewards.operation.outgoing import Note, Reception
 from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application, serving
 from referral_rewards.register import overdue
@@ -22,6 +25,8 @@ from worker.side_tasks import Turn, reason
 
 #: How long a side task may be silent beyond the pause that it announced: longer than any statement or call takes.
 SILENCE_SECONDS: Final = 300.0
+#: Seconds. No request to a provider is waited for longer than eight.
+_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Watched:
@@ -52,6 +57,29 @@ class Watched:
         self._turns = Counter(
             "referrals_worker_side_task_turns", "Turns of a side task.", ["task"], registry=self._registry
         )
+        self._sweeps = Counter(
+            "referrals_worker_sweeps", "Sweeps for what should have moved and did not.", registry=self._registry
+        )
+        self._woken = Counter("referrals_worker_swept", "Workflows that a sweep woke.", registry=self._registry)
+        self._messages = Counter(
+            "referrals_worker_messages",
+            "Tries to tell a message, by who was to be told and where the message stands since.",
+            ["audience", "state"],
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "referrals_worker_requests",
+            "Requests to providers and sources: `look` only asks, `send` may move money.",
+            ["to", "act", "reception"],
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "referrals_worker_request_seconds",
+            "How long they took to begin an answer.",
+            ["to"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
 
     def expect(self, task: str) -> None:
         """Expect signs of life of a side task."""
@@ -63,6 +91,27 @@ class Watched:
         self._turns.labels(task).inc()
         if failed:
             self._failures.labels(task).inc()
+
+    def swept(self, woken: int) -> None:
+        """Note a sweep, and how many workflows it woke."""
+        self._sweeps.inc()
+        self._woken.inc(woken)
+
+    def told(self, audience: str, state: NoticeState) -> None:
+        """Note a try to tell a message."""
+        self._messages.labels(audience, state.value).inc()
+
+    def noting(self, to: str) -> Note:
+        """Return the note of requests to a provider or a source. Its counters begin at zero, so that the first silence
+        shows as an increase."""
+        for act, became in product(("look", "send"), Reception):
+            self._requests.labels(to, act, became.value)
+
+        def note(act: str, became: Reception, seconds: float) -> None:
+            self._requests.labels(to, act, became.value).inc()
+            self._request_seconds.labels(to).observe(seconds)
+
+        return note
 
     def serves(self, queue: str, worker: Worker) -> None:
         """Ask this worker, too, whether it polls."""
