@@ -1,6 +1,8 @@
 """Connects an entry point to Temporal, and gives the ids of our workflows there."""
 
-from temporalio.client import Client
+from collections.abc import Sequence
+
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
@@ -43,7 +45,9 @@ def is_named(settings: Settings) -> bool:
     return "target_host" in ClientConfig.load_client_connect_config() or bool(stack and stack.temporal)
 
 
-async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
+async def connect(
+    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """Connect to the server that ``TEMPORAL_*`` or a profile names, else to the local stack's, else to localhost.
 
     Raises:
@@ -53,7 +57,9 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
     if "target_host" not in target:
         stack = settings.stack()
         target["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
-    return await Client.connect(**target, data_converter=pydantic_data_converter, runtime=runtime)
+    return await Client.connect(
+        **target, data_converter=pydantic_data_converter, runtime=runtime, interceptors=interceptors
+    )
 
 
 async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:

@@ -36,6 +36,7 @@ from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
+from referral_rewards.tracing import Tracing, current
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.examining import Examining
 from worker.letters import Home, Letters
@@ -81,7 +82,9 @@ async def run(settings: Settings, role: str) -> int:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
     access = settings.access() if role in ("payouts", "all") else Access()
-    client = await connect(settings, runtime=_runtime(settings))
+    tracing = Tracing.to(settings.traces_url, f"referrals-worker-{role}")
+    interceptors = [tracing.interceptor()] if tracing is not None else []
+    client = await connect(settings, runtime=runtime(settings), interceptors=interceptors)
     namespace, watched = Namespace(), Watched()
     await name_what_is_missing(namespace, client)
     stop, codes = asyncio.Event(), [0]
@@ -93,9 +96,13 @@ async def run(settings: Settings, role: str) -> int:
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     async with AsyncExitStack() as running:
-        database = Database.at(settings.database_url, pool_size=5)
+        traced_by = None
+        if tracing is not None:
+            running.push_async_callback(tracing.close)
+            traced_by = current
+        database = Database.at(settings.database_url, pool_size=5, traced_by=traced_by)
         running.push_async_callback(database.close)
-        steps = Database.at(settings.database_url, pool_size=10, planned_once=True)
+        steps = Database.at(settings.database_url, pool_size=10, planned_once=True, traced_by=traced_by)
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
@@ -211,7 +218,7 @@ async def name_what_is_missing(namespace: Namespace, client: Client) -> None:
         _log.warning("namespace_not_read", status=error.status.name)
 
 
-def _runtime(settings: Settings) -> Runtime | None:
+def runtime(settings: Settings) -> Runtime | None:
     """Return the runtime that tells the metrics of Temporal's client; None for the default one, which tells none."""
     where = settings.temporal_metrics
     if where is None:

@@ -29,6 +29,7 @@ from referral_rewards.temporal import (
     reconciliation_workflow_id,
     workflow_id,
 )
+from referral_rewards.tracing import following
 from worker.schedules import Schedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
@@ -146,7 +147,8 @@ class Relay:
         async def send(delivery: Delivery) -> RPCError | None:
             async with slots:
                 try:
-                    await self._deliver(delivery)
+                    with following(delivery.trace):
+                        await self._deliver(delivery)
                 except RPCError as error:
                     return error
                 return None

@@ -14,6 +14,7 @@ from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.operating import look
+from referral_rewards.api.traced import Traced
 from referral_rewards.api.v1 import (
     audit,
     audits,
@@ -70,6 +71,8 @@ def create_app(parts: Parts) -> FastAPI:
         if parts.outside is not None:
             await parts.outside.aclose()
         await parts.database.close()
+        if parts.tracing is not None:
+            await parts.tracing.close()
 
     app = _Secured(
         title="Referral rewards",
@@ -82,6 +85,8 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.add_middleware(BodyLimit)
+    if parts.tracing is not None:
+        app.add_middleware(Traced, tracer=parts.tracing.tracer)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))

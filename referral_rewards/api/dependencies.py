@@ -34,6 +34,7 @@ from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
+from referral_rewards.tracing import Tracing, current
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class Parts:
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
     register; None if none is named. ``namespace`` is what was found there last, ``ready`` what else keeps the API from
-    its work, and ``pulse`` knows whether the parts that look for it live.
+    its work, and ``pulse`` knows whether the parts that look for it live. ``tracing`` is None while nothing is traced.
     """
 
     database: Database
@@ -67,6 +68,7 @@ class Parts:
     namespace: Namespace = field(default_factory=Namespace)
     ready: Readiness = field(default_factory=Readiness)
     pulse: Pulse = field(default_factory=Pulse)
+    tracing: Tracing | None = None
 
     @property
     def means(self) -> Means:
@@ -91,9 +93,10 @@ class Parts:
         keys = KeyRing.load(settings.verify_keys)
         if signer.key_id not in keys.keys:
             raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
+        tracing = Tracing.to(settings.traces_url, "referrals-api")
         outside = asking.client() if settings.webhook_secrets else None
         return cls(
-            database=Database.at(settings.database_url, pool_size=10),
+            database=Database.at(settings.database_url, pool_size=10, traced_by=current if tracing else None),
             intake=Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores),
             keys=keys,
             signer=signer,
@@ -105,6 +108,7 @@ class Parts:
             sources=settings.endpoints(),
             home_url=settings.home_url(),
             temporal=partial(connect, settings) if is_named(settings) else None,
+            tracing=tracing,
         )
 
 

@@ -92,6 +92,10 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     temporal_metrics: Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")] | None = Field(
         default=None, description="Address, as 127.0.0.1:9464, of the metrics of Temporal's own client; none by default"
     )
+    traces_url: HttpUrl | None = Field(
+        default=None,
+        description="OTLP receiver of traces, as http://127.0.0.1:4318/v1/traces; nothing is traced by default",
+    )
     ready_file: Path | None = Field(default=None, description="File that a worker touches once it polls")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = Field(default="auto", description="auto: text on a terminal")
