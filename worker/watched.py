@@ -48,6 +48,11 @@ class Watched:
         self._ready = Gauge(
             "referrals_ready", "1 while the process can do its work, as `/readyz` tells it.", registry=self._registry
         )
+        self._silent = Gauge(
+            "referrals_parts_silent",
+            "Parts of the process that ended or hang, as `/livez` names them.",
+            registry=self._registry,
+        )
         self._failures = Counter(
             "referrals_worker_side_task_failures",
             "Turns of a side task that failed because the database or Temporal did not answer.",
@@ -127,6 +132,7 @@ class Watched:
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         self._ready.set(self.ready.problem is None)
+        self._silent.set(len(self.pulse.silent()))
         return generate_latest(self._registry)
 
 

@@ -11,6 +11,11 @@ class Metrics:
         self.ready = Gauge(
             "referrals_ready", "1 while the process can do its work, as `/readyz` tells it.", registry=self._registry
         )
+        self.parts_silent = Gauge(
+            "referrals_parts_silent",
+            "Parts of the process that ended or hang, as `/livez` names them.",
+            registry=self._registry,
+        )
         self.measured_at = Gauge(
             "referrals_measured_timestamp_seconds",
             "When the gauges below were counted last, in seconds since 1970; 0 if never.",

@@ -81,6 +81,7 @@ def exposition(parts: Parts) -> Callable[[], bytes]:
 
     def expose() -> bytes:
         parts.metrics.ready.set(parts.ready.problem is None and parts.namespace.problem is None)
+        parts.metrics.parts_silent.set(len(parts.pulse.silent()))
         parts.metrics.attributes_missing.set(len(parts.namespace.missing))
         return parts.metrics.exposition()
 

@@ -79,6 +79,22 @@ def test_the_api_listens_on_the_port_that_is_published_and_probed() -> None:
     assert f"http://127.0.0.1:{port}/readyz" in api["healthcheck"]["test"][-1]
 
 
+def test_prometheus_scrapes_the_ports_that_our_services_listen_on() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {job["job_name"]: sorted(each for of in job["static_configs"] for each in of["targets"]) for job in scraped}
+    listening = {
+        name: service["environment"]["REFERRALS_OPERATION_PORT"] for name, service in OURS.items() if name != "migrate"
+    }
+    workers = sorted(name for name in listening if name != "api")
+    assert targets == {
+        "referrals": [f"api:{listening['api']}"],
+        "referrals-workers": [f"{name}:{listening[name]}" for name in workers],
+        "referrals-temporal": [
+            f"{name}:{OURS[name]['environment']['REFERRALS_TEMPORAL_METRICS'].rpartition(':')[2]}" for name in workers
+        ],
+    }
+
+
 def test_workers_are_healthy_when_their_ready_file_is_there() -> None:
     for name in ("worker-referrals", "worker-payouts"):
         assert OURS[name]["healthcheck"]["test"][-1] == OURS[name]["environment"]["REFERRALS_READY_FILE"]
