@@ -81,7 +81,9 @@ def test_the_api_listens_on_the_port_that_is_published_and_probed() -> None:
 
 def test_prometheus_scrapes_the_ports_that_our_services_listen_on() -> None:
     scraped = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
-    targets = {job["job_name"]: sorted(each for of in job["static_configs"] for each in of["targets"]) for job in scraped}
+    targets = {
+        job["job_name"]: sorted(each for of in job["static_configs"] for each in of["targets"]) for job in scraped
+    }
     listening = {
         name: service["environment"]["REFERRALS_OPERATION_PORT"] for name, service in OURS.items() if name != "migrate"
     }
