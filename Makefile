@@ -12,7 +12,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format bench chaos documents screenshots lock clean
+.PHONY: help setup run demo test check format bench chaos documents screenshots dashboard lock clean
 
 help: ## List what can be done here
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ documents: setup ## Fetch the providers' own API documents, which the tests hold
 
 screenshots: setup ## Take the pictures of the README anew; needs Chromium
 	@$(BIN)/python docs/screenshots.py
+
+dashboard: setup ## Write deploy/dashboard.json anew from deploy/dashboard.py
+	@$(BIN)/python deploy/dashboard.py
 
 lock: setup ## Lock the newest dependencies that pyproject.toml admits, with hashes
 	$(LOCK) --upgrade pyproject.toml --extra local --extra dev --group build --output-file requirements/dev.txt

@@ -146,4 +146,5 @@ class Wakeup(SQLModel, table=True):
     subject_id: UUID
     program: str | None = by_code_point(nullable=True)
     batch_id: UUID | None = None
+    trace: str | None = None  # W3C's traceparent, which the database takes over from the transaction
     created_at: datetime = instant(default_now=True)

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import event, make_url
+from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -41,7 +41,11 @@ _SILENCE: Final = {
 }
 _PLANNED_ONCE: Final = "-c plan_cache_mode=force_generic_plan"
 _FIRST_PAUSE_SECONDS: Final = 0.02
+#: Read by the default of `outbox.trace`, and forgotten at the end of the transaction.
+_TRACE: Final = text("SELECT set_config('referrals.trace', :trace, true)")
 
+#: Returns the trace that is under way, as W3C's traceparent; None without one.
+TracedBy = Callable[[], str | None]
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -99,9 +103,10 @@ def _connect_args(*, planned_once: bool, pooled: bool) -> dict[str, object]:
 class Database:
     """Provides transactions. It is passed to all code that needs one; no other code creates an engine."""
 
-    def __init__(self, engine: AsyncEngine, *, pooled: bool = False) -> None:
+    def __init__(self, engine: AsyncEngine, *, traced_by: TracedBy | None = None, pooled: bool = False) -> None:
         self._engine = engine
         self._pooled = pooled
+        self._traced_by = traced_by
         self._reading = engine.execution_options(postgresql_readonly=True)
         #: Counts the connections opened so far.
         self.connections_opened = 0
@@ -118,8 +123,10 @@ class Database:
         patience_seconds: float = 30,
         planned_once: bool = False,
         pooled: bool = False,
+        traced_by: TracedBy | None = None,
     ) -> "Database":
-        """Return the database over an `engine` of its own."""
+        """Return the database over an `engine` of its own. ``traced_by`` returns the trace that is under way; each
+        wake-up that a transaction stores bears it. Without it no transaction costs a statement more."""
         opened = engine(
             database_url,
             pool_size=pool_size,
@@ -127,13 +134,13 @@ class Database:
             planned_once=planned_once,
             pooled=pooled,
         )
-        return cls(opened, pooled=pooled)
+        return cls(opened, traced_by=traced_by, pooled=pooled)
 
     def apart(self) -> "Database":
         """Return the same database with its own connection: for another event loop, or for work that must not hold a
         pooled connection."""
         url = self._engine.url.render_as_string(hide_password=False)
-        return Database.at(url, pool_size=1, pooled=self._pooled)
+        return Database.at(url, pool_size=1, traced_by=self._traced_by, pooled=self._pooled)
 
     @property
     def pooled(self) -> bool:
@@ -143,7 +150,7 @@ class Database:
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction for the length of the block. It reads: PostgreSQL refuses every statement that writes or
         locks a row, so nothing in it ever has to be repeated."""
-        return self._opened(self._reading)
+        return self._opened(self._reading, None)
 
     async def write(
         self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *given: P.args, **named: P.kwargs
@@ -170,16 +177,18 @@ class Database:
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction for the length of the block, once. The product goes through `reading` and `write`; this is
         for tests and measurements, which want to see what a single transaction meets."""
-        return self._opened(self._engine)
+        return self._opened(self._engine, self._traced_by and self._traced_by())
 
     @asynccontextmanager
-    async def _opened(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _opened(self, engine: AsyncEngine, trace: str | None) -> AsyncIterator[AsyncConnection]:
         """At the end of the block run the registered work (`Unit`) and commit; on any exception roll back."""
         async with Connection(engine) as connection, connection.begin():
             # Held here: a connection that broke refuses to be asked for it, and would hide the error that broke it.
             info = connection.info
             unit = info[UNIT] = Unit()
             try:
+                if trace is not None:
+                    await connection.execute(_TRACE, {"trace": trace})
                 yield connection
                 await unit.finish(connection)
             finally:

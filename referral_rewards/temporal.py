@@ -1,8 +1,9 @@
 """Connects an entry point to Temporal, and gives the ids of our workflows there."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
@@ -84,17 +85,21 @@ def _unsafe(found: ClientConnectConfig) -> Problem | None:
     return None
 
 
-async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
+async def connect(
+    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """Connect to the server that ``TEMPORAL_*`` or a profile names, else to the local stack's, else to localhost.
 
     Raises:
         BadInput: as `target` does.
         RuntimeError: if the server does not answer, or does not let us in.
     """
-    return await connect_beside(settings.stack(), runtime=runtime)
+    return await connect_beside(settings.stack(), runtime=runtime, interceptors=interceptors)
 
 
-async def connect_beside(stack: StackInfo | None, *, runtime: Runtime | None = None) -> Client:
+async def connect_beside(
+    stack: StackInfo | None, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """Connect like `connect`, with the local stack that runs here, if any: for what needs no other setting.
 
     Raises:
@@ -104,7 +109,7 @@ async def connect_beside(stack: StackInfo | None, *, runtime: Runtime | None = N
     found = target()
     if "target_host" not in found:
         found["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
-    return await Client.connect(**found, data_converter=CONVERTER, runtime=runtime)
+    return await Client.connect(**found, data_converter=CONVERTER, runtime=runtime, interceptors=interceptors)
 
 
 async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:

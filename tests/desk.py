@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from activities.inquiries import Inquiries
 from activities.referrals import Referrals
 from models.session import Database
+from referral_rewards.api import operating
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.session.visiting import cookie_name, csrf_of
 from referral_rewards.api.metrics import Metrics
@@ -126,6 +127,12 @@ class Desk:
         ) as client:
             yield Browser(client, csrf_of(token))
 
+    async def metrics(self) -> str:
+        """What the API tells Prometheus, counted just now."""
+        async with self.database.reading() as connection:
+            await operating.count(self.parts, connection)
+        return operating.exposition(self.parts)().decode()
+
     async def judge(self, referral: str) -> ReferralStatus:
         """Judges a referral until it waits for a timer or a person, its wake-ups delivered."""
         return await judged(self.database, self.parts.keys, referral)
@@ -170,6 +177,7 @@ async def desk(database_url: str, furniture: Furniture | None = None, *, pooled:
     signer = furniture.signer if furniture is not None else Signer.generate()
     database = Database.at(database_url, pooled=pooled)
     parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
+    parts.ready.found(None)
     try:
         with lent(parts) as app:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -1,6 +1,6 @@
 """Builds the workers of every task queue, and those that tell others beside them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from activities.reconciliations import Reconciliations
 from activities.referrals import Referrals
 from activities.restores import Whole, always_whole
 from models.session import Database
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.webhook import Hook, Webhooks
 from referral_rewards.rails.account_credit import AccountCredit
@@ -167,14 +168,18 @@ def provider_worker(
 
 @asynccontextmanager
 async def telling(
-    database: Database, letters: Letters, mail: Mailer | None, hooks: Mapping[str, Hook]
+    database: Database,
+    letters: Letters,
+    mail: Mailer | None,
+    hooks: Mapping[str, Hook],
+    noted: Callable[[str, NoticeState], None] = lambda audience, state: None,
 ) -> AsyncIterator[tuple[Postman, Measurements]]:
     """Yield for the length of the block who sends messages, and who tells measurement events. From now on events are
     planned for the webhooks ``hooks``."""
     await database.write(outgoing_events.connect, {name: hook.events for name, hook in hooks.items()})
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         webhooks = Webhooks(hooks, client)
-        post = Postman(database, letters, mail=mail, webhooks=webhooks, pause=_POSTMANS_PAUSE)
+        post = Postman(database, letters, mail=mail, webhooks=webhooks, pause=_POSTMANS_PAUSE, noted=noted)
         yield post, Measurements(database, webhooks)
 
 

@@ -1,6 +1,7 @@
 """The postman: delivers each planned message when it is due, and retries until it is delivered or has failed."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -32,17 +33,26 @@ _TRIES_MAX: Final = 20
 class Postman:
     """Delivers at least once, every time under the same id. Several may run: each takes messages that no other has.
 
-    Nothing waits for it: a verdict or a decision is committed before its messages are sent.
+    Nothing waits for it: a verdict or a decision is committed before its messages are sent. ``noted`` is told for whom
+    each was, and what became of it this time.
     """
 
     def __init__(
-        self, database: Database, letters: Letters, *, mail: Mailer | None, webhooks: Webhooks, pause: float
+        self,
+        database: Database,
+        letters: Letters,
+        *,
+        mail: Mailer | None,
+        webhooks: Webhooks,
+        pause: float,
+        noted: Callable[[str, NoticeState], None] = lambda audience, state: None,
     ) -> None:
         self._database = database
         self._letters = letters
         self._mail = mail
         self._webhooks = webhooks
         self._pause = pause
+        self._noted = noted
 
     async def turn(self) -> float:
         """Deliver what is due, and return the seconds until the next turn."""
@@ -102,6 +112,7 @@ class Postman:
 
     async def _put_off(self, notice: Notice, until: datetime, why: str, state: NoticeState, *, tried: bool) -> None:
         await self._database.write(notices.put_off, notice, until, why, state=state, tried=tried)
+        self._noted(notice.audience, state)
 
     async def _settle(
         self,
@@ -118,6 +129,7 @@ class Postman:
                 await notices.keep(connection, notice.id, body)
 
         await self._database.write(settled)
+        self._noted(notice.audience, state)
         _log.info("told" if state is NoticeState.SENT else "not_told", notice=str(notice.id), template=notice.template,
                   state=state.value)  # fmt: skip
 

@@ -37,6 +37,7 @@ from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
+from referral_rewards.tracing import Tracing, current
 from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.examining import Examining
@@ -84,7 +85,9 @@ async def run(settings: Settings, role: str) -> int:
     keys = KeyRing.load(settings.verify_keys)
     deployment = versions.deployment(os.environ)
     access = settings.access() if role in ("payouts", "all") else Access()
-    client = await connect(settings, runtime=_runtime(settings))
+    tracing = Tracing.to(settings.traces_url, f"referrals-worker-{role}")
+    interceptors = [tracing.interceptor()] if tracing is not None else []
+    client = await connect(settings, runtime=runtime(settings), interceptors=interceptors)
     namespace, watched = Namespace(), Watched()
     await name_what_is_missing(namespace, client)
     stop, codes = asyncio.Event(), [0]
@@ -96,15 +99,19 @@ async def run(settings: Settings, role: str) -> int:
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     async with AsyncExitStack() as running:
+        traced_by = None
+        if tracing is not None:
+            running.push_async_callback(tracing.close)
+            traced_by = current
         url, pooled = settings.database_url, settings.pooled
-        database = Database.at(url, pool_size=5, pooled=pooled)
+        database = Database.at(url, pool_size=5, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(database.close)
-        steps = Database.at(url, pool_size=10, planned_once=True, pooled=pooled)
+        steps = Database.at(url, pool_size=10, planned_once=True, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
         await running.enter_async_context(told(settings, watched))
-        sources = await running.enter_async_context(connected(settings.endpoints()))
+        sources = await running.enter_async_context(connected(settings.endpoints(), watched.noting))
         watched.is_version(deployment)
         process = _Process(settings, client, keys, database, steps, intake, sources, watched, running, deployment)
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)
@@ -141,7 +148,7 @@ class _Process:
 
     async def serve_payouts(self, access: Access) -> None:
         """Serve payouts and all that moves money, over the rails that the process has access to."""
-        rails = await self.running.enter_async_context(outside(access))
+        rails = await self.running.enter_async_context(outside(access, self.watched.noting))
         queue = self.settings.payouts_queue
         marking = Marking(self.database, self.client, queue)
         # Before anything is served: a restored register must not pay again what it forgot.
@@ -177,10 +184,11 @@ class _Process:
             referrals_queue=queue,
             payouts_queue=settings.payouts_queue,
             pause=settings.relay_poll_seconds,
+            noted=self.watched.swept,
         )
         home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
         post, measurements = await self.running.enter_async_context(
-            telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
+            telling(database, Letters(keys, home), settings.mailer(), settings.hooks(), self.watched.told)
         )
         self.beside |= {
             "the relay": relay.turn,
@@ -227,7 +235,7 @@ async def name_what_is_missing(namespace: Namespace, client: Client) -> None:
         _log.warning("namespace_not_read", status=error.status.name)
 
 
-def _runtime(settings: Settings) -> Runtime | None:
+def runtime(settings: Settings) -> Runtime | None:
     """Return the runtime that tells the metrics of Temporal's client; None for the default one, which tells none."""
     where = settings.temporal_metrics
     if where is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -29,6 +29,7 @@ from referral_rewards.temporal import (
     reconciliation_workflow_id,
     workflow_id,
 )
+from referral_rewards.tracing import following
 from worker.schedules import Schedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
@@ -54,16 +55,27 @@ class NotDelivered(ConnectionError):
 
 
 class Relay:
-    """Delivers by signal-with-start, at least once. Several may run: each takes wake-ups that no other has."""
+    """Delivers by signal-with-start, at least once. Several may run: each takes wake-ups that no other has.
+
+    ``noted`` is told how many workflows a sweep woke.
+    """
 
     def __init__(
-        self, database: Database, client: Client, *, referrals_queue: str, payouts_queue: str, pause: float
+        self,
+        database: Database,
+        client: Client,
+        *,
+        referrals_queue: str,
+        payouts_queue: str,
+        pause: float,
+        noted: Callable[[int], None] = lambda woken: None,
     ) -> None:
         self._database = database
         self._client = client
         self._referrals_queue = referrals_queue
         self._payouts_queue = payouts_queue
         self._pause = pause
+        self._noted = noted
         self._schedules = Schedules(database, client, payouts_queue)
         self._swept_at = datetime.min.replace(tzinfo=UTC)
         self._under_way: dict[str, float] = {}
@@ -86,6 +98,7 @@ class Relay:
         Also sets the reminder dates of claims that a migration put into the queue without one.
         """
         woken = await self._database.write(_sweep, now)
+        self._noted(woken)
         if woken:
             _log.warning("swept", woken=woken)
         if restored := await self._schedules.restore(now):
@@ -134,7 +147,8 @@ class Relay:
         async def send(delivery: Delivery) -> RPCError | None:
             async with slots:
                 try:
-                    await self._deliver(delivery)
+                    with following(delivery.trace):
+                        await self._deliver(delivery)
                 except RPCError as error:
                     return error
                 return None

@@ -14,6 +14,7 @@ from models.session import UNREACHABLE
 from referral_rewards import observability
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts, check_secrets
+from referral_rewards.api.operating import told
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput
 
@@ -33,8 +34,28 @@ def main() -> int:
         return 1
     observability.configure_logging(settings)
     interrupts.raise_again()
+    try:
+        if not asyncio.run(serve(settings, parts)):
+            return 1
+    except BadInput as error:
+        for problem in error.problems:
+            sys.stderr.write(f"api: {problem}\n")
+        return 2
+    except KeyboardInterrupt:
+        pass
+    # SIGTERM ends the process inside, once everything is served; only after Ctrl-C it comes back.
+    return interrupts.INTERRUPTED
+
+
+async def serve(settings: Settings, parts: Parts) -> bool:
+    """Serve the API, and beside it probes and metrics on a port of their own, if one is set. Return whether it ever
+    could.
+
+    Raises:
+        BadInput: if that port is taken.
+    """
     # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(parts),
         host=settings.api_host,
         port=settings.api_port,
@@ -46,8 +67,10 @@ def main() -> int:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )
-    # SIGTERM ends the process inside, once everything is served; only after Ctrl-C it comes back.
-    return interrupts.INTERRUPTED
+    async with told(parts, settings.operation_host, settings.operation_port):
+        server = uvicorn.Server(config)
+        await server.serve()
+        return server.started
 
 
 if __name__ == "__main__":

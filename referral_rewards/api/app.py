@@ -1,7 +1,7 @@
 """Assembles the HTTP API."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +13,8 @@ from referral_rewards.api import docs, health, openapi, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
+from referral_rewards.api.operating import look
+from referral_rewards.api.traced import Traced
 from referral_rewards.api.v1 import (
     audit,
     audits,
@@ -69,6 +71,8 @@ def create_app(parts: Parts) -> FastAPI:
         if parts.outside is not None:
             await parts.outside.aclose()
         await parts.database.close()
+        if parts.tracing is not None:
+            await parts.tracing.close()
 
     app = _Secured(
         title="Referral rewards",
@@ -81,6 +85,8 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.add_middleware(BodyLimit)
+    if parts.tracing is not None:
+        app.add_middleware(Traced, tracer=parts.tracing.tracer)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
@@ -98,11 +104,15 @@ def create_app(parts: Parts) -> FastAPI:
 
 
 def _watching(parts: Parts) -> tuple[asyncio.Task[None], ...]:
-    """Begin to watch what Temporal keeps, if a server is named."""
-    if (connect := parts.temporal) is None:
-        return ()
-    watches = (watch(parts.database, connect), watch_namespace(parts.namespace, connect))
-    return tuple(asyncio.create_task(each) for each in watches)
+    """Begin to look at the database, and at what Temporal keeps, if a server is named."""
+    watches: dict[str, Coroutine[None, None, None]] = {"the look at the database": look(parts)}
+    if (connect := parts.temporal) is not None:
+        watches["the watch of the register's mark"] = watch(parts.database, connect)
+        watches["the watch of the namespace"] = watch_namespace(parts.namespace, connect)
+    begun = {name: asyncio.create_task(each) for name, each in watches.items()}
+    for name, task in begun.items():
+        parts.pulse.ask(name, lambda task=task: not task.done())  # type: ignore[misc]
+    return tuple(begun.values())
 
 
 class _Secured(FastAPI):

@@ -24,6 +24,7 @@ from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.namespace import Namespace
+from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
@@ -34,6 +35,7 @@ from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
+from referral_rewards.tracing import Tracing, current
 
 T = TypeVar("T")
 
@@ -47,7 +49,8 @@ class Parts:
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
-    register; None if none is named. ``namespace`` is what was found there last.
+    register; None if none is named. ``namespace`` is what was found there last, ``ready`` what else keeps the API from
+    its work, and ``pulse`` knows whether the parts that look for it live. ``tracing`` is None while nothing is traced.
     """
 
     database: Database
@@ -64,6 +67,9 @@ class Parts:
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal: Callable[[], Awaitable[Client]] | None = None
     namespace: Namespace = field(default_factory=Namespace)
+    ready: Readiness = field(default_factory=Readiness)
+    pulse: Pulse = field(default_factory=Pulse)
+    tracing: Tracing | None = None
 
     @property
     def means(self) -> Means:
@@ -88,9 +94,15 @@ class Parts:
         keys = KeyRing.load(settings.verify_keys)
         if signer.key_id not in keys.keys:
             raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
+        tracing = Tracing.to(settings.traces_url, "referrals-api")
         outside = asking.client() if settings.webhook_secrets else None
         return cls(
-            database=Database.at(settings.database_url, pool_size=10, pooled=settings.pooled),
+            database=Database.at(
+                settings.database_url,
+                pool_size=10,
+                traced_by=current if tracing else None,
+                pooled=settings.pooled,
+            ),
             intake=Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores),
             keys=keys,
             signer=signer,
@@ -102,6 +114,7 @@ class Parts:
             sources=settings.endpoints(),
             home_url=settings.home_url(),
             temporal=partial(connect, settings) if is_named(settings) else None,
+            tracing=tracing,
         )
 
 

@@ -8,6 +8,19 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.ready = Gauge(
+            "referrals_ready", "1 while the process can do its work, as `/readyz` tells it.", registry=self._registry
+        )
+        self.parts_silent = Gauge(
+            "referrals_parts_silent",
+            "Parts of the process that ended or hang, as `/livez` names them.",
+            registry=self._registry,
+        )
+        self.measured_at = Gauge(
+            "referrals_measured_timestamp_seconds",
+            "When the gauges below were counted last, in seconds since 1970; 0 if never.",
+            registry=self._registry,
+        )
         self.facts = Counter(
             "referrals_facts", "Facts sent to the API, by what became of them.", ["outcome"], registry=self._registry
         )

@@ -18,6 +18,7 @@ from referral_rewards.api.v1.fields import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
+    DatabaseSilent,
     DecisionRefused,
     NamespaceIncomplete,
     NotAllowed,
@@ -45,6 +46,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     OutsideSilent: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseSilent: HTTPStatus.SERVICE_UNAVAILABLE,
     NamespaceIncomplete: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -170,7 +172,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyAttempts):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, OutsideSilent):
+    if isinstance(error, OutsideSilent | DatabaseSilent):
         response.headers["Retry-After"] = "60"
     return response
 

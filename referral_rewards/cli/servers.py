@@ -21,7 +21,7 @@ Folder = Annotated[
 ]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="In a new folder that is deleted at the end.")]
 PortBase = Annotated[
-    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65531, help="First of five ports; 8700.")
+    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65526, help="First of ten ports; 8700.")
 ]
 Example = Annotated[
     bool, typer.Option("--example/--no-example", help="Load the example program and referrals, and pay by sandboxes.")

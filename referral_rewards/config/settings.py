@@ -87,10 +87,17 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two reads of an empty outbox")
     operation_host: str = Field(default="127.0.0.1", description="Address of the port for probes and metrics")
     operation_port: int | None = Field(
-        default=None, ge=1, le=65535, description="Port of /livez, /readyz and /metrics of a worker; none by default"
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of /livez, /readyz and /metrics of the API or of a worker; none by default",
     )
     temporal_metrics: Annotated[str, StringConstraints(pattern=r"^[^\s:]+:\d{1,5}$")] | None = Field(
         default=None, description="Address, as 127.0.0.1:9464, of the metrics of Temporal's own client; none by default"
+    )
+    traces_url: HttpUrl | None = Field(
+        default=None,
+        description="OTLP receiver of traces, as http://127.0.0.1:4318/v1/traces; nothing is traced by default",
     )
     ready_file: Path | None = Field(default=None, description="File that a worker touches once it polls")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

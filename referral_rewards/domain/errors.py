@@ -177,6 +177,10 @@ class OutsideSilent(ReferralRewardsError):
     """An outside service does not answer now; a retry may succeed."""
 
 
+class DatabaseSilent(ReferralRewardsError):
+    """The database does not answer as the API needs it, when it was looked at last."""
+
+
 class NamespaceIncomplete(ReferralRewardsError):
     """The Temporal namespace lacks a search attribute; the message names it and the command that adds it."""
 

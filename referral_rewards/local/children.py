@@ -73,17 +73,42 @@ def environment(
     return common
 
 
+class Watched(NamedTuple):
+    """The ports for probes and metrics, and those of Temporal's client in the workers."""
+
+    api: int
+    referrals: int
+    payouts: int
+    referrals_temporal: int
+    payouts_temporal: int
+
+
 def children(
-    data: Path, api_port: int, given: Mapping[str, str], common: Mapping[str, str], secrets: Secrets
+    data: Path,
+    api_port: int,
+    given: Mapping[str, str],
+    common: Mapping[str, str],
+    secrets: Secrets,
+    watched: Watched,
 ) -> tuple[Program, Program, Program]:
-    """Return the programs of the API and the two workers."""
+    """Return the programs of the API and the two workers, each with its port for probes and metrics."""
     hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
-        _api(data, api_port, {**common, **hears, SIGNING_KEY: secrets.signing_key}),
-        _worker(data, "referrals", {**common, **_telling(data, given)}),
-        _worker(data, "payouts", {**common, **rails}),
+        _api(data, api_port, {**common, **hears, SIGNING_KEY: secrets.signing_key, **_told_at(watched.api)}),
+        _worker(
+            data,
+            "referrals",
+            {**common, **_telling(data, given), **_told_at(watched.referrals, watched.referrals_temporal)},
+        ),
+        _worker(data, "payouts", {**common, **rails, **_told_at(watched.payouts, watched.payouts_temporal)}),
     )
+
+
+def _told_at(operation: int, temporal: int | None = None) -> dict[str, str]:
+    """Return the settings of the ports for probes and metrics. They are on loopback, whatever the environment says."""
+    its = {PREFIX + "OPERATION_HOST": HOST, PREFIX + "OPERATION_PORT": str(operation)}
+    return its if temporal is None else {**its, PREFIX + "TEMPORAL_METRICS": f"{HOST}:{temporal}"}
 
 
 def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -52,13 +52,19 @@ Bootstrap = Callable[[Settings], Awaitable[None]]
 
 
 class Ports(NamedTuple):
-    """The ports of a stack, in sequence from its base."""
+    """The ports of a stack, in sequence from its base. The last five are for probes and metrics: of each process of
+    ours, and of Temporal's client in the workers."""
 
     api: int
     web_ui: int
     temporal: int
     postgres: int
     sandboxes: int
+    api_operation: int
+    referrals_operation: int
+    payouts_operation: int
+    referrals_temporal: int
+    payouts_temporal: int
 
     @classmethod
     def at(cls, base: int) -> "Ports":
@@ -85,7 +91,7 @@ async def up(
         ports = Ports.at(port_base)
         running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, say=say, kill_all=kill_all)
         async with running as (supervisor, info):
-            say(_greeting(info, folder, time.monotonic() - began, ephemeral))
+            say(_greeting(info, ports, folder, time.monotonic() - began, ephemeral))
             try:
                 await supervisor.watch()
             finally:
@@ -175,7 +181,8 @@ async def _start(
         # Sandboxes start before the API, which reads the root certificate that they create.
         await supervisor.start(sandbox.sandboxes(data, ports.sandboxes, info.api, common))
         say(f"sandboxes in the place of providers: http://{HOST}:{ports.sandboxes}")
-    await supervisor.start(*children(data, ports.api, given, common, secrets))
+    watched = sandbox.Watched(*ports[-5:])
+    await supervisor.start(*children(data, ports.api, given, common, secrets, watched))
     return info, Settings.load(
         data=data,
         database_url=info.database_url,
@@ -187,7 +194,7 @@ async def _start(
 
 
 def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, needs_sandboxes: bool) -> None:
-    wanted = [("the API", ports.api)]
+    wanted = [("the API", ports.api), *(("probes and metrics", port) for port in ports[-5:])]
     if needs_temporal:
         wanted += [("the Temporal Web UI", ports.web_ui), ("Temporal", ports.temporal)]
     if needs_database:
@@ -268,7 +275,7 @@ def _signals_stop() -> Iterator[_Stopping]:
             loop.remove_signal_handler(number)
 
 
-def _greeting(info: StackInfo, data: Path, seconds: float, ephemeral: bool) -> str:
+def _greeting(info: StackInfo, ports: Ports, data: Path, seconds: float, ephemeral: bool) -> str:
     kept = "is deleted at the end" if ephemeral else "is kept for the next start"
     return "\n".join(
         [
@@ -276,6 +283,8 @@ def _greeting(info: StackInfo, data: Path, seconds: float, ephemeral: bool) -> s
             f"  API and approvals  {info.api}  (OpenAPI at {info.api}/docs)",
             *([f"  Temporal Web UI    {info.web_ui}"] if info.web_ui else []),
             f"  Temporal           {info.temporal}",
+            f"  probes, metrics    http://{HOST}:{ports.api_operation} (API), :{ports.referrals_operation} and "
+            f":{ports.payouts_operation} (workers)",
             f"  data               {data}  ({kept}; logs are in {data / 'logs'})",
             *([f"  other commands find it by {PREFIX}DATA={data}"] if data != Path(".local").resolve() else []),
         ]

@@ -5,6 +5,10 @@ A loop that hangs holds its process up as surely as one that ended, and no excep
 
 import time
 from collections.abc import Callable
+from typing import Final
+
+#: Processes look every ten seconds, and no look takes as long as this.
+STALE_SECONDS: Final = 60.0
 
 
 class Pulse:
@@ -39,11 +43,24 @@ class Pulse:
 
 
 class Readiness:
-    """What keeps a process from its work, as it was found last: it is told in an instant, whatever is down."""
+    """What keeps a process from its work, as it was found last: it is told in an instant, whatever is down.
 
-    def __init__(self) -> None:
-        self.problem: str | None = "it has only begun"
+    What was found long ago counts no more: whoever looks may hang itself.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._problem: str | None = "it has only begun"
+        self._found_at = clock()
+
+    @property
+    def problem(self) -> str | None:
+        """Return one sentence, or None if the process can do its work."""
+        age = self._clock() - self._found_at
+        if self._problem is None and age > STALE_SECONDS:
+            return f"nobody has looked for {age:.0f} seconds whether it can"
+        return self._problem
 
     def found(self, problem: str | None) -> None:
         """Note what was found: one sentence, or None if it can do its work."""
-        self.problem = problem
+        self._problem, self._found_at = problem, self._clock()

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.operation.pulse import Pulse, Readiness
 
-#: Returns the metrics in Prometheus' text format. It reads no database: a scrape costs nothing.
+#: Returns the metrics in Prometheus' text format. It reads no database: a scrape costs nothing, and what is down is
+#: told as well as what is up.
 Exposition = Callable[[], bytes]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from referral_rewards.domain.payouts.states import Declined, Misconfigured, Unfunded, Unknown
+from referral_rewards.operation.outgoing import Note, transport
 
 #: From connecting to the last byte. The activity has thirty seconds for all its requests.
 PATIENCE_SECONDS: Final = 8.0
@@ -40,9 +41,14 @@ class NoReply(Exception):
     """No usable response came, and whether the request arrived is unknown. The message briefly says what happened."""
 
 
-def client() -> httpx.AsyncClient:
-    """Return the client that all rails share. The caller closes it."""
-    return httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=httpx.Timeout(PATIENCE_SECONDS))
+def client(note: Note | None = None) -> httpx.AsyncClient:
+    """Return a client for the rails of a provider, with a note of each request. The caller closes it."""
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        trust_env=False,
+        timeout=httpx.Timeout(PATIENCE_SECONDS),
+        transport=transport(note),
+    )
 
 
 async def exchange(

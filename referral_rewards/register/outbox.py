@@ -57,6 +57,7 @@ class Delivery:
     channel: str | None = None
     pays: str | None = None  # for a payout: the referral whose reward it pays, or the program if a cycle pays it
     due_on: date | None = None  # for a cycle
+    trace: str | None = None  # of the newest request or step that caused one of them, while traces are taken
     is_first: bool = False  # for a referral that was never judged, or a payout that was never sent: no run may know it
 
 
@@ -126,6 +127,7 @@ async def claim(connection: AsyncConnection, limit: int, in_turn: int | None = N
             channel=row.channel,
             pays=row.pays,
             due_on=row.due_on,
+            trace=row.trace,
             is_first=row.is_first,
         )
         for row in rows
@@ -192,15 +194,15 @@ WITH RECURSIVE waiting AS (
     SELECT (SELECT min(o.program) FROM outbox o WHERE o.batch_id IS NULL AND o.program > waiting.program)
     FROM waiting WHERE waiting.program IS NOT NULL
 ), first AS MATERIALIZED (
-    SELECT id, kind, target, subject_id FROM outbox WHERE batch_id IS NULL AND program IS NULL ORDER BY id
+    SELECT id, kind, target, subject_id, trace FROM outbox WHERE batch_id IS NULL AND program IS NULL ORDER BY id
     LIMIT :limit FOR UPDATE SKIP LOCKED
 ), share AS MATERIALIZED (
     SELECT ceil(least(:in_turn, :limit - (SELECT count(*) FROM first)) / count(*)::numeric) AS each
     FROM waiting WHERE program IS NOT NULL HAVING count(*) > 0
 ), in_turn AS MATERIALIZED (
-    SELECT o.id, o.kind, o.target, o.subject_id
+    SELECT o.id, o.kind, o.target, o.subject_id, o.trace
     FROM waiting CROSS JOIN LATERAL (
-        SELECT id, kind, target, subject_id FROM outbox
+        SELECT id, kind, target, subject_id, trace FROM outbox
         WHERE batch_id IS NULL AND program = waiting.program ORDER BY id
         LIMIT (SELECT each FROM share) FOR UPDATE SKIP LOCKED
     ) AS o
@@ -208,11 +210,12 @@ WITH RECURSIVE waiting AS (
 ), held AS (
     SELECT * FROM first UNION ALL SELECT * FROM in_turn
 ), message AS (
-    SELECT kind, target, (array_agg(subject_id ORDER BY id DESC))[1] AS subject, array_agg(id) AS ids, min(id) AS place
+    SELECT kind, target, (array_agg(subject_id ORDER BY id DESC))[1] AS subject, array_agg(id) AS ids, min(id) AS place,
+           (array_agg(trace ORDER BY id DESC) FILTER (WHERE trace IS NOT NULL))[1] AS trace
     FROM held GROUP BY kind, target
 )
 SELECT m.kind, m.target, m.subject, m.ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel, p.pays,
-       c.due_on, coalesce(r.is_first, p.is_first, false) AS is_first
+       m.trace, c.due_on, coalesce(r.is_first, p.is_first, false) AS is_first
 FROM message m
 LEFT JOIN LATERAL (
     SELECT program, referrer, channel, judged_at IS NULL AS is_first FROM referral

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -28,6 +28,7 @@ from referral_rewards.domain.referrals.inquiries import (
     register_answer,
     unavailable,
 )
+from referral_rewards.operation.outgoing import Noting, transport
 from referral_rewards.sources.port import Endpoint, Source, Told
 
 #: The pauses before the second and the third try, and the time for one try from connecting to the last byte. Together
@@ -155,10 +156,17 @@ def _facts(body: bytes | None) -> list[Event]:
 
 
 @asynccontextmanager
-async def connected(endpoints: Mapping[str, Endpoint]) -> AsyncIterator[Mapping[str, Source]]:
-    """Yield the register and every source of ``endpoints``, for the length of the block."""
-    async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-        outside: dict[str, Source] = {name: HttpSource(name, at, client) for name, at in endpoints.items()}
+async def connected(
+    endpoints: Mapping[str, Endpoint], noting: Noting | None = None
+) -> AsyncIterator[Mapping[str, Source]]:
+    """Yield the register and every source of ``endpoints``, for the length of the block. Each request is noted under
+    the source's name."""
+    outside: dict[str, Source] = {}
+    async with AsyncExitStack() as clients:
+        for name, at in endpoints.items():
+            over = transport(noting(name) if noting is not None else None)
+            client = httpx.AsyncClient(follow_redirects=False, trust_env=False, transport=over)
+            outside[name] = HttpSource(name, at, await clients.enter_async_context(client))
         yield {REGISTER: RegisterSource(), **outside}
 
 

@@ -4,11 +4,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import text
 
 from referral_rewards.api.problems import STATUS, status_of
-from referral_rewards.domain.errors import NamespaceIncomplete, OutsideSilent, ReferralRewardsError
+from referral_rewards.domain.errors import DatabaseSilent, NamespaceIncomplete, OutsideSilent, ReferralRewardsError
 from tests.desk import Desk, days_ago, event, life_of
+from tests.statements import counted
 
 
 def _tree(root: type[ReferralRewardsError]) -> list[type[ReferralRewardsError]]:
@@ -20,7 +20,7 @@ def test_every_refusal_has_a_status(refusal: type[ReferralRewardsError]) -> None
     # Only what waits for somebody else is not the asker's to put right.
     assert (
         status_of(refusal) >= 500
-        if refusal in (NamespaceIncomplete, OutsideSilent)
+        if refusal in (DatabaseSilent, NamespaceIncomplete, OutsideSilent)
         else 400 <= status_of(refusal) < 500
     )
     assert sum(issubclass(refusal, each) for each in STATUS) == 1
@@ -125,19 +125,23 @@ async def test_services_read_nothing(desk: Desk) -> None:
         assert (await desk.get(path, as_="site")).status_code == 403
 
 
-async def test_a_database_that_does_not_answer_is_not_waited_for(desk: Desk) -> None:
-    async with desk.database.transaction() as connection:
-        await connection.execute(text("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"))
+async def test_readiness_is_told_at_once_and_asks_nothing(desk: Desk) -> None:
+    with counted() as sent:
+        desk.parts.ready.found("the database does not answer")
         answer = await desk.api.get("/readyz")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert (answer.json()["type"], answer.headers["Retry-After"]) == ("urn:referrals:database-silent", "60")
         assert (await desk.api.get("/livez")).status_code == 200
-    assert (await desk.api.get("/readyz")).status_code == 200
+        desk.parts.ready.found(None)
+        assert (await desk.api.get("/readyz")).status_code == (await desk.api.head("/readyz")).status_code == 200
+    assert sent.statements == []
 
 
 async def test_readiness_metrics_and_the_description_need_no_token(desk: Desk) -> None:
     await desk.tell(life_of("a")[0])
     assert (await desk.api.get("/healthz")).json() == (await desk.api.get("/readyz")).json() == {"status": "ok"}
-    exposition = (await desk.api.get("/metrics")).text
+    assert (await desk.api.get("/metrics")).status_code == 404, "they have a port of their own"
+    exposition = await desk.metrics()
     assert 'referrals_facts_total{outcome="recorded"} 1.0' in exposition
     assert "referrals_outbox_depth 1.0" in exposition
     page = (await desk.api.get("/docs")).text

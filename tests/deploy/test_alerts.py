@@ -1,57 +1,123 @@
 """Each alert speaks of a metric that there is, in an expression that can be read, and operations know what to do."""
 
+import json
 import re
+import runpy
+import shutil
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from sqlalchemy import text
 
 from referral_rewards.reporting.gauges import gauges
+from tests.deploy.exported import RAILS, STATES, a_worker, jobs, problem, series
+from tests.deploy.promql import Selector, selectors
 from tests.desk import Desk
-from worker.watched import Watched
+from tests.operation.test_temporal_metrics import OF_TEMPORAL
 
 _ROOT = Path(__file__).parents[2]
-#: `sum(name{label="x"}) > 1` and the like: all that our rules need of the language, but for rates.
-_SELECTOR = r'(?P<name>[a-z_]+)(?:\{[a-z_]+(?:=|=~)"[^"{}]*"\})?'
-_EXPRESSION = re.compile(rf"(?:(?:sum|max)\({_SELECTOR}\)|{_SELECTOR.replace('name', 'bare')}) (?:>|==) \d+")
-#: Rates of what Temporal's client counts; whether it tells them is looked at on a worker that runs.
-_RATES = re.compile(
-    r"(?:histogram_quantile\(0\.95, )?sum(?: by \(le\) )?\(rate\((?P<name>temporal_[a-z_]+)"
-    r'(?:\{[a-z_]+=~"[^"{}]*"\})?\[5m\]\)\)\)? > \d+'
-)
+_DEPLOY = _ROOT / "deploy"
 _DURATION = re.compile(r"\d+[mh]")
+_JOBS = jobs((_DEPLOY / "prometheus.yml").read_text())
 
 
 def rules() -> list[dict[str, Any]]:
-    found = yaml.safe_load((_ROOT / "deploy" / "alerts.yml").read_text())
+    found = yaml.safe_load((_DEPLOY / "alerts.yml").read_text())
     return [rule for group in found["groups"] for rule in group["rules"]]
 
 
-def test_every_alert_can_be_read_and_has_a_line_that_says_what_to_do() -> None:
-    told = (_ROOT / "docs" / "guides" / "operations.md").read_text()
+def panels() -> list[dict[str, Any]]:
+    found = json.loads((_DEPLOY / "dashboard.json").read_text())
+    return [panel for panel in found["panels"] if panel["type"] != "row"]
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Each expression with the name of its alert or panel."""
     for rule in rules():
-        assert _EXPRESSION.fullmatch(rule["expr"]) or _RATES.fullmatch(rule["expr"]), rule
+        yield rule["alert"], rule["expr"]
+    for panel in panels():
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+
+
+def test_every_alert_is_told_apart_and_has_a_section_that_says_what_to_do() -> None:
+    told = (_ROOT / "docs" / "guides" / "alerts.md").read_text()
+    sections = dict(zip(*[iter(re.split(r"^### (\w+)$", told, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    for rule in rules():
         assert _DURATION.fullmatch(rule.get("for", "0m")), rule
         assert rule["labels"]["severity"] in ("page", "ticket"), rule
         assert rule["annotations"]["summary"], rule
-        assert f"| `{rule['alert']}` |" in told, rule
-    assert len({rule["alert"] for rule in rules()}) == len(rules())
+        assert rule["annotations"]["runbook"] == f"docs/guides/alerts.md#{rule['alert'].lower()}"
+        for part in ("**Means.**", "**Look.**", "**Do.**"):
+            assert part in sections[rule["alert"]], (rule["alert"], part)
+    assert len({rule["alert"] for rule in rules()}) == len(rules()) == len(sections)
 
 
-async def test_every_metric_of_an_alert_is_told(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("max(a) > 0", [Selector("a", {})]),
+        ('time() - b{x="1", y=~"2|3"} / 2', [Selector("b", {"x": ("=", "1"), "y": ("=~", "2|3")})]),
+        ("sum by (le, q) (rate(c[5m]))", [Selector("c", {}, frozenset({"le", "q"}))]),
+        ("(sum(d) or vector(0)) == 0", [Selector("d", {})]),
+        ("e unless e offset 30m", [Selector("e", {}), Selector("e", {})]),
+        ("histogram_quantile(0.95, increase(f[1h]))", [Selector("f", {})]),
+        ("max(a > 0", None),
+        ("rate(a)", None),
+        ("a > > 1", None),
+        ("a b", None),
+        ("nothing(a)", None),
+        ('a{x="1}', None),
+        ("", None),
+    ],
+)
+def test_an_expression_is_read_or_refused(expression: str, found: list[Selector] | None) -> None:
+    if found is not None:
+        assert selectors(expression) == found
+        return
+    with pytest.raises(ValueError, match=r"stands where|can't be read"):
+        selectors(expression)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("a_total", None),
+        ('a_total{x="1"}', None),
+        ('a_total{x="2"}', "no a_total was seen with x=2"),
+        ('a_total{z="1"}', "a_total has no label z"),
+        ("sum by (z) (a_total)", "a_total has no label z"),
+        ("a", "nobody exports a"),
+    ],
+)
+def test_what_nobody_exports_is_found(asked: str, why: str | None) -> None:
+    (selector,) = selectors(asked)
+    assert problem(selector, series('# TYPE a counter\na_total{x="1"} 2\n')) == why
+
+
+async def test_every_metric_of_an_alert_or_a_panel_is_exported_with_its_labels(desk: Desk) -> None:
     await desk.referral("r1")
     await desk.decide("r1", "approve")
     await desk.judge("r1")
     async with desk.database.transaction() as connection:
         await connection.execute(text("UPDATE payout SET state = 'unknown', updated_at = now() - interval '2 hours'"))
         await connection.execute(text("INSERT INTO rail_halt VALUES ('tremendous', now(), now(), 'no')"))
-    told = (await desk.api.get("/metrics")).text + Watched().exposition().decode()
-    for rule in rules():
-        read = _EXPRESSION.fullmatch(rule["expr"])
-        name = (read["name"] or read["bare"]) if read else "temporal"
-        assert name == "up" or name.startswith("temporal") or f"\n# TYPE {name} gauge\n" in told, name
+    told = await desk.metrics()
+    exported = {**series(told), **series(a_worker()), **OF_TEMPORAL}
+    for name, expression in expressions():
+        for asked in selectors(expression):
+            if asked.name == "up":
+                assert asked.matchers["job"][1] in _JOBS, name
+                continue
+            assert problem(asked, exported) is None, (name, problem(asked, exported))
+            states = asked.matchers.get("state", ("", ""))[1].split("|")
+            assert asked.name != "referrals_payouts" or set(states) <= STATES | {""}, name
+            assert {*asked.matchers.get("rail", ("", "tremendous"))[1:]} <= RAILS, name
     assert 'referrals_payouts{rail="account_credit",state="unknown"} 2.0' in told
     assert "referrals_payouts_unknown_for_long 2.0" in told
     assert 'referrals_rail_halted{rail="tremendous"} 1.0' in told
@@ -62,6 +128,42 @@ async def test_every_metric_of_an_alert_is_told(desk: Desk) -> None:
         found = await gauges(connection, datetime.now(UTC))
     assert 7199 < found.oldest_unknown_seconds < 7400
     assert (await desk.api.head("/healthz")).status_code == (await desk.api.head("/readyz")).status_code == 200
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed; the tests above stand alone")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml", "alerts_days_test.yml"),
+    ],
+    ids=" ".join,
+)
+def test_promtool_finds_rules_and_their_tests_good(arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(["promtool", *arguments], cwd=_DEPLOY, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dashboard_is_what_its_code_writes_and_no_two_panels_overlap() -> None:
+    written = runpy.run_path(str(_DEPLOY / "dashboard.py"))["text"]()
+    assert written == (_DEPLOY / "dashboard.json").read_text(), "make dashboard"
+    shown = json.loads(written)["panels"]
+    places = [
+        (each["gridPos"]["x"] + x, each["gridPos"]["y"] + y)
+        for each in shown
+        for x in range(each["gridPos"]["w"])
+        for y in range(each["gridPos"]["h"])
+    ]
+    assert len(set(places)) == len(places)
+    assert max(x for x, _ in places) < 24
+    assert len({each["id"] for each in shown}) == len(shown)
+
+
+def test_every_alert_is_tried_in_promtool_s_tests() -> None:
+    tried = "".join((_DEPLOY / name).read_text() for name in ("alerts_test.yml", "alerts_days_test.yml"))
+    for rule in rules():
+        assert f'alertname="{rule["alert"]}"' in tried, rule["alert"]
 
 
 async def test_a_payout_that_is_due_and_that_no_worker_carries_on_is_counted(desk: Desk) -> None:

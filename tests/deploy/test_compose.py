@@ -117,6 +117,24 @@ async def test_the_namespace_is_made_with_every_search_attribute_however_often(
     await until(complete)
 
 
+def test_prometheus_scrapes_the_ports_that_our_services_listen_on() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {
+        job["job_name"]: sorted(each for of in job["static_configs"] for each in of["targets"]) for job in scraped
+    }
+    listening = {
+        name: service["environment"]["REFERRALS_OPERATION_PORT"] for name, service in OURS.items() if name != "migrate"
+    }
+    workers = sorted(name for name in listening if name != "api")
+    assert targets == {
+        "referrals": [f"api:{listening['api']}"],
+        "referrals-workers": [f"{name}:{listening[name]}" for name in workers],
+        "referrals-temporal": [
+            f"{name}:{OURS[name]['environment']['REFERRALS_TEMPORAL_METRICS'].rpartition(':')[2]}" for name in workers
+        ],
+    }
+
+
 def test_the_sandboxes_have_an_image_of_their_own_and_a_cluster_s_lacks_them() -> None:
     stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert ("application", SANDBOXES["build"]["target"]) in stages

@@ -264,7 +264,7 @@ def test_only_the_ingress_reaches_the_api_and_only_monitoring_the_rest(objects: 
             for port in rule["ports"]
         }
 
-    monitored = {("monitoring", port) for port in ("8700", "8790", "9464")}
+    monitored = {("monitoring", port) for port in ("9400", "9464")}
     assert reached("api") == {("ingress-nginx", "http"), *monitored}
     assert reached("worker-payouts") == reached("worker-referrals") == monitored
     assert reached("migrations") == set()

@@ -15,7 +15,7 @@ import pytest
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import StackInfo, local_stack
 from referral_rewards.domain.errors import LocalStackError
-from referral_rewards.local.children import Secrets, children, connected, environment
+from referral_rewards.local.children import Secrets, Watched, children, connected, environment
 from referral_rewards.local.embedded import HOST, free_port
 from referral_rewards.local.stack import Ports, stack
 
@@ -44,7 +44,8 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
     info = StackInfo("http://api", "127.0.0.1:1", "", "postgresql://db")
     secrets = Secrets.of(data, GIVEN)
     common = environment(GIVEN, data, info, secrets, embedded_temporal=embedded_temporal)
-    return {child.name: dict(child.env or {}) for child in children(data, 1, GIVEN, common, secrets)}
+    processes = children(data, 1, GIVEN, common, secrets, Watched(2, 3, 4, 5, 6))
+    return {child.name: dict(child.env or {}) for child in processes}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,8 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
         ("REFERRALS_MAIL_FOLDER", set()),
         ("REFERRALS_PEPPER", {"API", "worker referrals", "worker payouts"}),
         ("REFERRALS_VERIFY_KEYS", {"API", "worker referrals", "worker payouts"}),
+        ("REFERRALS_OPERATION_PORT", {"API", "worker referrals", "worker payouts"}),
+        ("REFERRALS_TEMPORAL_METRICS", {"worker referrals", "worker payouts"}),
         ("PATH", {"API", "worker referrals", "worker payouts"}),
         ("TEMPORAL_API_KEY", set()),
     ],
@@ -96,7 +99,8 @@ def test_credentials_of_an_outside_temporal_are_handed_on(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "wanted_by"), [(0, "the API"), (1, "the Temporal Web UI"), (2, "Temporal"), (3, "PostgreSQL")]
+    ("index", "wanted_by"),
+    [(0, "the API"), (1, "the Temporal Web UI"), (2, "Temporal"), (3, "PostgreSQL"), (7, "probes and metrics")],
 )
 async def test_a_taken_port_is_named_with_who_wanted_it(index: int, wanted_by: str, data: Path) -> None:
     ports = _ports()

@@ -323,7 +323,7 @@ async def test_the_metrics_count_messages_by_where_they_stand(open_desk: Desk, p
     await man.deliver(now())
     past = "planned_at = now() - interval '2 hours', due_at = now() - interval '1 minute'"
     await sql(open_desk, f"UPDATE notice SET {past} WHERE referral_id = 'r2' AND audience = 'referee'")
-    said = (await open_desk.api.get("/metrics")).text
+    said = await open_desk.metrics()
     for line in (
         'referrals_notices{state="waiting"} 2.0',
         'referrals_notices{state="sent"} 1.0',

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,6 +18,12 @@ pytestmark = [pytest.mark.timeout(600)]
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     async with cluster(tmp_path_factory.mktemp("watched")) as running:
         yield running
+
+
+def _all_of(pid: int) -> list[psutil.Process]:
+    """A process and its children, which a signal to the first one does not reach."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
 
 
 async def test_a_worker_tells_how_it_is_and_goes_on_telling_while_the_database_is_away(servers: Cluster) -> None:
@@ -50,6 +57,21 @@ async def test_a_worker_tells_how_it_is_and_goes_on_telling_while_the_database_i
             return {"temporal_num_pollers", "temporal_workflow_task_schedule_to_start_latency"} <= names
 
         await until(tells_of_temporal)
+
+        for process in _all_of(servers.postgres.process.pid):
+            process.suspend()
+        try:
+            await until(lambda: ready(503))
+            client.timeout = httpx.Timeout(1)
+            assert "the database does not answer" in (await client.get("/readyz")).json()["status"]
+            assert (await client.get("/livez")).status_code == 200
+            assert "referrals_ready 0.0" in (await client.get("/metrics")).text.splitlines()
+            client.timeout = httpx.Timeout(30)
+        finally:
+            for process in _all_of(servers.postgres.process.pid):
+                process.resume()
+        await until(lambda: ready(200))
+        assert "referrals_ready 1.0" in (await client.get("/metrics")).text.splitlines()
 
         async with servers.held("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"):
             await until(lambda: ready(503))

@@ -32,7 +32,7 @@ async def test_it_stands_in_the_queue_and_says_what_to_do(copies: Copies, end: L
             assert (entry["referral"], entry["subject"]) == (end.referral, end.subject)
         counts = (await desk.get("/v1/claims", "ann")).json()["counts"]["exceptions"]
         assert counts[end.waits] == {"count": 1, "at_least": False}
-        assert f'referrals_queue_entries{{exception="{end.waits}"}} 1.0' in (await desk.api.get("/metrics")).text
+        assert f'referrals_queue_entries{{exception="{end.waits}"}} 1.0' in await desk.metrics()
         async with desk.browser("ann") as browser:
             page = (await browser.get(f"/queue?exception={end.waits}")).text
             assert end.says[0][1:] in page

@@ -68,7 +68,7 @@ async def _lives_on(desk: Desk, without: WorkflowEnvironment) -> None:
         answer = await desk.api.get("/readyz")
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:referrals:namespace-incomplete")
         assert command in answer.json()["detail"]
-        assert "referrals_search_attributes_missing 1.0" in (await desk.api.get("/metrics")).text
+        assert "referrals_search_attributes_missing 1.0" in await desk.metrics()
         (told,) = [each for each in logs if each["event"] == "search_attributes_missing"]
         assert (told["log_level"], told["missing"], told["add"]) == ("error", STATUS.name, command)
 

@@ -86,6 +86,7 @@ CREATE TABLE outbox (
     subject_id UUID NOT NULL,
     program VARCHAR COLLATE "C",
     batch_id UUID,
+    trace VARCHAR DEFAULT nullif(current_setting('referrals.trace', true), ''),
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 CREATE INDEX ix_outbox_ready ON outbox (program, id) WHERE batch_id IS NULL;
