@@ -7,7 +7,7 @@ a piece of work in a transaction and repeats it, if PostgreSQL asks for that.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event
@@ -84,7 +84,7 @@ class Database:
     @classmethod
     def at(
         cls, database_url: str, *, pool_size: int = 5, patience_seconds: float = 30, planned_once: bool = False
-    ) -> "Database":
+    ) -> Self:
         """Return the database over an `engine` of its own."""
         return cls(
             engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds, planned_once=planned_once)

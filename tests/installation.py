@@ -30,6 +30,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import workflow_id
+from tests.roles import Register
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay
 
@@ -52,13 +53,18 @@ class Installation:
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
+    def serving(self) -> Database:
+        """The database as the workers have it."""
+        return self.database.worker if isinstance(self.database, Register) else self.database
+
+    @property
     def keys(self) -> KeyRing:
         return KeyRing.of([self.signer.public_entry()])
 
     @property
     def relay(self) -> Relay:
         return Relay(
-            self.database,
+            self.serving,
             self.environment.client,
             referrals_queue=f"{self.queue}-referrals",
             payouts_queue=f"{self.queue}-payouts",
@@ -74,12 +80,12 @@ class Installation:
     def referrals_worker(self, keys: KeyRing | None = None) -> Worker:
         queue = f"{self.queue}-referrals"
         client = self.environment.client
-        return referrals_worker(client, queue, self.database, keys or self.keys, self.intake, self.sources)
+        return referrals_worker(client, queue, self.serving, keys or self.keys, self.intake, self.sources)
 
     def payouts_worker(self, keys: KeyRing | None = None, client: Client | None = None) -> Worker:
         queue = f"{self.queue}-payouts"
         client = client or self.environment.client
-        return payouts_worker(client, queue, self.database, keys or self.keys, self.intake, self.sources)
+        return payouts_worker(client, queue, self.serving, keys or self.keys, self.intake, self.sources)
 
     async def publish(self, source: str | None = None, at: datetime | None = None) -> None:
         async with self.database.transaction() as connection:
@@ -188,7 +194,7 @@ class Installation:
 @asynccontextmanager
 async def installation(database_url: str, environment: WorkflowEnvironment) -> AsyncIterator[Installation]:
     """An installation of a test's own, on the session's servers."""
-    database = Database.at(database_url)
+    database = Register.at(database_url)
     try:
         yield Installation(database, environment, queue=f"q{uuid4().hex[:8]}")
     finally:

@@ -93,9 +93,10 @@ async def run(settings: Settings, role: str) -> int:
     for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
         asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     async with AsyncExitStack() as running:
-        database = Database.at(settings.database_url, pool_size=5)
+        url = settings.database_for("worker")
+        database = Database.at(url, pool_size=5)
         running.push_async_callback(database.close)
-        steps = Database.at(settings.database_url, pool_size=10, planned_once=True)
+        steps = Database.at(url, pool_size=10, planned_once=True)
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
@@ -163,7 +164,8 @@ class _Process:
             payouts_queue=settings.payouts_queue,
             pause=settings.relay_poll_seconds,
         )
-        home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
+        key, *_ = status_links.keys(settings.own_link_keys(), intake.key_for(status_links.PURPOSE))
+        home = Home(settings.home_url(), key)
         post, measurements = await self.running.enter_async_context(
             telling(database, Letters(keys, home), settings.mailer(), settings.hooks())
         )
@@ -188,9 +190,7 @@ async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> N
         BadInput: naming the setting that does not.
     """
     fingerprint = intake.key_for(secrets.PURPOSE).hex()
-    found = await database.write(secrets.problems, fingerprint, keys.listed, None, datetime.now(UTC))
-    if found:
-        raise BadInput(found)
+    await secrets.check(database, fingerprint, keys.listed, None, datetime.now(UTC))
 
 
 def end(code: int) -> NoReturn:

@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from models import metadata
+from models import grants, metadata
 
 engine = create_engine(context.config.attributes["database_url"], poolclass=NullPool)
 with engine.connect() as connection:
@@ -12,3 +12,5 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
         connection.execute(text("SELECT carry_on_positions()"))
+        if (roles := context.config.attributes["roles"]) is not None:
+            grants.apply(connection, roles)
