@@ -80,10 +80,10 @@ def upgrade(data: Data = None) -> None:
 
 @db.command()
 def grants(data: Data = None) -> None:
-    """Print the SQL that grants the roles what they need, for an administrator who applies it."""
+    """Print the SQL that grants the roles what they need, for an administrator who applies it. Asks no database."""
     from models.migrate import statements
 
-    roles = _roles(administration.settings(data))
+    roles = _roles(administration.settings(data, database_url=_ANY_DATABASE))
     if roles is None:
         raise BadInput([Problem(f"{PREFIX}DATABASE_API_ROLE", _NO_ROLES)])
     say(statements(roles).rstrip())
@@ -108,6 +108,8 @@ def _roles(chosen: "Settings") -> "Roles | None":
     return Roles(api_role, worker_role)
 
 
+#: What has to be named and is not asked.
+_ANY_DATABASE: Final = "postgresql://"
 _NO_ROLES: Final = f"not set; name the role of the API, and that of workers as {PREFIX}DATABASE_WORKER_ROLE"
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
@@ -62,6 +63,8 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 
 def test_the_secrets_are_those_that_the_guide_exchanges() -> None:
     """Whoever adds one says in docs/guides/rotating-secrets.md how it is exchanged."""
+    guide = (Path(__file__).parents[2] / "docs/guides/rotating-secrets.md").read_text()
+    assert [name for name in SECRETS if f"REFERRALS_{name.upper()}" not in guide] == []
     assert [
         *("oidc_client_secret", "pepper", "rail_paypal_client_id", "rail_paypal_secret", "rail_stripe_key"),
         *("rail_tremendous_key", "smtp_url", "sources", "status_link_keys", "webhook_secrets", "webhooks"),
