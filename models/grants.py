@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, text
 
 from referral_rewards.domain.errors import BadInput, Problem
@@ -23,8 +22,13 @@ def statements(roles: Roles) -> str:
     """Return `grants.sql` with the names of these roles in it."""
     source = _SOURCE.read_text(encoding="utf-8")
     for place, role in roles._asdict().items():
-        source = source.replace(f"{{{place}}}", SQL("{}").format(Identifier(role)).as_string())
+        source = source.replace(f"{{{place}}}", _quoted(role))
     return source
+
+
+def _quoted(name: str) -> str:
+    """Return a name as SQL reads it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def apply(connection: Connection, roles: Roles) -> None:

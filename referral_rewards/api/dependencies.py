@@ -10,7 +10,6 @@ from typing import Annotated, Final, TypeVar
 import httpx
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from psycopg.errors import UndefinedTable
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
@@ -128,10 +127,14 @@ async def check_secrets(parts: Parts) -> None:
     try:
         await secrets.check(database, fingerprint, parts.keys.listed, signing, now)
     except ProgrammingError as error:
-        if not isinstance(error.orig, UndefinedTable):
+        if getattr(error.orig, "sqlstate", None) != _NO_SUCH_TABLE:
             raise
     finally:
         await database.close()
+
+
+#: undefined_table
+_NO_SUCH_TABLE: Final = "42P01"
 
 
 def _webhooks(settings: Settings, client: httpx.AsyncClient | None) -> Mapping[str, Webhook]:

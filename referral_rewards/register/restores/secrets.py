@@ -8,7 +8,6 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,7 +33,7 @@ async def check(
     try:
         found = await database.write(problems, fingerprint, listed, signing, now)
     except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
+        if getattr(error.orig, "sqlstate", None) != _NOT_GRANTED:
             raise
         # Nothing was compared: a process that served all the same would serve with any secrets.
         why = f"its role lacks a right ({str(error.orig).splitlines()[0]}); docs/guides/database-roles.md grants it"
@@ -69,6 +68,8 @@ async def _note(connection: AsyncConnection, name: str, fingerprint: str, now: d
     await connection.execute(_NOTE, {"name": name, "fingerprint": fingerprint, "at": now})
 
 
+#: insufficient_privilege
+_NOT_GRANTED: Final = "42501"
 _ANOTHER: Final = (
     "is not this register's: its identities were hashed with another one, by which alone duplicates are found; set "
     "that one again, as a register's pepper can't be changed (docs/guides/rotating-secrets.md)"
