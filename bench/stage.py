@@ -27,6 +27,7 @@ class Stage:
     data: Path
     hosts: Servers
     common: Mapping[str, str]
+    info: StackInfo
     secrets: Secrets
 
 
@@ -45,7 +46,7 @@ async def furnished(data: Path, hosts: Servers) -> Stage:
     common = environment(os.environ, data, info, secrets, embedded_temporal=True)
     # The sandbox imports the workflow's modules for each run, and without bytecode would compile them each time.
     common.pop("PYTHONDONTWRITEBYTECODE", None)
-    return Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
+    return Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, info, secrets)
 
 
 @asynccontextmanager
@@ -64,5 +65,5 @@ async def lives_on(its: Stage) -> AsyncIterator[Lives]:
 
 def workers(its: Stage) -> tuple[Program, Program]:
     """Return the two workers as the local stack runs them."""
-    _, referrals, payouts = children(its.data, 1, {}, its.common, its.secrets)
+    _, referrals, payouts = children(its.data, 1, {}, its.common, its.info, its.secrets)
     return referrals, payouts

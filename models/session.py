@@ -7,7 +7,7 @@ a piece of work in a transaction and repeats it, if PostgreSQL asks for that.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event, make_url, text
@@ -124,7 +124,7 @@ class Database:
         planned_once: bool = False,
         pooled: bool = False,
         traced_by: TracedBy | None = None,
-    ) -> "Database":
+    ) -> Self:
         """Return the database over an `engine` of its own. ``traced_by`` returns the trace that is under way; each
         wake-up that a transaction stores bears it. Without it no transaction costs a statement more."""
         opened = engine(

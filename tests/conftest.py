@@ -23,6 +23,7 @@ from models.migrate import upgrade
 from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
+from tests.roles import MIGRATIONS, ROLES, as_role, create_roles
 from tests.snapshots import Snapshots, administer, administrator, beside, copied
 
 _ROOM_BYTES = 8 * 2**30
@@ -53,14 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
 async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The session's PostgreSQL server, by the URL of an empty database (``postgresql://…``)."""
     async with postgres(tmp_path_factory.mktemp("postgres")) as url, administrator(url):
+        await create_roles(url)
         yield url
 
 
 @pytest.fixture(scope="session")
 async def migrated_template(postgres_url: str) -> str:
     """The name of a database with the newest schema, for others to be copied from."""
-    await administer(postgres_url, "CREATE DATABASE migrated")
-    await asyncio.to_thread(upgrade, with_driver(beside(postgres_url, "migrated")))
+    await administer(postgres_url, f"CREATE DATABASE migrated OWNER {MIGRATIONS}")
+    await asyncio.to_thread(upgrade, as_role(with_driver(beside(postgres_url, "migrated")), MIGRATIONS), ROLES)
     return "migrated"
 
 

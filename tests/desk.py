@@ -34,6 +34,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from tests.apps import lent
+from tests.roles import Register
 from tests.snapshots import Snapshots
 
 PEPPER = bytes(range(32))
@@ -61,14 +62,11 @@ class Browser:
 class Desk:
     """The API, by an HTTP client, and what stands behind it."""
 
+    database: Register
     parts: Parts
     app: FastAPI
     api: httpx.AsyncClient
     tokens: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def database(self) -> Database:
-        return self.parts.database
 
     async def add_user(
         self,
@@ -135,7 +133,7 @@ class Desk:
 
     async def judge(self, referral: str) -> ReferralStatus:
         """Judges a referral until it waits for a timer or a person, its wake-ups delivered."""
-        return await judged(self.database, self.parts.keys, referral)
+        return await judged(self.database.worker, self.parts.keys, referral)
 
     async def referral(self, name: str, *, order: str | None = None, **claim: Any) -> ReferralStatus:
         """A referral whose return period is over; ``claim`` are further fields of its referee."""
@@ -175,14 +173,14 @@ class Furniture:
 async def desk(database_url: str, furniture: Furniture | None = None, *, pooled: bool = False) -> AsyncIterator[Desk]:
     """A desk on a database that was furnished, or is now: with people, a published program and its referrer."""
     signer = furniture.signer if furniture is not None else Signer.generate()
-    database = Database.at(database_url, pooled=pooled)
-    parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
+    database = Register.at(database_url, pooled=pooled)
+    parts = Parts(database.api, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
     parts.ready.found(None)
     try:
         with lent(parts) as app:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
-                opened = Desk(parts, app, api, dict(furniture.tokens) if furniture is not None else {})
+                opened = Desk(database, parts, app, api, dict(furniture.tokens) if furniture is not None else {})
                 if furniture is None:
                     await _fill(opened)
                 yield opened

@@ -30,6 +30,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import workflow_id
+from tests.roles import Register
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay
 
@@ -52,13 +53,18 @@ class Installation:
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
+    def serving(self) -> Database:
+        """The database as the workers have it."""
+        return self.database.worker if isinstance(self.database, Register) else self.database
+
+    @property
     def keys(self) -> KeyRing:
         return KeyRing.of([self.signer.public_entry()])
 
     @property
     def relay(self) -> Relay:
         return Relay(
-            self.database,
+            self.serving,
             self.environment.client,
             referrals_queue=f"{self.queue}-referrals",
             payouts_queue=f"{self.queue}-payouts",
@@ -73,7 +79,7 @@ class Installation:
 
     def referrals_worker(self, keys: KeyRing | None = None, version: WorkerDeploymentConfig | None = None) -> Worker:
         queue, client = f"{self.queue}-referrals", self.environment.client
-        common = (self.database, keys or self.keys, self.intake, self.sources)
+        common = (self.serving, keys or self.keys, self.intake, self.sources)
         return referrals_worker(client, queue, *common, deployment=version)
 
     def payouts_worker(
@@ -83,7 +89,7 @@ class Installation:
         version: WorkerDeploymentConfig | None = None,
     ) -> Worker:
         queue, client = f"{self.queue}-payouts", client or self.environment.client
-        common = (self.database, keys or self.keys, self.intake, self.sources)
+        common = (self.serving, keys or self.keys, self.intake, self.sources)
         return payouts_worker(client, queue, *common, deployment=version)
 
     async def publish(self, source: str | None = None, at: datetime | None = None) -> None:
@@ -193,7 +199,7 @@ class Installation:
 @asynccontextmanager
 async def installation(database_url: str, environment: WorkflowEnvironment) -> AsyncIterator[Installation]:
     """An installation of a test's own, on the session's servers."""
-    database = Database.at(database_url)
+    database = Register.at(database_url)
     try:
         yield Installation(database, environment, queue=f"q{uuid4().hex[:8]}")
     finally:

@@ -1,6 +1,6 @@
 """Prepares the letter of a message: whether to send it now, to whom, and with which content."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -57,7 +57,7 @@ class Home:
     """What the links in letters are made from: the installation's public address and the key of status page links."""
 
     public_url: str
-    links_key: bytes
+    links_key: bytes = field(repr=False)
 
 
 class Letters:

@@ -103,7 +103,7 @@ async def run(settings: Settings, role: str) -> int:
         if tracing is not None:
             running.push_async_callback(tracing.close)
             traced_by = current
-        url, pooled = settings.database_url, settings.pooled
+        url, pooled = settings.database_for("worker"), settings.pooled
         database = Database.at(url, pool_size=5, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(database.close)
         steps = Database.at(url, pool_size=10, planned_once=True, traced_by=traced_by, pooled=pooled)
@@ -186,7 +186,8 @@ class _Process:
             pause=settings.relay_poll_seconds,
             noted=self.watched.swept,
         )
-        home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
+        key, *_ = status_links.keys(settings.own_link_keys(), intake.key_for(status_links.PURPOSE))
+        home = Home(settings.home_url(), key)
         post, measurements = await self.running.enter_async_context(
             telling(database, Letters(keys, home), settings.mailer(), settings.hooks(), self.watched.told)
         )
@@ -213,9 +214,7 @@ async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> N
     if (unnamed := await pooler.problem(database)) is not None:
         raise BadInput([unnamed])
     fingerprint = intake.key_for(secrets.PURPOSE).hex()
-    found = await database.write(secrets.problems, fingerprint, keys.listed, None, datetime.now(UTC))
-    if found:
-        raise BadInput(found)
+    await secrets.check(database, fingerprint, keys.listed, None, datetime.now(UTC))
 
 
 def end(code: int) -> NoReturn:

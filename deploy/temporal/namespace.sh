@@ -4,7 +4,13 @@
 set -eu
 temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" > /dev/null 2>&1 ||
   temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention 90d
-there=$(temporal operator search-attribute list)
+# The server itself learns of a new namespace some seconds later.
+tries=60
+until there=$(temporal operator search-attribute list 2> /dev/null); do
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || { temporal operator search-attribute list; exit 1; }
+  sleep 1
+done
 add() {
   case "$there" in
     *"$1"*) ;;

@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from models import metadata
+from models import grants, metadata
 
 # Nothing is prepared: each statement is sent once, and behind a pooler its name might be another's.
 engine = create_engine(
@@ -15,3 +15,5 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
         connection.execute(text("SELECT carry_on_positions()"))
+        if (roles := context.config.attributes["roles"]) is not None:
+            grants.apply(connection, roles)

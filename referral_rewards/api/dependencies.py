@@ -1,7 +1,7 @@
 """The dependencies of the routes: the parts that a process creates once, and the user who sends the request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
 from referral_rewards.audit.loading import Means
+from referral_rewards.config.secrets import values
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
@@ -30,6 +31,7 @@ from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.notices import status_links
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
@@ -70,6 +72,12 @@ class Parts:
     ready: Readiness = field(default_factory=Readiness)
     pulse: Pulse = field(default_factory=Pulse)
     tracing: Tracing | None = None
+    own_link_keys: Sequence[bytes | None] = status_links.BY_THE_PEPPER
+
+    @property
+    def link_keys(self) -> Sequence[bytes]:
+        """The keys of links to status pages: the first makes them, each opens them."""
+        return status_links.keys(self.own_link_keys, self.intake.key_for(status_links.PURPOSE))
 
     @property
     def means(self) -> Means:
@@ -92,13 +100,15 @@ class Parts:
         except (OSError, ValueError) as error:
             raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", f"can't be used: {error}")]) from None
         keys = KeyRing.load(settings.verify_keys)
-        if signer.key_id not in keys.keys:
-            raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
+        if signer.key_id not in keys.active:
+            raise BadInput(
+                [Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id} as active")]
+            )
         tracing = Tracing.to(settings.traces_url, "referrals-api")
         outside = asking.client() if settings.webhook_secrets else None
         return cls(
             database=Database.at(
-                settings.database_url,
+                settings.database_for("api"),
                 pool_size=10,
                 traced_by=current if tracing else None,
                 pooled=settings.pooled,
@@ -110,6 +120,7 @@ class Parts:
             web_ui=settings.web_ui_url,
             openid=_provider(settings),
             webhooks=_webhooks(settings, outside),
+            own_link_keys=settings.own_link_keys(),
             outside=outside,
             sources=settings.endpoints(),
             home_url=settings.home_url(),
@@ -131,19 +142,22 @@ async def check_secrets(parts: Parts) -> None:
     try:
         if (unnamed := await pooler.problem(database)) is not None:
             raise BadInput([unnamed])
-        found = await database.write(secrets.problems, fingerprint, parts.keys.listed, signing, now)
-    except ProgrammingError:
-        return
+        await secrets.check(database, fingerprint, parts.keys.listed, signing, now)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _NO_SUCH_TABLE:
+            raise
     finally:
         await database.close()
-    if found:
-        raise BadInput(found)
+
+
+#: undefined_table
+_NO_SUCH_TABLE: Final = "42P01"
 
 
 def _webhooks(settings: Settings, client: httpx.AsyncClient | None) -> Mapping[str, Webhook]:
     if client is None:
         return {}
-    secrets: dict[str, str] = {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()}
+    secrets: dict[str, tuple[str, ...]] = {name: values(each) for name, each in settings.webhook_secrets.items()}
     roots = settings.webhook_paypal_roots
     try:
         return connected(secrets, client, certificates=settings.webhook_paypal_certificates, roots=roots)

@@ -102,11 +102,11 @@ def add_administrator(
     return _run(chosen, work)
 
 
-def settings(data: Path | None) -> "Settings":
+def settings(data: Path | None, *, database_url: str | None = None) -> "Settings":
     """The settings by flag, environment and running local stack."""
     from referral_rewards.config.settings import Settings
 
-    return Settings.load(data=data)
+    return Settings.load(data=data, database_url=database_url)
 
 
 def _keys_of(chosen: "Settings") -> "KeyRing":

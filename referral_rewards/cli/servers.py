@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -12,7 +12,11 @@ from referral_rewards import interrupts
 from referral_rewards.cli import administration
 from referral_rewards.cli.console import Data, say
 from referral_rewards.config.stack import PREFIX
-from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
+
+if TYPE_CHECKING:  # loaded by the commands that need them
+    from models.migrate import Roles
+    from referral_rewards.config.settings import Settings
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -86,11 +90,48 @@ def replay(
 
 @db.command()
 def upgrade(data: Data = None) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema, and grant the roles that are named what they need."""
     from models import migrate  # here, as it takes a second to load
 
-    migrate.upgrade(administration.settings(data).database_url)
-    say("the database has the newest schema")
+    chosen = administration.settings(data)
+    roles = _roles(chosen)
+    migrate.upgrade(chosen.database_url, roles)
+    say("the database has the newest schema" + ("" if roles is None else f"; granted {roles.api} and {roles.worker}"))
+
+
+@db.command()
+def grants(data: Data = None) -> None:
+    """Print the SQL that grants the roles what they need, for an administrator who applies it. Asks no database."""
+    from models.migrate import statements
+
+    roles = _roles(administration.settings(data, database_url=_ANY_DATABASE))
+    if roles is None:
+        raise BadInput([Problem(f"{PREFIX}DATABASE_API_ROLE", _NO_ROLES)])
+    say(statements(roles).rstrip())
+
+
+def _roles(chosen: "Settings") -> "Roles | None":
+    """The database's roles by the settings; None if they name none.
+
+    Raises:
+        BadInput: if they name only one, or one for both.
+    """
+    from models.migrate import Roles
+
+    api_role, worker_role = chosen.database_api_role, chosen.database_worker_role
+    if api_role is None and worker_role is None:
+        return None
+    if api_role is None or worker_role is None:
+        lacks = "API" if api_role is None else "WORKER"
+        raise BadInput([Problem(f"{PREFIX}DATABASE_{lacks}_ROLE", "not set, but the other role is: both are needed")])
+    if api_role == worker_role:
+        raise BadInput([Problem(f"{PREFIX}DATABASE_WORKER_ROLE", f"{worker_role} is the API's: name another role")])
+    return Roles(api_role, worker_role)
+
+
+#: What has to be named and is not asked.
+_ANY_DATABASE: Final = "postgresql://"
+_NO_ROLES: Final = f"not set; name the role of the API, and that of workers as {PREFIX}DATABASE_WORKER_ROLE"
 
 
 def _become(module: str, *arguments: str, data: Path | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
+from referral_rewards.config.secrets import Secrets, values
 from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.notices.envelope import NoAddress, address
 from referral_rewards.notices.port import Mailer
@@ -19,25 +20,28 @@ _EventPattern = Annotated[str, StringConstraints(pattern=r"^[a-z_.]*\*?$", min_l
 
 class WebhookSettings(BaseModel):
     """An endpoint's URL, the secret (``whsec_…``) that signs its events, and its event types; ``*`` matches any
-    ending."""
+    ending. While the endpoint changes from one secret to another, events are signed with both."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: HttpUrl
-    secret: SecretStr
+    secret: Secrets
     events: Annotated[tuple[_EventPattern, ...], Field(min_length=1)] = ("*",)
 
     @field_validator("secret")
     @classmethod
-    def _signs(cls, secret: SecretStr) -> SecretStr:
-        prefix, _, key = secret.get_secret_value().rpartition("_")
-        try:
-            usable = prefix in ("", "whsec") and len(base64.b64decode(key, validate=True)) >= _SIGNING_BYTES_MIN
-        except binascii.Error:
-            usable = False
-        if not usable:
+    def _sign(cls, secrets: Secrets) -> Secrets:
+        if not all(map(_usable, values(secrets))):
             raise ValueError(f"must be whsec_ and {_SIGNING_BYTES_MIN} bytes or more in base64")
-        return secret
+        return secrets
+
+
+def _usable(secret: str) -> bool:
+    prefix, _, key = secret.rpartition("_")
+    try:
+        return prefix in ("", "whsec") and len(base64.b64decode(key, validate=True)) >= _SIGNING_BYTES_MIN
+    except binascii.Error:
+        return False
 
 
 class NoticeSettings(BaseModel):
@@ -78,6 +82,4 @@ class NoticeSettings(BaseModel):
 
     def hooks(self) -> dict[str, Hook]:
         """Return the webhook endpoints by name."""
-        return {
-            name: Hook(each.url, each.secret.get_secret_value(), each.events) for name, each in self.webhooks.items()
-        }
+        return {name: Hook(each.url, each.events, values(each.secret)) for name, each in self.webhooks.items()}

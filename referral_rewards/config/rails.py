@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from referral_rewards.config.secrets import Secrets, values
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.web_addresses import HttpUrl
@@ -46,10 +47,10 @@ class RailSettings(BaseModel):
     rail_tremendous_campaign: str | None = Field(
         default=None, description="Id of the campaign whose gift cards are offered"
     )
-    webhook_secrets: dict[WebhookSource, SecretStr] = Field(
+    webhook_secrets: dict[WebhookSource, Secrets] = Field(
         default={},
         description='Signing secrets for events of providers: {"stripe": "whsec_…", "tremendous": "…"}, and for PayPal '
-        "the webhook's id; only for the API",
+        "the webhook's id; a list of them, while one takes another's place; only for the API",
     )
     webhook_paypal_certificates: HttpUrl = Field(
         default="https://api.paypal.com/v1/notifications/certs/",
@@ -61,8 +62,8 @@ class RailSettings(BaseModel):
 
     @field_validator("webhook_secrets")
     @classmethod
-    def _not_empty(cls, secrets: dict[WebhookSource, SecretStr]) -> dict[WebhookSource, SecretStr]:
-        if empty := [name for name, secret in secrets.items() if not secret.get_secret_value().strip()]:
+    def _not_empty(cls, secrets: dict[WebhookSource, Secrets]) -> dict[WebhookSource, Secrets]:
+        if empty := [name for name, several in secrets.items() if not all(each.strip() for each in values(several))]:
             raise ValueError(f"has an empty secret for {' and '.join(empty)}: anybody could sign with it")
         return secrets
 

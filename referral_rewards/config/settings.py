@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from referral_rewards.config.notices import NoticeSettings
 from referral_rewards.config.rails import RailSettings
+from referral_rewards.config.secrets import values
 from referral_rewards.config.sources import SourcesSettings
 from referral_rewards.config.stack import (
     PEPPER_BYTES_MIN,
@@ -28,6 +29,8 @@ from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.web_addresses import HttpUrl
 
+#: Stands in the place of a key that is derived from the pepper.
+_BY_THE_PEPPER: Final = "pepper"
 #: The issuer's URL: over TLS, or on this machine.
 _ISSUER: Final = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"
 
@@ -59,6 +62,10 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     database_pooling: Literal["none", "transaction"] = Field(
         default="none", description="transaction: a pooler, such as PgBouncer, stands before PostgreSQL"
     )
+    database_api_role: str | None = Field(
+        default=None, description="Database role of the API, which `referrals db upgrade` grants what it needs"
+    )
+    database_worker_role: str | None = Field(default=None, description="Database role of all workers, likewise")
     api_url: str = Field(default="http://127.0.0.1:8700", description="Where the CLI reaches the API")
     api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
     api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
@@ -78,6 +85,13 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     )
     verify_keys: Path | None = Field(
         default=None, description="JSON list of {key_id, public_key, status}: the keys that verify decisions"
+    )
+    status_link_keys: tuple[SecretStr, ...] = Field(
+        default=(SecretStr(_BY_THE_PEPPER),),
+        min_length=1,
+        description='Keys of links to status pages, as ["…"]: 16 bytes or more, hex or base64, or `pepper` for one '
+        "that is derived from it; the first makes links, each opens them; the same for the API and the worker for "
+        "referrals",
     )
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = Field(
         default=None, description="Public address of the pages; the API's own address by default"
@@ -120,11 +134,28 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
         """Whether a pooler stands before PostgreSQL."""
         return self.database_pooling != "none"
 
+    @field_validator("status_link_keys")
+    @classmethod
+    def _each_long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in values(keys):
+            if key != _BY_THE_PEPPER:
+                decode_secret(key)
+        return keys
+
+    def own_link_keys(self) -> tuple[bytes | None, ...]:
+        """Return the keys of links to status pages; None in the place of the one that is derived from the pepper."""
+        return tuple(None if key == _BY_THE_PEPPER else decode_secret(key) for key in values(self.status_link_keys))
+
     def pepper_bytes(self) -> bytes:
         """Return the pepper's bytes. Raises BadInput if none is set: no hash is ever made without a pepper."""
         if self.pepper is None:
             raise BadInput([Problem(f"{PREFIX}PEPPER", "not set; a hash of an identity is never made without it")])
         return decode_secret(self.pepper.get_secret_value())
+
+    def database_for(self, process: Literal["api", "worker"]) -> str:
+        """Return the database's URL for a process: of a local stack that of the process's role."""
+        stack = self.stack()
+        return self.database_url if stack is None else with_driver(stack.url_for(process))
 
     def home_url(self) -> str:
         """Return the public URL of the pages, without a trailing slash."""
@@ -167,6 +198,7 @@ _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
     "regions": '{"acme/site": "CA"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
+    "status_link_keys": '["…", "pepper"]',
     "stores": '{"acme/shop-de": "de"}',
     "webhook_secrets": '{"stripe": "whsec_…"}',
     "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',

@@ -4,16 +4,28 @@ import base64
 import binascii
 import json
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class StackInfo(NamedTuple):
-    """The content of ``DATA/stack.json``: the URLs of the parts of a running local stack."""
+    """The content of ``DATA/stack.json``: the URLs of the parts of a running local stack. ``database_url`` is that of
+    whoever migrates and administers the database; the API and workers have their own, if their roles do."""
 
     api: str
     temporal: str
     web_ui: str
     database_url: str
+    api_database_url: str | None = None
+    worker_database_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the passwords in the database's URLs."""
+        return f"StackInfo(api={self.api!r}, temporal={self.temporal!r}, web_ui={self.web_ui!r})"
+
+    def url_for(self, process: Literal["api", "worker"]) -> str:
+        """Return the database's URL for a process."""
+        own = {"api": self.api_database_url, "worker": self.worker_database_url}
+        return own[process] or self.database_url
 
 
 def stack_file(data: Path) -> Path:

@@ -1,7 +1,7 @@
 """Our own processes in the local stack, with the secrets that each of them gets.
 
-All get the database, the pepper and the public keys. Only the API gets the signing key and the webhook secrets of
-providers. Only the payouts worker gets the credentials of the rails.
+All get the pepper and the public keys, and the database by the role of the API or of workers. Only the API gets the
+signing key and the webhook secrets of providers. Only the payouts worker gets the credentials of the rails.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from referral_rewards.config.stack import PREFIX, StackInfo
 from referral_rewards.local.embedded import HOST
@@ -18,6 +18,8 @@ from referral_rewards.local.keys import ensure_keys
 from referral_rewards.local.sandbox import paypal, stripe, tremendous
 from referral_rewards.local.supervisor import Program
 
+_DATABASE_URL: Final = PREFIX + "DATABASE_URL"
+_PROCESSES: Final[tuple[Literal["api", "worker"], ...]] = ("api", "worker")
 SIGNING_KEY = PREFIX + "SIGNING_KEY"
 #: The prefix of the sign-in settings, for the API only.
 SIGN_IN = PREFIX + "OIDC_"
@@ -28,6 +30,8 @@ WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
 _WORKER_SECONDS: Final = 45.0
 #: The settings for sending letters and events, only for the worker that sends them.
 TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
+#: The keys of links to status pages, for the API that opens them and the worker that writes them into letters.
+LINK_KEYS = PREFIX + "STATUS_LINK_KEYS"
 
 
 class Secrets(NamedTuple):
@@ -36,6 +40,10 @@ class Secrets(NamedTuple):
     pepper: str
     signing_key: str
     verify_keys: str
+
+    def __repr__(self) -> str:
+        """Without the pepper."""
+        return f"Secrets(signing_key={self.signing_key!r}, verify_keys={self.verify_keys!r})"
 
     @classmethod
     def of(cls, data: Path, given: Mapping[str, str]) -> "Secrets":
@@ -52,17 +60,18 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment that every child gets: `given` without the settings that only one of them gets."""
     withheld = (
+        _DATABASE_URL,
         SIGNING_KEY,
         SIGN_IN,
         RAIL_SECRETS,
         WEBHOOK_SECRETS,
         *TELLING,
+        LINK_KEYS,
         *(("TEMPORAL_",) if embedded_temporal else ()),
     )
     common = {name: value for name, value in given.items() if not name.startswith(withheld)}
     common |= {
         PREFIX + "DATA": str(data),
-        PREFIX + "DATABASE_URL": info.database_url,
         PREFIX + "API_URL": info.api,
         PREFIX + "PEPPER": secrets.pepper,
         PREFIX + "VERIFY_KEYS": secrets.verify_keys,
@@ -88,20 +97,34 @@ def children(
     api_port: int,
     given: Mapping[str, str],
     common: Mapping[str, str],
+    info: StackInfo,
     secrets: Secrets,
     watched: Watched,
 ) -> tuple[Program, Program, Program]:
-    """Return the programs of the API and the two workers, each with its port for probes and metrics."""
+    """Return the programs of the API and the two workers, each with the database's URL for its role, and with its port
+    for probes and metrics."""
+    serves, works = ({_DATABASE_URL: info.url_for(process)} for process in _PROCESSES)
     hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
+    links = {name: value for name, value in given.items() if name == LINK_KEYS}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
-        _api(data, api_port, {**common, **hears, SIGNING_KEY: secrets.signing_key, **_told_at(watched.api)}),
+        _api(
+            data,
+            api_port,
+            {**common, **serves, **hears, **links, SIGNING_KEY: secrets.signing_key, **_told_at(watched.api)},
+        ),
         _worker(
             data,
             "referrals",
-            {**common, **_telling(data, given), **_told_at(watched.referrals, watched.referrals_temporal)},
+            {
+                **common,
+                **works,
+                **links,
+                **_telling(data, given),
+                **_told_at(watched.referrals, watched.referrals_temporal),
+            },
         ),
-        _worker(data, "payouts", {**common, **rails, **_told_at(watched.payouts, watched.payouts_temporal)}),
+        _worker(data, "payouts", {**common, **works, **rails, **_told_at(watched.payouts, watched.payouts_temporal)}),
     )
 
 

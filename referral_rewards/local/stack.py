@@ -33,6 +33,7 @@ from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
     HOST,
     ensure_database,
+    ensure_roles,
     knows_search_attributes,
     port_is_free,
     postgres,
@@ -170,11 +171,14 @@ async def _start(
     else:
         starting.append(supervisor.start(prepare_temporal(data, ports.temporal, ports.web_ui)))
     await asyncio.gather(*starting)
-    if not outside_database:
+    # A server of one's own has the roles that its administrator made: everything connects by the one URL that is given.
+    roles = None if outside_database else await ensure_roles(database_url)
+    if roles is not None:
         await ensure_database(database_url)
-    await asyncio.to_thread((await migrate).upgrade, with_driver(database_url))
+    await asyncio.to_thread((await migrate).upgrade, with_driver(database_url), roles and roles.names)
 
-    info = StackInfo(f"http://{HOST}:{ports.api}", temporal, web_ui, database_url)
+    own = (database_url, database_url) if roles is None else (roles.api_url, roles.worker_url)
+    info = StackInfo(f"http://{HOST}:{ports.api}", temporal, web_ui, database_url, *own)
     secrets = Secrets.of(data, given)
     common = environment(given, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
     if sandboxes:
@@ -182,10 +186,10 @@ async def _start(
         await supervisor.start(sandbox.sandboxes(data, ports.sandboxes, info.api, common))
         say(f"sandboxes in the place of providers: http://{HOST}:{ports.sandboxes}")
     watched = sandbox.Watched(*ports[-5:])
-    await supervisor.start(*children(data, ports.api, given, common, secrets, watched))
+    await supervisor.start(*children(data, ports.api, given, common, info, secrets, watched))
     return info, Settings.load(
         data=data,
-        database_url=info.database_url,
+        database_url=info.url_for("api"),
         api_url=info.api,
         pepper=secrets.pepper,
         signing_key=secrets.signing_key,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -22,11 +22,12 @@ _PATIENCE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The URL of an endpoint, the secret (``whsec_…``) that signs its events, and the event types that it wants."""
+    """The URL of an endpoint, the event types that it wants, and the secrets (``whsec_…``) that sign its events: one,
+    or both while it changes from one to another."""
 
     url: str
-    secret: str
     events: Sequence[str]
+    secrets: Sequence[str] = field(repr=False)
 
 
 class Webhooks:
@@ -67,7 +68,7 @@ class Webhooks:
             "content-type": "application/json",
             "webhook-id": message,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(hook.secret).sign(message, now, body),
+            "webhook-signature": " ".join(Webhook(each).sign(message, now, body) for each in hook.secrets),
         }
         sent = self._client.stream("POST", hook.url, content=body.encode(), headers=headers, timeout=None)
         async with sent as response:

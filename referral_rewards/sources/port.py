@@ -1,7 +1,7 @@
 """The interface of an outside source: on request it reports again what it knows about an order or a customer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from referral_rewards.domain.facts.events import Event
@@ -13,7 +13,7 @@ class Endpoint:
     """The URL of a source, and the token that it requires, if any."""
 
     url: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 class Told(NamedTuple):

@@ -33,7 +33,7 @@ async def at_work(desk: Desk, environment: WorkflowEnvironment, case: Case) -> A
     queue = f"q{uuid4().hex[:8]}"
     rails = {case.rail.facts.name: case.rail}
     worker = payouts_worker(environment.client, queue, desk.database, desk.parts.keys, desk.parts.intake, {}, rails)
-    relay = Relay(desk.database, environment.client, referrals_queue=queue, payouts_queue=queue, pause=0.05)
+    relay = Relay(desk.database.worker, environment.client, referrals_queue=queue, payouts_queue=queue, pause=0.05)
     async with worker:
         delivering = asyncio.create_task(take_turns("the relay", relay.turn))
         try:

@@ -105,7 +105,9 @@ class Cashier:
     async def step(self, payout: UUID) -> str:
         parts = self.desk.parts
         asking = Inquiries(self.desk.database, parts.intake, self.sources)
-        doing = Payouts(self.desk.database, parts.keys, rails(self.desk.database, parts.keys), asking, _now)
+        doing = Payouts(
+            self.desk.database.worker, parts.keys, rails(self.desk.database.worker, parts.keys), asking, _now
+        )
         return (await doing.send_payout(PayoutRequest(payout=str(payout), now=_now()))).state
 
     async def act(self, kind: SubjectKind, subject: UUID, act: MoneyAct, user: str = "felix", **said: Any) -> None:
@@ -146,7 +148,7 @@ class Cashier:
         await self.act(SubjectKind.CLAWBACK_CASE, case, act, amount_minor=amount_minor)
         for row in await self.sql("SELECT id FROM clawback WHERE state = 'approved'"):
             parts = self.desk.parts
-            doing = Clawbacks(self.desk.database, parts.keys, rails(self.desk.database, parts.keys), _now)
+            doing = Clawbacks(self.desk.database.worker, parts.keys, rails(self.desk.database.worker, parts.keys), _now)
             done = await doing.reverse_clawback(ClawbackRequest(clawback=str(row.id), now=_now()))
             assert done.state == "reversed", done
 

@@ -36,7 +36,7 @@ async def pay_all(desk: Desk) -> None:
     """Carries out every payout that was not sent."""
     asking = Inquiries(desk.database, desk.parts.intake, {"register": RegisterSource()})
     rails = {"account_credit": AccountCredit(desk.database, lambda: datetime.now(UTC))}
-    doing = Payouts(desk.database, desk.parts.keys, rails, asking, lambda: datetime.now(UTC))
+    doing = Payouts(desk.database.worker, desk.parts.keys, rails, asking, lambda: datetime.now(UTC))
     for row in await rows(desk, "SELECT id FROM payout WHERE first_sent_at IS NULL ORDER BY id"):
         await doing.send_payout(PayoutRequest(payout=str(row.id), now=datetime.now(UTC)))
 

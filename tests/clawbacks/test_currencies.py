@@ -91,7 +91,7 @@ class Abroad:
 
     async def sent(self, referral: str) -> Any:
         asking = Inquiries(self.desk.database, Intake(PEPPER), {"register": RegisterSource()})
-        doing = Payouts(self.desk.database, self.desk.parts.keys, {self.rail: self.case.rail}, asking, _now)
+        doing = Payouts(self.desk.database.worker, self.desk.parts.keys, {self.rail: self.case.rail}, asking, _now)
         progress = await doing.send_payout(PayoutRequest(payout=str((await self.payout(referral)).id), now=_now()))
         assert progress.state == "settled", progress
         await self.desk.judge(referral)
@@ -99,7 +99,7 @@ class Abroad:
 
     async def taken_back(self) -> str:
         (clawback,) = await self.sql("SELECT id FROM clawback WHERE kind = 'reverse'")
-        doing = Clawbacks(self.desk.database, self.desk.parts.keys, {self.rail: self.case.rail}, _now)
+        doing = Clawbacks(self.desk.database.worker, self.desk.parts.keys, {self.rail: self.case.rail}, _now)
         return (await doing.reverse_clawback(ClawbackRequest(clawback=str(clawback.id), now=_now()))).state
 
     async def act(self, case: UUID, act: str, amount_minor: int) -> httpx.Response:

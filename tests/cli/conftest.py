@@ -30,6 +30,7 @@ from referral_rewards.register.people import users
 from referral_rewards.sources.port import Endpoint
 from tests.apps import at_an_address
 from tests.desk import PEPPER, judged
+from tests.roles import Register
 
 T = TypeVar("T")
 PROGRAM = Path(__file__).parents[2] / "programs" / "acme-friends.yaml"
@@ -131,10 +132,10 @@ def _served(database_url: str, data: Path, signer: Signer, sources: dict[str, En
     found: list[str] = []
 
     async def serve() -> None:
-        database = Database.at(database_url)
+        database = Register.at(database_url)
         keys = KeyRing.of([signer.public_entry()])
         await _add_people(database, data)
-        parts = Parts(database, Intake(PEPPER), keys, signer, Metrics(), sources=sources, home_url="http://home")
+        parts = Parts(database.api, Intake(PEPPER), keys, signer, Metrics(), sources=sources, home_url="http://home")
         async with at_an_address(parts) as url:
             stack = {"api": url, "temporal": "", "web_ui": "", "database_url": database_url}
             (data / "stack.json").write_text(json.dumps(stack))

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from referral_rewards.local.embedded import HOST, free_port
 from tests.chaos.cluster import until
+from tests.roles import API, PASSWORD, WORKER
 
 PROGRAM: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 #: Sessions of PostgreSQL that all connections share.
@@ -30,7 +31,8 @@ async def bounced(url: str) -> AsyncIterator[str]:
     assert named.password is not None
     # Not below the folder of a test, which other users can't enter.
     folder = Path(tempfile.mkdtemp(prefix="referrals-bouncer-"))
-    (folder / "users.txt").write_text(f'"{named.username}" "{named.password}"\n')
+    known = [(named.username, named.password), *((role, PASSWORD) for role in (API, WORKER))]
+    (folder / "users.txt").write_text("".join(f'"{user}" "{password}"\n' for user, password in known))
     (folder / "pgbouncer.ini").write_text(
         _CONFIGURATION.format(named=named, host=HOST, port=port, folder=folder, sessions=SESSIONS)
     )

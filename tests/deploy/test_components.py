@@ -84,7 +84,7 @@ def test_each_value_is_one_that_the_settings_take_and_leads_to_its_ports(
 ) -> None:
     settings = _settings(component, monkeypatch, tmp_path)
     if component.command == _API:
-        served = {settings.api_port}
+        served = {port for port in (settings.api_port, settings.operation_port) if port}
         host = settings.api_host
     elif _serves(component):
         told = settings.temporal_metrics
@@ -101,7 +101,7 @@ def test_each_value_is_one_that_the_settings_take_and_leads_to_its_ports(
 @each_component
 def test_each_probe_asks_what_the_process_answers(component: Component) -> None:
     operation = application(Pulse(), Readiness(), lambda: b"")
-    routes = health.router.routes if component.command == _API else operation.routes
+    routes = [*operation.routes, *(health.router.routes if component.command == _API else ())]
     assert {path for _, path in component.probes} <= {route.path for route in routes}  # type: ignore[attr-defined]
 
 

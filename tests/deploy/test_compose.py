@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psycopg
 import pytest
 import yaml
+from sqlalchemy import make_url
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.local.embedded import temporal_cli
+from models.migrate import Roles, upgrade
+from referral_rewards.local.embedded import _binaries, postgres, temporal_cli
 from referral_rewards.namespace import missing
 from referral_rewards.search_attributes import TYPE_NAMES
 from tests.chaos.cluster import until
@@ -156,6 +159,48 @@ def test_only_the_api_holds_the_signing_key() -> None:
 
 def test_only_the_payout_worker_holds_provider_secrets() -> None:
     assert [name for name, service in SERVICES.items() if "env_file" in service] == ["worker-payouts"]
+
+
+def test_each_process_connects_to_the_database_by_a_role_of_its_own() -> None:
+    urls = {name: service["environment"]["REFERRALS_DATABASE_URL"] for name, service in OURS.items()}
+    roles = {name: make_url(re.sub(r"\$\{\w+:\?[^}]*\}", "x", url)).username for name, url in urls.items()}
+    assert roles == {
+        "migrate": "referrals_migrations",
+        "api": "referrals_api",
+        "worker-referrals": "referrals_worker",
+        "worker-payouts": "referrals_worker",
+    }
+    granted = OURS["migrate"]["environment"]
+    assert granted["REFERRALS_DATABASE_API_ROLE"] == roles["api"]
+    assert granted["REFERRALS_DATABASE_WORKER_ROLE"] == roles["worker-payouts"]
+
+
+def test_what_migrates_knows_no_secret_of_ours() -> None:
+    assert not OURS["migrate"].keys() & {"secrets", "env_file"}
+    assert "REFERRALS_PEPPER" not in OURS["migrate"]["environment"]
+
+
+async def test_the_script_makes_the_roles_under_which_everything_runs(tmp_path: Path) -> None:
+    """As the image of PostgreSQL runs it, once; then the schema, by a role that is no superuser."""
+    made = {"POSTGRES_MIGRATIONS_PASSWORD": "m'1", "POSTGRES_API_PASSWORD": "a", "POSTGRES_WORKER_PASSWORD": "w"}
+    async with postgres(tmp_path) as url:
+        where = make_url(url)
+        tools = _binaries(tmp_path / "postgres" / "cluster", print).bin_path
+        host = {"PGHOST": str(where.host), "PGPORT": str(where.port), "PGPASSWORD": str(where.password)}
+        env = {**os.environ, **made, **host, "POSTGRES_USER": str(where.username), "POSTGRES_DB": str(where.database)}
+        env["PATH"] = f"{tools}:{env['PATH']}"
+        done = await asyncio.to_thread(
+            subprocess.run, ["sh", str(ROOT / "deploy/roles.sh")], env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        migrating = where.set(drivername="postgresql+psycopg", username="referrals_migrations", password="m'1")
+        roles = Roles("referrals_api", "referrals_worker")
+        await asyncio.to_thread(upgrade, migrating.render_as_string(hide_password=False), roles)
+        api = where.set(username="referrals_api", password="a").render_as_string(hide_password=False)
+        async with await psycopg.AsyncConnection.connect(api) as connection:
+            await connection.execute("SELECT 1 FROM decision")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await connection.execute("CREATE TEMP TABLE leg (id int)")
 
 
 def test_nothing_starts_before_the_schema_is_there() -> None:

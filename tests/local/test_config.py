@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from referral_rewards.config.settings import Settings
-from referral_rewards.config.stack import local_stack
+from referral_rewards.config.stack import StackInfo, local_stack
 from referral_rewards.domain.errors import BadInput
 from referral_rewards.local.keys import ensure_keys
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
@@ -59,7 +59,7 @@ def test_another_database_is_never_given_the_keys_of_the_stack(running: Path) ->
 def test_a_stack_on_an_outside_database_is_still_found(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFERRALS_DATABASE_URL", STACK["database_url"])
     assert Settings.load().pepper is not None
-    assert Settings.load().stack() == tuple(STACK.values())
+    assert Settings.load().stack() == StackInfo(**STACK)
 
 
 def test_nobody_but_the_api_is_handed_the_signing_key(running: Path) -> None:

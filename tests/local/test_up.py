@@ -10,6 +10,7 @@ from pathlib import Path
 from socket import socket
 
 import psutil
+import psycopg
 import pytest
 
 from referral_rewards.config.settings import Settings
@@ -26,6 +27,7 @@ GIVEN = {
     "REFERRALS_WEBHOOK_SECRETS": "{}",
     "REFERRALS_SMTP_URL": "smtps://acme:secret@mail.example",
     "REFERRALS_WEBHOOKS": "{}",
+    "REFERRALS_STATUS_LINK_KEYS": '["pepper"]',
     "TEMPORAL_API_KEY": "cloud",
 }
 
@@ -44,7 +46,7 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
     info = StackInfo("http://api", "127.0.0.1:1", "", "postgresql://db")
     secrets = Secrets.of(data, GIVEN)
     common = environment(GIVEN, data, info, secrets, embedded_temporal=embedded_temporal)
-    processes = children(data, 1, GIVEN, common, secrets, Watched(2, 3, 4, 5, 6))
+    processes = children(data, 1, GIVEN, common, info, secrets, Watched(2, 3, 4, 5, 6))
     return {child.name: dict(child.env or {}) for child in processes}
 
 
@@ -57,6 +59,7 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
         ("REFERRALS_SMTP_URL", {"worker referrals"}),
         ("REFERRALS_WEBHOOKS", {"worker referrals"}),
         ("REFERRALS_MAIL_FOLDER", set()),
+        ("REFERRALS_STATUS_LINK_KEYS", {"API", "worker referrals"}),
         ("REFERRALS_PEPPER", {"API", "worker referrals", "worker payouts"}),
         ("REFERRALS_VERIFY_KEYS", {"API", "worker referrals", "worker payouts"}),
         ("REFERRALS_OPERATION_PORT", {"API", "worker referrals", "worker payouts"}),
@@ -140,6 +143,20 @@ async def test_a_temporal_that_can_not_be_used_is_named_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+async def _connected(database_url: str) -> set[str]:
+    """The roles that our processes are connected as."""
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        found = await connection.execute(
+            "SELECT DISTINCT usename FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return {row[0] for row in await found.fetchall()}
+
+
+def _without_passwords(info: StackInfo) -> StackInfo:
+    return info._replace(api_database_url=None, worker_database_url=None)
+
+
 async def _until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(120):
         while not holds():
@@ -170,6 +187,8 @@ async def test_the_whole_stack_starts_recovers_stops_and_keeps_what_it_knows(dat
         listening = {c.laddr.ip for child in first for c in child.net_connections() if c.status == "LISTEN"}
         assert listening == {HOST}
 
+        assert await _connected(info.database_url) == {"referrals_api", "referrals_worker"}
+
         watching = asyncio.create_task(supervisor.watch())
         (payouts,) = (child for child in first if "payouts" in child.cmdline())
         os.kill(payouts.pid, signal.SIGKILL)
@@ -181,4 +200,5 @@ async def test_the_whole_stack_starts_recovers_stops_and_keeps_what_it_knows(dat
     assert not any(child.is_running() for child in first)
 
     async with stack(data, ports, say=said.append) as (_, again):
-        assert again == info
+        assert _without_passwords(again) == _without_passwords(info)
+        assert again.url_for("api") != info.url_for("api"), "each start has passwords of its own"

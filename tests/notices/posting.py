@@ -32,7 +32,7 @@ async def postman(
     letters = Letters(desk.parts.keys, Home(HOME, desk.parts.intake.key_for(status_links.PURPOSE)))
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         reached = Webhooks(hooks, client, patience_seconds=patience)
-        yield Postman(desk.database, letters, mail=mail, webhooks=reached, pause=0.01)
+        yield Postman(desk.database.worker, letters, mail=mail, webhooks=reached, pause=0.01)
 
 
 async def told(desk: Desk, referral: str = "r1", **where: Any) -> list[Any]:

@@ -41,7 +41,7 @@ async def _paid(desk: Desk, **handed: Handed) -> None:
         desk, "SELECT l.role, pl.payout_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.live"
     )
     asking = Inquiries(desk.database, desk.parts.intake, {"register": RegisterSource()})
-    paying = Payouts(desk.database, desk.parts.keys, rails(desk.database, desk.parts.keys), asking, now)
+    paying = Payouts(desk.database.worker, desk.parts.keys, rails(desk.database.worker, desk.parts.keys), asking, now)
     for row in rows:
         assert (await paying.send_payout(PayoutRequest(payout=str(row.payout_id), now=now()))).state == "settled"
         (paid,) = await sql(desk, "SELECT provider_reference FROM payout WHERE id = :id", id=row.payout_id)

@@ -18,9 +18,9 @@ from worker.measurements import Measurements
 @asynccontextmanager
 async def _telling(desk: Desk, endpoint: Endpoint, *events: str) -> AsyncIterator[Measurements]:
     async with served(endpoint) as url, httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-        hooks = {"lake": Hook(f"{url}/hook", SECRET, events)}
+        hooks = {"lake": Hook(f"{url}/hook", events, [SECRET])}
         await desk.database.write(outgoing_events.connect, {"lake": events})
-        yield Measurements(desk.database, Webhooks(hooks, client))
+        yield Measurements(desk.database.worker, Webhooks(hooks, client))
 
 
 async def test_events_are_told_in_order_from_the_time_that_they_were_asked_for(desk: Desk) -> None:

@@ -46,7 +46,7 @@ async def listening(
     database_url: str, endpoint: Any, *events: str, patience: float = LONG
 ) -> AsyncIterator[tuple[Desk, Any]]:
     async with served(endpoint) as url, desk(database_url) as opened:
-        hooks = {"crm": Hook(f"{url}/hook", SECRET, events or ("*",))}
+        hooks = {"crm": Hook(f"{url}/hook", events or ("*",), [SECRET])}
         async with postman(opened, None, hooks, patience=patience) as man:
             yield opened, man
 

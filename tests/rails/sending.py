@@ -17,7 +17,6 @@ from temporalio.testing import WorkflowEnvironment
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
-from models.session import Database
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
@@ -32,6 +31,7 @@ from referral_rewards.register.recording.record import record
 from tests.installation import PROGRAM, Installation
 from tests.rails.cases import OUTSIDE, Case
 from tests.register.judging import judged
+from tests.roles import Register
 from tests.workflows.scenes import before_its_approver, days_ago, payouts, referrals_at_work, scene, sql
 
 #: What the terms promise, and the provider's account of the referrer.
@@ -152,7 +152,7 @@ async def on_stage(
     """The payout in a database that is a copy of the stage's."""
     # The stage has told its own facts by then.
     ids = itertools.count(1000)
-    life = Installation(Database.at(database_url), environment, queue=f"q{uuid4().hex[:8]}", signer=signer, ids=ids)
+    life = Installation(Register.at(database_url), environment, queue=f"q{uuid4().hex[:8]}", signer=signer, ids=ids)
     try:
         async with OUTSIDE[name]() as case:
             payout = (await payouts(life, "r1"))["referrer"]

@@ -55,7 +55,7 @@ class Manually:
     async def step(self) -> PayoutProgress:
         asking = Inquiries(self.desk.database, self.desk.parts.intake, {"register": RegisterSource()})
         keys = self.desk.parts.keys
-        doing = Payouts(self.desk.database, keys, rails(self.desk.database, keys), asking, now)
+        doing = Payouts(self.desk.database.worker, keys, rails(self.desk.database.worker, keys), asking, now)
         return await doing.send_payout(PayoutRequest(payout=str(self.payout), now=now()))
 
     async def export(self, as_: str = "fiona") -> dict[str, Any]:

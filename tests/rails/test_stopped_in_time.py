@@ -50,7 +50,7 @@ class Bank:
         """Each payout's workflow wakes once."""
         asking = Inquiries(self.desk.database, self.desk.parts.intake, {"register": RegisterSource()})
         keys = self.desk.parts.keys
-        doing = Payouts(self.desk.database, keys, rails(self.desk.database, keys), asking, now)
+        doing = Payouts(self.desk.database.worker, keys, rails(self.desk.database.worker, keys), asking, now)
         paid = [each["payout"] for each in await self.payouts()]
         return [await doing.send_payout(PayoutRequest(payout=each, now=now())) for each in paid]
 

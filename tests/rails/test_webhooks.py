@@ -203,7 +203,7 @@ async def _paypal(folder: Path, **made: Any) -> AsyncIterator[_PayPal]:
 
     async with served(show) as url, asking.client() as client:
         prefix = f"{url}/v1/notifications/certs/"
-        found = connected({"paypal": "WH-1"}, client, certificates=prefix, roots=folder / "root.pem")
+        found = connected({"paypal": ["WH-1"]}, client, certificates=prefix, roots=folder / "root.pem")
         yield _PayPal(found["paypal"], url, ours, shown, asked, slow)
 
 

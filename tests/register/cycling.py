@@ -88,7 +88,7 @@ class Cycling:
         paying = Payouts(
             self.desk.database,
             self.desk.parts.keys,
-            rails(self.desk.database, self.desk.parts.keys),
+            rails(self.desk.database.worker, self.desk.parts.keys),
             Inquiries(self.desk.database, Intake(PEPPER), {"register": RegisterSource()}),
             lambda: datetime.now(UTC),
         )

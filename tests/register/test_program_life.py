@@ -68,7 +68,7 @@ async def send(desk: Desk, payout: str) -> Any:
     paying = Payouts(
         desk.database,
         desk.parts.keys,
-        rails(desk.database, desk.parts.keys),
+        rails(desk.database.worker, desk.parts.keys),
         Inquiries(desk.database, Intake(PEPPER), {"register": RegisterSource()}),
         lambda: datetime.now(UTC),
     )

@@ -14,6 +14,8 @@ from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.restores.secrets import problems
 from tests.installation import PEPPER
+from tests.roles import API, WORKER, Register
+from tests.snapshots import administer
 
 OURS: Final = Signer.generate()
 NEXT: Final = Signer.generate()
@@ -85,6 +87,32 @@ async def test_a_worker_needs_the_key_that_signs_and_adds_none(database: Databas
 
 async def test_the_fingerprint_tells_nothing_of_the_pepper(database: Database) -> None:
     assert PEPPER.hex() not in Intake(PEPPER).key_for("the fingerprint of the pepper").hex()
+
+
+async def test_what_may_not_be_looked_at_lets_no_process_start(postgres_url: str, database: Database) -> None:
+    """Where nothing can be compared, nothing is served."""
+    await administer(postgres_url, "CREATE ROLE without_grants LOGIN PASSWORD 'of-a-test'")
+    ungranted = Register(database._engine).opened_as("without_grants")
+    try:
+        with pytest.raises(BadInput, match=r"REFERRALS_DATABASE_URL: its role lacks a right \(permission denied"):
+            await check_secrets(parts(ungranted, OTHER_PEPPER))
+    finally:
+        await ungranted.close()
+        await administer(postgres_url, "DROP ROLE without_grants")
+
+
+@pytest.mark.parametrize("role", [API, WORKER])
+async def test_another_pepper_is_refused_to_the_role_of_a_process(database_url: str, role: str) -> None:
+    register = Register.at(database_url)
+    try:
+        await check_secrets(parts(register))
+        with pytest.raises(BadInput, match="REFERRALS_PEPPER: is not this register's"):
+            await check_secrets(parts(register.opened_as(role), OTHER_PEPPER))
+        with pytest.raises(BadInput, match=f"does not list the key {OURS.key_id}"):
+            await check_secrets(parts(register.opened_as(role), PEPPER, NEXT))
+        await check_secrets(parts(register.opened_as(role)))
+    finally:
+        await register.close()
 
 
 async def test_a_database_without_our_schema_has_nothing_to_compare_with(postgres_url: str) -> None:

@@ -59,8 +59,10 @@ CREATE TABLE held_total (
     PRIMARY KEY (program, referrer)
 );
 
--- The totals follow every change of a leg, so that no judgement has to sum up a program's history.
-CREATE FUNCTION keep_held_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The totals follow every change of a leg, so that no judgement has to sum up a program's history. Nobody else changes
+-- them: the function has the rights of its owner.
+CREATE FUNCTION keep_held_totals() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     before int := 0;
     after int := 0;

@@ -63,7 +63,7 @@ async def show_referral(referral: str, visit: Reader, connection: Reading, parts
     drawn = timeline(shown, datetime.now(UTC))
     row = await referrals.row(connection, referral)
     assert row is not None  # it was shown in the same transaction
-    key = parts.intake.key_for(status_links.PURPOSE)
+    key, *_ = parts.link_keys
     return page(
         "referral.html",
         visit,

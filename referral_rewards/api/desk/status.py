@@ -68,13 +68,13 @@ async def _rate(connection: AsyncConnection, parts: Parts, token: str, *, score:
 
 
 async def _opened(connection: AsyncConnection, parts: Parts, token: str) -> tuple[Referral, Side]:
-    return await status_links.opened(connection, parts.intake.key_for(status_links.PURPOSE), token)
+    return await status_links.opened(connection, parts.link_keys, token)
 
 
 async def _shown(
     connection: AsyncConnection, parts: Parts, token: str, *, done: str = "", problem: str = "", why: str = ""
 ) -> HTMLResponse:
-    row, side = await status_links.opened(connection, parts.intake.key_for(status_links.PURPOSE), token)
+    row, side = await status_links.opened(connection, parts.link_keys, token)
     case = await open_case(connection, row, datetime.now(UTC), parts.keys)
     if case is None:
         raise NoSuchLink

@@ -78,7 +78,7 @@ async def give_status_link(
     referral: NamedInPath, new: NewStatusLink, request: Request, parts: Its, person: Decider
 ) -> StatusLink:
     """Returns the same link each time, until it is revoked. The audit log records the user who issued it."""
-    key = parts.intake.key_for(status_links.PURPOSE)
+    key, *_ = parts.link_keys
 
     async def give(connection: AsyncConnection, now: datetime) -> Referral:
         if new.revoke:

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from referral_rewards.domain.errors import BadInput, Problem
+
 
 class KeyStatus(StrEnum):
     """Whether a key's signatures count: those of a retired key still do, those of a revoked key do not."""
@@ -64,15 +66,27 @@ class Signer:
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """The trusted public keys, from a file that the database can't change. ``listed`` are the ids of all its keys,
-    revoked ones included."""
+    revoked ones included; ``active`` those that may sign."""
 
     keys: Mapping[str, Ed25519PublicKey]
     listed: frozenset[str] = frozenset()
+    active: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, path: Path) -> "KeyRing":
-        """Load a verify file: a JSON list of ``{key_id, public_key (hex), status}``. Revoked keys are left out."""
-        return cls.of(json.loads(path.read_text()))
+        """Load a verify file: a JSON list of ``{key_id, public_key (hex), status}``. Revoked keys are left out.
+
+        Raises:
+            BadInput: if the file can't be read, or has another form.
+        """
+        try:
+            entries = json.loads(path.read_text())
+            if not isinstance(entries, list):
+                raise TypeError("it is no list")
+            return cls.of(entries)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = f"{path} is no list of {{key_id, public_key, status}}: {type(error).__name__}: {error}"
+            raise BadInput([Problem("REFERRALS_VERIFY_KEYS", why)]) from None
 
     @classmethod
     def of(cls, entries: list[dict[str, str]]) -> "KeyRing":
@@ -83,6 +97,7 @@ class KeyRing:
                 if KeyStatus(entry["status"]) is not KeyStatus.REVOKED
             },
             frozenset(entry["key_id"] for entry in entries),
+            frozenset(entry["key_id"] for entry in entries if KeyStatus(entry["status"]) is KeyStatus.ACTIVE),
         )
 
     def verifies(self, key_id: str, message: bytes, signature: str) -> bool:

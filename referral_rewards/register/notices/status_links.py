@@ -1,5 +1,6 @@
 """Secret links to status pages: create, open and revoke them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import text
@@ -20,10 +21,17 @@ class NoSuchLink(NotFound):
         self.args = ("this link is incomplete or was replaced by a newer one",)
 
 
-#: The purpose for which the key of the links is derived.
+#: The purpose for which a key of the links is derived from the pepper.
 PURPOSE: Final = "status links"
+#: The keys of an installation that names none of its own: None stands for the one that is derived from the pepper.
+BY_THE_PEPPER: Final[Sequence[bytes | None]] = (None,)
 #: No row has this generation. It makes checking an unknown referral take as long as checking a real one.
 _NEVER: Final = 0
+
+
+def keys(own: Sequence[bytes | None], by_the_pepper: bytes) -> tuple[bytes, ...]:
+    """Return the keys in order: the first makes links, each opens them."""
+    return tuple(by_the_pepper if key is None else key for key in own)
 
 
 def path(key: bytes, row: Referral, side: Side) -> str:
@@ -31,8 +39,8 @@ def path(key: bytes, row: Referral, side: Side) -> str:
     return f"/status/{status_links.token(key, row.id, side, _generation(row, side))}"
 
 
-async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[Referral, Side]:
-    """Return the referral's row and the side that a link belongs to.
+async def opened(connection: AsyncConnection, keys: Sequence[bytes], token: str) -> tuple[Referral, Side]:
+    """Return the referral's row and the side that a link belongs to, whichever of the keys made it.
 
     Raises:
         NoSuchLink: if we never issued the link, or it was revoked.
@@ -42,7 +50,8 @@ async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[R
         raise NoSuchLink()
     row = await referrals.row(connection, claimed.referral)
     generation = _generation(row, claimed.side) if row is not None else _NEVER
-    if not status_links.proves(key, claimed, generation) or row is None:
+    proofs = [status_links.proves(key, claimed, generation) for key in keys]
+    if not any(proofs) or row is None:
         raise NoSuchLink()
     return row, claimed.side
 

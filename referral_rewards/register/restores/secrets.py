@@ -9,14 +9,37 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import Problem
+from models.session import Database
+from referral_rewards.domain.errors import BadInput, Problem
 
 #: The purpose of the key that is derived from the pepper as its fingerprint (`Intake.key_for`).
 PURPOSE: Final = "the fingerprint of the pepper"
 _PEPPER: Final = "pepper"
 _SIGNING_KEY: Final = "signing_key"
+
+
+async def check(
+    database: Database, fingerprint: str, listed: Collection[str], signing: str | None, now: datetime
+) -> None:
+    """Return if a process holds this register's secrets; the parameters are those of `problems`.
+
+    Raises:
+        BadInput: naming each setting that is not this register's, or the database's role if it may not look.
+        ProgrammingError: if the database can't be asked otherwise, as one without our schema.
+    """
+    try:
+        found = await database.write(problems, fingerprint, listed, signing, now)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _NOT_GRANTED:
+            raise
+        # Nothing was compared: a process that served all the same would serve with any secrets.
+        why = f"its role lacks a right ({str(error.orig).splitlines()[0]}); docs/guides/database-roles.md grants it"
+        raise BadInput([Problem("REFERRALS_DATABASE_URL", why)]) from None
+    if found:
+        raise BadInput(found)
 
 
 async def problems(
@@ -31,7 +54,7 @@ async def problems(
     known = {row.name: row.fingerprint for row in await connection.execute(_KNOWN)}
     found = []
     if known.get(_PEPPER, fingerprint) != fingerprint:
-        found.append(Problem("REFERRALS_PEPPER", "is not this register's: its identities were hashed with another one"))
+        found.append(Problem("REFERRALS_PEPPER", _ANOTHER))
     if (key := known.get(_SIGNING_KEY)) is not None and key not in listed:
         found.append(Problem("REFERRALS_VERIFY_KEYS", f"does not list the key {key}, which signs in this register"))
     if not found:
@@ -44,6 +67,13 @@ async def problems(
 async def _note(connection: AsyncConnection, name: str, fingerprint: str, now: datetime) -> None:
     await connection.execute(_NOTE, {"name": name, "fingerprint": fingerprint, "at": now})
 
+
+#: insufficient_privilege
+_NOT_GRANTED: Final = "42501"
+_ANOTHER: Final = (
+    "is not this register's: its identities were hashed with another one, by which alone duplicates are found; set "
+    "that one again, as a register's pepper can't be changed (docs/guides/rotating-secrets.md)"
+)
 
 _KNOWN: Final = text("SELECT name, fingerprint FROM register_secret")
 
