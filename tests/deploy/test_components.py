@@ -127,7 +127,8 @@ def test_what_all_must_agree_on_is_given_to_all(component: Component) -> None:
     shared = {f"{PREFIX}{name}" for name in ("DATABASE_URL", "PEPPER", "VERIFY_KEYS", "REGION", "REGIONS")}
     shared |= {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
     assert shared <= component.named or not _serves(component)
-    assert _serves(component) or component.named == {f"{PREFIX}DATABASE_URL"}
+    migrations = {f"{PREFIX}{name}" for name in ("DATABASE_URL", "DATABASE_API_ROLE", "DATABASE_WORKER_ROLE")}
+    assert _serves(component) or component.named == migrations
 
 
 def _settings(component: Component, monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:

@@ -15,7 +15,7 @@ _PRODUCTION: Final = rendered(ROOT / "deploy" / "kubernetes" / "overlays" / "pro
 
 def _connections(path: str) -> int:
     """How many connections a process opens at most: as many again as its pools hold."""
-    return 2 * sum(map(int, re.findall(r"Database\.at\([^)]*pool_size=(\d+)", (ROOT / path).read_text())))
+    return 2 * sum(map(int, re.findall(r"Database\.at\([^=]*pool_size=(\d+)", (ROOT / path).read_text())))
 
 
 def test_the_connections_of_each_process_are_told() -> None:
