@@ -31,6 +31,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
+from referral_rewards.register.sealing import Sealer
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
 
@@ -46,7 +47,8 @@ class Parts:
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
-    register; None if none is named. ``namespace`` is what was found there last.
+    register; None if none is named. ``namespace`` is what was found there last. ``sealer`` seals secrets that the
+    register keeps, None without keys. ``second_factor_required``: whoever may decide signs in with one.
     """
 
     database: Database
@@ -63,6 +65,8 @@ class Parts:
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal: Callable[[], Awaitable[Client]] | None = None
     namespace: Namespace = field(default_factory=Namespace)
+    sealer: Sealer | None = None
+    second_factor_required: bool = False
 
     @property
     def means(self) -> Means:
@@ -80,6 +84,9 @@ class Parts:
             raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", "not set; without it no decision can be signed")])
         if settings.verify_keys is None:
             raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without it no decision can be verified")])
+        sealing, required = settings.sealing(), settings.second_factor == "required"
+        if required and not sealing:
+            raise BadInput([Problem(f"{PREFIX}SEALING_KEYS", "not set; without it no second factor can be kept")])
         try:
             signer = Signer.load(settings.signing_key)
         except (OSError, ValueError) as error:
@@ -101,6 +108,8 @@ class Parts:
             sources=settings.endpoints(),
             home_url=settings.home_url(),
             temporal=partial(connect, settings) if is_named(settings) else None,
+            sealer=Sealer(sealing) if sealing else None,
+            second_factor_required=required,
         )
 
 

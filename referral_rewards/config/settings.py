@@ -19,6 +19,7 @@ from referral_rewards.config.stack import (
     PEPPER_BYTES_MIN,
     PREFIX,
     StackInfo,
+    decode_keys,
     decode_secret,
     keys_folder,
     local_stack,
@@ -47,6 +48,26 @@ class SignInSettings(BaseModel):
     oidc_roles: dict[str, Role] = Field(
         default={}, description='Roles by the value of that claim: {"finance-team": "finance"}'
     )
+    second_factor: Literal["required", "optional"] = Field(
+        default="required",
+        description="Whether everybody who may decide has to set up a second factor beside their password here",
+    )
+    sealing_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that seal secrets in the register: 32 bytes each, hex or base64, comma-separated, "
+        "the newest first; only for the API",
+    )
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def _of_32_bytes(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            decode_keys(keys.get_secret_value())
+        return keys
+
+    def sealing(self) -> tuple[bytes, ...]:
+        """Return the keys that seal secrets in the register, the newest first; none if none are set."""
+        return () if self.sealing_keys is None else decode_keys(self.sealing_keys.get_secret_value())
 
 
 class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):

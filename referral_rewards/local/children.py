@@ -1,7 +1,7 @@
 """Our own processes in the local stack, with the secrets that each of them gets.
 
-All get the database, the pepper and the public keys. Only the API gets the signing key and the webhook secrets of
-providers. Only the payouts worker gets the credentials of the rails.
+All get the database, the pepper and the public keys. Only the API gets the signing key, the sealing keys and the
+webhook secrets of providers. Only the payouts worker gets the credentials of the rails.
 """
 
 import asyncio
@@ -21,6 +21,9 @@ from referral_rewards.local.supervisor import Program
 SIGNING_KEY = PREFIX + "SIGNING_KEY"
 #: The prefix of the sign-in settings, for the API only.
 SIGN_IN = PREFIX + "OIDC_"
+#: Whether a second factor is asked for, and the keys that seal its secrets, for the API only.
+SECOND_FACTOR = PREFIX + "SECOND_FACTOR"
+SEALING_KEYS = PREFIX + "SEALING_KEYS"
 RAIL_SECRETS = PREFIX + "RAIL_"  # the prefix of the rails' credentials
 #: The prefix of the settings of provider webhooks, for the API only.
 WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
@@ -34,6 +37,7 @@ class Secrets(NamedTuple):
     pepper: str
     signing_key: str
     verify_keys: str
+    sealing_keys: str
 
     @classmethod
     def of(cls, data: Path, given: Mapping[str, str]) -> "Secrets":
@@ -42,6 +46,7 @@ class Secrets(NamedTuple):
             given.get(PREFIX + "PEPPER", own.pepper.read_text()),
             given.get(SIGNING_KEY, str(own.signing_key)),
             given.get(PREFIX + "VERIFY_KEYS", str(own.verify_keys)),
+            given.get(SEALING_KEYS, own.sealing.read_text()),
         )
 
 
@@ -52,6 +57,8 @@ def environment(
     withheld = (
         SIGNING_KEY,
         SIGN_IN,
+        SECOND_FACTOR,
+        SEALING_KEYS,
         RAIL_SECRETS,
         WEBHOOK_SECRETS,
         *TELLING,
@@ -78,10 +85,19 @@ def children(
     hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
-        _api(data, api_port, {**common, **hears, SIGNING_KEY: secrets.signing_key}),
+        _api(data, api_port, {**common, **hears, **_only_of_the_api(given, secrets)}),
         _worker(data, "referrals", {**common, **_telling(data, given)}),
         _worker(data, "payouts", {**common, **rails}),
     )
+
+
+def _only_of_the_api(given: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
+    """Return what the API alone learns. A local stack asks nobody for a second factor, unless it is told to."""
+    return {
+        SIGNING_KEY: secrets.signing_key,
+        SEALING_KEYS: secrets.sealing_keys,
+        SECOND_FACTOR: given.get(SECOND_FACTOR) or "optional",
+    }
 
 
 def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:
