@@ -14,6 +14,7 @@ from models.session import UNREACHABLE
 from referral_rewards import observability
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts, check_secrets
+from referral_rewards.api.patience import Patience, impatient
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput
 
@@ -34,8 +35,11 @@ def main() -> int:
     observability.configure_logging(settings)
     interrupts.raise_again()
     # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
+    patience = Patience(settings.api_head_seconds, settings.api_body_seconds, settings.api_answer_seconds)
     uvicorn.run(
-        create_app(parts),
+        create_app(parts, patience),
+        http=impatient(patience),
+        limit_concurrency=settings.api_connections_max,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

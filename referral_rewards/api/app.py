@@ -13,6 +13,7 @@ from referral_rewards.api import docs, health, openapi, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
+from referral_rewards.api.patience import PATIENCE, BodyPatience, Patience
 from referral_rewards.api.v1 import (
     audit,
     audits,
@@ -55,8 +56,8 @@ Every refusal is a problem document (RFC 9457, `application/problem+json`); `typ
 """
 
 
-def create_app(parts: Parts) -> FastAPI:
-    """Return the API over these parts, which it closes at shutdown."""
+def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
+    """Return the API over these parts, which it closes at shutdown; ``patience`` is how long it waits for a body."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -81,6 +82,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.add_middleware(BodyLimit)
+    app.add_middleware(BodyPatience, patience=patience)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))

@@ -80,6 +80,18 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     api_url: str = Field(default="http://127.0.0.1:8700", description="Where the CLI reaches the API")
     api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
     api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
+    api_head_seconds: float = Field(
+        default=10, gt=0, description="How long the API waits for the headers of a request, in seconds"
+    )
+    api_body_seconds: float = Field(
+        default=20, gt=0, description="How long the API waits for the next part of a body, in seconds"
+    )
+    api_answer_seconds: float = Field(
+        default=60, gt=0, description="How long the API waits for a client that does not read its answer, in seconds"
+    )
+    api_connections_max: int = Field(
+        default=1000, ge=1, description="Connections that the API serves at once; further requests are answered 503"
+    )
     trusted_proxies: str = Field(
         default="", description="Proxies whose X-Forwarded-For and -Proto headers the API trusts, comma-separated"
     )
