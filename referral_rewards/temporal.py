@@ -1,13 +1,13 @@
 """Connects an entry point to Temporal, and gives the ids of our workflows there."""
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.restores.mark import Mark
+from referral_rewards.payload_codec import Codec, converter
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.workflow_ids import (
     MEMO_OF_MARK,
@@ -53,7 +53,8 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
     if "target_host" not in target:
         stack = settings.stack()
         target["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
-    return await Client.connect(**target, data_converter=pydantic_data_converter, runtime=runtime)
+    codec = Codec(settings.payload_key_bytes())
+    return await Client.connect(**target, data_converter=converter(codec), runtime=runtime)
 
 
 async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
@@ -61,6 +62,7 @@ async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
 
     Raises:
         RPCError: if the server does not answer.
+        RuntimeError: if the mark is sealed with a key that we do not have: nothing can be said of the register then.
     """
     try:
         found = await client.get_workflow_handle(name).describe()
@@ -68,5 +70,8 @@ async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    kept: Mark | None = await found.memo_value(MEMO_OF_MARK, default=None, type_hint=Mark)
+    try:
+        kept: Mark | None = await found.memo_value(MEMO_OF_MARK, default=None, type_hint=Mark)
+    except KeyError:  # of an encoding that no key of ours opened
+        raise RuntimeError("the register's mark is sealed with a key that REFERRALS_PAYLOAD_KEYS lacks") from None
     return kept

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import docs, health, openapi, problems
+from referral_rewards.api import docs, health, openapi, payloads, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
@@ -93,7 +93,7 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
-    for room in (webhooks, health, docs):
+    for room in (webhooks, health, docs, payloads):
         app.include_router(room.router)
     desk.install(app)
     return app

@@ -23,6 +23,7 @@ from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.namespace import Namespace
+from referral_rewards.payload_codec import Codec
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
@@ -48,7 +49,8 @@ class Parts:
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
     register; None if none is named. ``namespace`` is what was found there last. ``sealer`` seals secrets that the
-    register keeps, None without keys. ``second_factor_required``: whoever may decide signs in with one.
+    register keeps, None without keys. ``second_factor_required``: whoever may decide signs in with one. ``codec`` opens
+    what Temporal keeps.
     """
 
     database: Database
@@ -67,6 +69,7 @@ class Parts:
     namespace: Namespace = field(default_factory=Namespace)
     sealer: Sealer | None = None
     second_factor_required: bool = False
+    codec: Codec = field(default_factory=lambda: Codec({}))
 
     @property
     def means(self) -> Means:
@@ -110,6 +113,7 @@ class Parts:
             temporal=partial(connect, settings) if is_named(settings) else None,
             sealer=Sealer(sealing) if sealing else None,
             second_factor_required=required,
+            codec=Codec(settings.payload_key_bytes()),
         )
 
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from referral_rewards.config.notices import NoticeSettings
+from referral_rewards.config.payloads import PayloadSettings
 from referral_rewards.config.rails import RailSettings
 from referral_rewards.config.sources import SourcesSettings
 from referral_rewards.config.stack import (
@@ -70,7 +71,7 @@ class SignInSettings(BaseModel):
         return () if self.sealing_keys is None else decode_keys(self.sealing_keys.get_secret_value())
 
 
-class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
+class Settings(PayloadSettings, RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
     """All the settings that an entry point reads."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -183,6 +184,7 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
 #: The settings in JSON, with an example of each.
 _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
+    "payload_keys": '{"2026-12": "…"}',
     "regions": '{"acme/site": "CA"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
     "stores": '{"acme/shop-de": "de"}',

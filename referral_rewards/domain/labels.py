@@ -468,6 +468,7 @@ _AUDIT: Final = {
     "facts.told": "facts told",
     "instruction.exported": "payment instruction exported",
     "payee.seen": "payee seen in clear",
+    "payload.seen": "run data decoded",
     "payout.cancelled": "payout cancelled",
     "payout.in_review": "payout needs a person",
     "payout.planned": "payout planned",
