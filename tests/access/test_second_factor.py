@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from referral_rewards.api.desk.session.visiting import SESSION_COOKIE
-from referral_rewards.domain.errors import FactorNeeded, NotAllowed, NotSignedIn, RequestInvalid
+from referral_rewards.domain.errors import FactorNeeded, NotAllowed, NotFound, NotSignedIn
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.register.people import administration, factors, passwords, sessions
@@ -322,7 +322,7 @@ async def test_an_administrator_resets_another_s_and_never_alone_what_signs_in(d
         now, hashed = datetime.now(UTC), await passwords.hash_of("another horse battery")
         with pytest.raises(NotAllowed, match="another administrator must set the password"):
             await administration.set_password(connection, "paula", hashed, by="ada", at=now)
-        with pytest.raises(RequestInvalid, match="paula has no second factor"):
+        with pytest.raises(NotFound, match="there is no second factor of 'paula'"):
             await factors.reset(connection, "paula", by="alan", at=now)
     assert await record(desk, "user.factor_reset") == [("ada", "user.factor_reset", "paula", {})]
     async with stranger(desk.app) as client:

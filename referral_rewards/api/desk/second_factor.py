@@ -134,12 +134,12 @@ async def _shown(
     problem: str = "",
     codes: Sequence[str] = (),
 ) -> Response:
-    name = visit.user.name
+    name, fresh = visit.user.name, await is_fresh(request, parts)
     async with parts.database.reading() as connection:
         kept = await factors.of(connection, name)
         person = await people.one(connection, name)
     secret = None
-    if kept.is_offered and parts.sealer is not None and await is_fresh(request, parts):
+    if kept.is_offered and parts.sealer is not None and fresh:
         secret = await parts.database.write(factors.offered, parts.sealer, name)
     return page(
         "second_factor.html",
@@ -148,7 +148,7 @@ async def _shown(
         here="/account",
         kept=kept,
         has_password=person.has_password,
-        is_fresh=await is_fresh(request, parts),
+        is_fresh=fresh,
         can_be_set_up=parts.sealer is not None,
         is_needed=visit.user.lacks_factor and not codes,
         secret=secret and in_groups(secret),

@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import RecoveryCode
-from referral_rewards.domain.errors import NotAllowed, RequestInvalid
+from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.people.second_factor import (
     RECOVERY_CODES,
     RECOVERY_LENGTH,
@@ -112,9 +112,8 @@ async def reset(connection: AsyncConnection, name: str, *, by: str, at: datetime
     """Take somebody's second factor away, who lost it: they set up another at the next sign-in. Their sessions end.
 
     Raises:
-        NotFound: if there is no such user.
+        NotFound: if there is no such user, or they have none.
         NotAllowed: if it is oneself, or if this administrator also set the password: one alone could sign in as them.
-        RequestInvalid: if there is none.
     """
     if by == name:
         raise NotAllowed("you can't reset your own second factor; ask another administrator")
@@ -123,7 +122,7 @@ async def reset(connection: AsyncConnection, name: str, *, by: str, at: datetime
     if (await connection.execute(_SET_THE_PASSWORD, {"name": name})).scalar_one_or_none() == by:
         raise NotAllowed(f"you set the password of {name}; another administrator must reset the second factor")
     if (await connection.execute(_RESET, {"name": name, "by": by, "at": at})).scalar_one_or_none() is None:
-        raise RequestInvalid(f"{name} has no second factor", "NAME")
+        raise NotFound("second factor of", name)
     await sessions.end_all_of(connection, name)
     await audit.note(connection, actor=by, act="user.factor_reset", subject=name, at=at)
 
