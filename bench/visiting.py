@@ -19,6 +19,7 @@ from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.session.visiting import cookie_name
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.config.stack import with_driver
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import sessions, users
 
@@ -69,7 +70,7 @@ async def signed_in(hearings: Hearings, user: str, role: Role, now: datetime) ->
     parts = Parts(hearings.database, hearings.intake, hearings.keys, hearings.signer, Metrics())
     async with parts.database.transaction() as connection:
         token = await users.add(connection, user, roles=[role], at=now)
-        session = await sessions.begin(connection, user, at=now)
+        session = await sessions.begin(connection, user, at=now, factor=Factor.NOT_ASKED)
     transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
     cookies, headers = {cookie_name(secure=False): session}, {"Accept": "text/html"}
     async with httpx.AsyncClient(

@@ -14,6 +14,7 @@ from rich.console import Console
 from models.session import Database
 from referral_rewards.api.desk.session.visiting import cookie_name
 from referral_rewards.config.settings import Settings
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.local.demo import approvers, past
 from referral_rewards.local.demo.output import Progress
 from referral_rewards.local.demo.script import Script
@@ -64,7 +65,7 @@ async def _furnished(settings: Settings, progress: Progress) -> str:
         await approvers.hire(database)
         await past.take_in(database, settings.pepper_bytes(), script, progress)
         async with database.transaction() as connection:
-            return await sessions.begin(connection, PERSON, at=now)
+            return await sessions.begin(connection, PERSON, at=now, factor=Factor.NOT_ASKED)
     finally:
         await database.close()
 

@@ -32,7 +32,17 @@ from models.restores import (
     RestoredRail,
     ReversalLook,
 )
-from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
+from models.users import (
+    Identity,
+    RecoveryCode,
+    SecondFactor,
+    SessionRow,
+    SignInFailure,
+    SignInFlow,
+    SignInStep,
+    TokenRow,
+    UserRow,
+)
 
 metadata = SQLModel.metadata
 
@@ -79,6 +89,7 @@ __all__ = [
     "RailHalt",
     "ReconciliationDifference",
     "ReconciliationRow",
+    "RecoveryCode",
     "ReferralFact",
     "ReferralKey",
     "ReferralRow",
@@ -88,9 +99,11 @@ __all__ = [
     "RestoredRail",
     "ReversalLook",
     "SavedView",
+    "SecondFactor",
     "SessionRow",
     "SignInFailure",
     "SignInFlow",
+    "SignInStep",
     "Swept",
     "ToExamine",
     "ToJudge",

@@ -17,7 +17,10 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {api}, {worker};
 
 -- Reading. How people sign in, and their tokens, are none of the workers' business.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {api}, {worker};
-REVOKE SELECT ON app_user, api_token, session, oidc_identity, oidc_flow, sign_in_failure, saved_view FROM {worker};
+REVOKE SELECT ON
+    app_user, api_token, session, oidc_identity, oidc_flow, sign_in_failure, sign_in_step, second_factor, recovery_code,
+    saved_view
+    FROM {worker};
 GRANT SELECT (name, roles, scopes, marks, tells_sources, tells_types, created_at, barred_at, contact_id)
     ON app_user TO {worker};
 
@@ -26,12 +29,13 @@ GRANT INSERT ON
     api_token, app_user, audit_event, blocked_mark, clawback, clawback_case, decision, decision_effect, decision_head,
     fact, fact_key, fact_teller, ingest_batch, inquiry, ledger_transaction, notice, oidc_flow, oidc_identity, outbox,
     payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, personal_data, posting,
-    program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, referral, referral_fact,
-    referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view, session, set_aside,
-    sign_in_failure, to_examine, to_judge, to_measure
+    program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, recovery_code, referral,
+    referral_fact, referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view,
+    second_factor, session, set_aside, sign_in_failure, sign_in_step, to_examine, to_judge, to_measure
     TO {api};
 GRANT DELETE ON
-    blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, saved_view, session, sign_in_failure
+    blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, saved_view, session,
+    sign_in_failure, sign_in_step
     TO {api};
 GRANT UPDATE (revoked_at) ON api_token TO {api};
 GRANT UPDATE (roles, marks, tells_sources, tells_types, barred_at, password_hash, contact_id) ON app_user TO {api};
@@ -69,7 +73,9 @@ GRANT UPDATE (
 GRANT UPDATE (fingerprint, noted_at) ON register_secret TO {api};
 GRANT UPDATE (restore, restored_to, halted_at, why, reopened_at, reopened_by) ON restored_rail TO {api};
 GRANT UPDATE (query) ON saved_view TO {api};
-GRANT UPDATE (seen_at) ON session TO {api};
+GRANT UPDATE (used_at) ON recovery_code TO {api};
+GRANT UPDATE (enrolled_at, last_step, offered, reset_at, reset_by, secret) ON second_factor TO {api};
+GRANT UPDATE (seen_at, factor, factor_at) ON session TO {api};
 
 -- Workers: claims, payments and what follows from them. No decision, no person, no terms.
 GRANT INSERT ON

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, BigInteger, Column, Index, Text
 from sqlmodel import Field, SQLModel
 
-from models.columns import instant, texts
+from models.columns import instant, none_yet, texts
 
 
 class UserRow(SQLModel, table=True):
@@ -58,6 +58,9 @@ class SessionRow(SQLModel, table=True):
     username: str = Field(foreign_key="app_user.name", index=True)
     #: The roles from the identity provider at sign-in, if roles come from there; None means those of `UserRow`.
     roles: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text), nullable=True))
+    #: What is known of the second factor (`domain.people.second_factor.Factor`), and when a code was shown last.
+    factor: str
+    factor_at: datetime | None = instant(nullable=True)
     began_at: datetime = instant()
     seen_at: datetime = instant()
     expires_at: datetime = instant(index=True)
@@ -82,6 +85,44 @@ class SignInFlow(SQLModel, table=True):
     nonce: str
     code_verifier: str
     return_to: str
+    expires_at: datetime = instant(index=True)
+
+
+class SecondFactor(SQLModel, table=True):
+    """The second factor of a person who signs in with a password. Its secrets are sealed."""
+
+    __tablename__ = "second_factor"
+
+    username: str = Field(primary_key=True, foreign_key="app_user.name")
+    #: The secret in force; None: not set up yet, or reset.
+    secret: str | None = None
+    #: A secret that is shown to be set up and was not confirmed by a code yet.
+    offered: str | None = None
+    enrolled_at: datetime | None = instant(nullable=True)
+    #: The step of time of the newest code that was used: no code is used twice.
+    last_step: int = none_yet()
+    #: Who reset it, until there is another.
+    reset_by: str | None = None
+    reset_at: datetime | None = instant(nullable=True)
+
+
+class RecoveryCode(SQLModel, table=True):
+    """A code that stands in for the second factor once, stored as the SHA-256 of 80 random bits."""
+
+    __tablename__ = "recovery_code"
+
+    username: str = Field(primary_key=True, foreign_key="app_user.name")
+    code_hash: str = Field(primary_key=True)
+    used_at: datetime | None = instant(nullable=True)
+
+
+class SignInStep(SQLModel, table=True):
+    """A sign-in whose password was right and whose code is awaited, identified by the SHA-256 of the cookie's value."""
+
+    __tablename__ = "sign_in_step"
+
+    token_hash: str = Field(primary_key=True)
+    username: str = Field(foreign_key="app_user.name", index=True)
     expires_at: datetime = instant(index=True)
 
 

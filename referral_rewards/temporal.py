@@ -1,10 +1,8 @@
 """Connects an entry point to Temporal, and gives the ids of our workflows there."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
@@ -13,6 +11,7 @@ from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import StackInfo
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.restores.mark import Mark
+from referral_rewards.payload_codec import Codec, converter
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.workflow_ids import (
     MEMO_OF_MARK,
@@ -27,7 +26,6 @@ from referral_rewards.workflow_ids import (
 )
 
 __all__ = [
-    "CONVERTER",
     "REGISTER_MARK",
     "SEARCH_ATTRIBUTES",
     "clawback_workflow_id",
@@ -42,9 +40,6 @@ __all__ = [
     "reconciliation_workflow_id",
     "workflow_id",
 ]
-
-#: How every payload of ours is written and read.
-CONVERTER: Final = pydantic_data_converter
 
 
 def is_named(settings: Settings) -> bool:
@@ -94,11 +89,12 @@ async def connect(
         BadInput: as `target` does.
         RuntimeError: if the server does not answer, or does not let us in.
     """
-    return await connect_beside(settings.stack(), runtime=runtime, interceptors=interceptors)
+    codec = Codec(settings.payload_key_bytes())
+    return await connect_beside(settings.stack(), codec, runtime=runtime, interceptors=interceptors)
 
 
 async def connect_beside(
-    stack: StackInfo | None, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+    stack: StackInfo | None, codec: Codec, *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> Client:
     """Connect like `connect`, with the local stack that runs here, if any: for what needs no other setting.
 
@@ -109,7 +105,7 @@ async def connect_beside(
     found = target()
     if "target_host" not in found:
         found["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
-    return await Client.connect(**found, data_converter=CONVERTER, runtime=runtime, interceptors=interceptors)
+    return await Client.connect(**found, data_converter=converter(codec), runtime=runtime, interceptors=interceptors)
 
 
 async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
@@ -117,6 +113,7 @@ async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
 
     Raises:
         RPCError: if the server does not answer.
+        RuntimeError: if the mark is sealed with a key that we do not have: nothing can be said of the register then.
     """
     try:
         found = await client.get_workflow_handle(name).describe()
@@ -124,5 +121,8 @@ async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    kept: Mark | None = await found.memo_value(MEMO_OF_MARK, default=None, type_hint=Mark)
+    try:
+        kept: Mark | None = await found.memo_value(MEMO_OF_MARK, default=None, type_hint=Mark)
+    except KeyError:  # of an encoding that no key of ours opened
+        raise RuntimeError("the register's mark is sealed with a key that REFERRALS_PAYLOAD_KEYS lacks") from None
     return kept

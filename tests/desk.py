@@ -24,6 +24,7 @@ from referral_rewards.api.metrics import Metrics
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.rights import EVERYTHING, NOTHING, Rights
 from referral_rewards.domain.people.authority import Scope
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox, programs
@@ -116,7 +117,7 @@ class Desk:
     async def browser(self, user: str) -> AsyncIterator["Browser"]:
         """A browser in which the user is signed in."""
         async with self.database.transaction() as connection:
-            token = await sessions.begin(connection, user, at=datetime.now(UTC))
+            token = await sessions.begin(connection, user, at=datetime.now(UTC), factor=Factor.NOT_ASKED)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         cookies = {cookie_name(secure=False): token}
         headers = {"Accept": "text/html"}

@@ -24,9 +24,11 @@ from typing import Final
 from temporalio.client import WorkflowHistory
 from temporalio.service import RPCError
 
+from referral_rewards.config.payloads import payload_keys
 from referral_rewards.config.stack import PREFIX, local_stack
 from referral_rewards.domain.errors import BadInput
-from referral_rewards.temporal import CONVERTER, connect_beside
+from referral_rewards.payload_codec import Codec, converter
+from referral_rewards.temporal import connect_beside
 from worker.histories import Choice, files_of, of_files, of_server, save, type_of
 from worker.replaying import WORKFLOWS, Replaying
 
@@ -63,10 +65,11 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 async def _replay(given: argparse.Namespace) -> int:
     replayed, broken = Counter[str](), 0
-    histories = await _histories(given)
+    codec = Codec(payload_keys())
+    histories = await _histories(given, codec)
     if given.save is not None:
         histories = _saved(histories, given.save)
-    async for history, found in Replaying(CONVERTER).each(histories):
+    async for history, found in Replaying(converter(codec)).each(histories):
         replayed[type_of(history)] += 1
         if found is not None:
             broken += 1
@@ -75,11 +78,11 @@ async def _replay(given: argparse.Namespace) -> int:
     return 2 if broken else 0
 
 
-async def _histories(given: argparse.Namespace) -> AsyncIterator[WorkflowHistory]:
+async def _histories(given: argparse.Namespace, codec: Codec) -> AsyncIterator[WorkflowHistory]:
     """Return the histories that were asked for."""
     if given.folder is not None:
         return of_files(files_of(given.folder))
-    client = await connect_beside(local_stack(Path(os.environ.get(f"{PREFIX}DATA", ".local"))))
+    client = await connect_beside(local_stack(Path(os.environ.get(f"{PREFIX}DATA", ".local"))), codec)
     return of_server(client, Choice.of(TYPES, given.sample, given.recent, datetime.now(UTC)))
 
 

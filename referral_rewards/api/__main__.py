@@ -15,6 +15,7 @@ from referral_rewards import observability
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts, check_secrets
 from referral_rewards.api.operating import told
+from referral_rewards.api.patience import Patience, impatient
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput
 
@@ -55,8 +56,11 @@ async def serve(settings: Settings, parts: Parts) -> bool:
         BadInput: if that port is taken.
     """
     # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
+    patience = Patience(settings.api_head_seconds, settings.api_body_seconds, settings.api_answer_seconds)
     config = uvicorn.Config(
-        create_app(parts),
+        create_app(parts, patience),
+        http=impatient(patience),
+        limit_concurrency=settings.api_connections_max,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

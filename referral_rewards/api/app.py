@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import docs, health, openapi, problems
+from referral_rewards.api import docs, health, openapi, payloads, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.operating import look
+from referral_rewards.api.patience import PATIENCE, BodyPatience, Patience
 from referral_rewards.api.traced import Traced
 from referral_rewards.api.v1 import (
     audit,
@@ -57,8 +58,8 @@ Every refusal is a problem document (RFC 9457, `application/problem+json`); `typ
 """
 
 
-def create_app(parts: Parts) -> FastAPI:
-    """Return the API over these parts, which it closes at shutdown."""
+def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
+    """Return the API over these parts, which it closes at shutdown; ``patience`` is how long it waits for a body."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -87,6 +88,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     if parts.tracing is not None:
         app.add_middleware(Traced, tracer=parts.tracing.tracer)
+    app.add_middleware(BodyPatience, patience=patience)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
@@ -97,7 +99,7 @@ def create_app(parts: Parts) -> FastAPI:
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
-    for room in (webhooks, health, docs):
+    for room in (webhooks, health, docs, payloads):
         app.include_router(room.router)
     desk.install(app)
     return app

@@ -26,6 +26,7 @@ from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.namespace import Namespace
 from referral_rewards.operation.pulse import Pulse, Readiness
+from referral_rewards.payload_codec import Codec
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
@@ -35,6 +36,7 @@ from referral_rewards.register.notices import status_links
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
+from referral_rewards.register.sealing import Sealer
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
 from referral_rewards.tracing import Tracing, current
@@ -53,6 +55,8 @@ class Parts:
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
     register; None if none is named. ``namespace`` is what was found there last, ``ready`` what else keeps the API from
     its work, and ``pulse`` knows whether the parts that look for it live. ``tracing`` is None while nothing is traced.
+    ``sealer`` seals secrets that the register keeps, None without keys. ``second_factor_required``: whoever may decide
+    signs in with one. ``codec`` opens what Temporal keeps.
     """
 
     database: Database
@@ -72,6 +76,9 @@ class Parts:
     ready: Readiness = field(default_factory=Readiness)
     pulse: Pulse = field(default_factory=Pulse)
     tracing: Tracing | None = None
+    sealer: Sealer | None = None
+    second_factor_required: bool = False
+    codec: Codec = field(default_factory=lambda: Codec({}))
     own_link_keys: Sequence[bytes | None] = status_links.BY_THE_PEPPER
 
     @property
@@ -95,6 +102,9 @@ class Parts:
             raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", "not set; without it no decision can be signed")])
         if settings.verify_keys is None:
             raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without it no decision can be verified")])
+        sealing, required = settings.sealing(), settings.second_factor == "required"
+        if required and not sealing:
+            raise BadInput([Problem(f"{PREFIX}SEALING_KEYS", "not set; without it no second factor can be kept")])
         try:
             signer = Signer.load(settings.signing_key)
         except (OSError, ValueError) as error:
@@ -126,6 +136,9 @@ class Parts:
             home_url=settings.home_url(),
             temporal=partial(connect, settings) if is_named(settings) else None,
             tracing=tracing,
+            sealer=Sealer(sealing) if sealing else None,
+            second_factor_required=required,
+            codec=Codec(settings.payload_key_bytes()),
         )
 
 

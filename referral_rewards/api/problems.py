@@ -28,6 +28,7 @@ from referral_rewards.domain.errors import (
     OutsideSilent,
     ReferralRewardsError,
     Refused,
+    SealBroken,
     StaleDigest,
     TooManyAttempts,
 )
@@ -45,6 +46,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     NotAllowed: HTTPStatus.FORBIDDEN,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
+    SealBroken: HTTPStatus.SERVICE_UNAVAILABLE,
     OutsideSilent: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseSilent: HTTPStatus.SERVICE_UNAVAILABLE,
     NamespaceIncomplete: HTTPStatus.SERVICE_UNAVAILABLE,

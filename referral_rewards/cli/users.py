@@ -62,7 +62,7 @@ _OPTIONS: Final = {
 def _ways(user: Mapping[str, Any]) -> str:
     """How somebody can sign in."""
     there = (
-        ("password", user["has_password"]),
+        ("password and code" if user["has_second_factor"] else "password", user["has_password"]),
         ("provider", user["identities"]),
         (counted(user["tokens"], "token"), user["tokens"]),
     )
@@ -207,6 +207,13 @@ def password(name: Name, remove: Remove = False, user: As = None, data: Data = N
     else:
         _act(data, user, "PUT", name, "password", {"password": _typed()})
     say(f"the password of {name} is {'removed' if remove else 'set'}")
+
+
+@commands.command("reset-second-factor")
+def reset_second_factor(name: Name, user: As = None, data: Data = None) -> None:
+    """Take the second factor of somebody who lost it away: they set up another at the next sign-in. Sessions end."""
+    _act(data, user, "DELETE", name, "second-factor")
+    say(f"the second factor of {name} is reset")
 
 
 @commands.command()

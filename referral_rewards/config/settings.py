@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from referral_rewards.config.notices import NoticeSettings
+from referral_rewards.config.payloads import PayloadSettings
 from referral_rewards.config.rails import RailSettings
 from referral_rewards.config.secrets import values
 from referral_rewards.config.sources import SourcesSettings
@@ -20,6 +21,7 @@ from referral_rewards.config.stack import (
     PEPPER_BYTES_MIN,
     PREFIX,
     StackInfo,
+    decode_keys,
     decode_secret,
     keys_folder,
     local_stack,
@@ -50,9 +52,29 @@ class SignInSettings(BaseModel):
     oidc_roles: dict[str, Role] = Field(
         default={}, description='Roles by the value of that claim: {"finance-team": "finance"}'
     )
+    second_factor: Literal["required", "optional"] = Field(
+        default="required",
+        description="Whether everybody who may decide has to set up a second factor beside their password here",
+    )
+    sealing_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that seal secrets in the register: 32 bytes each, hex or base64, comma-separated, "
+        "the newest first; only for the API",
+    )
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def _of_32_bytes(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            decode_keys(keys.get_secret_value())
+        return keys
+
+    def sealing(self) -> tuple[bytes, ...]:
+        """Return the keys that seal secrets in the register, the newest first; none if none are set."""
+        return () if self.sealing_keys is None else decode_keys(self.sealing_keys.get_secret_value())
 
 
-class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
+class Settings(PayloadSettings, RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
     """All the settings that an entry point reads."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -69,6 +91,18 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     api_url: str = Field(default="http://127.0.0.1:8700", description="Where the CLI reaches the API")
     api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
     api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
+    api_head_seconds: float = Field(
+        default=10, gt=0, description="How long the API waits for the headers of a request, in seconds"
+    )
+    api_body_seconds: float = Field(
+        default=20, gt=0, description="How long the API waits for the next part of a body, in seconds"
+    )
+    api_answer_seconds: float = Field(
+        default=60, gt=0, description="How long the API waits for a client that does not read its answer, in seconds"
+    )
+    api_connections_max: int = Field(
+        default=1000, ge=1, description="Connections that the API serves at once; further requests are answered 503"
+    )
     trusted_proxies: str = Field(
         default="", description="Proxies whose X-Forwarded-For and -Proto headers the API trusts, comma-separated"
     )
@@ -196,6 +230,7 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
 #: The settings in JSON, with an example of each.
 _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
+    "payload_keys": '{"2026-12": "…"}',
     "regions": '{"acme/site": "CA"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
     "status_link_keys": '["…", "pepper"]',

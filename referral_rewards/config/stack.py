@@ -74,3 +74,21 @@ def decode_secret(text: str) -> bytes:
     if len(secret) < PEPPER_BYTES_MIN:
         raise ValueError(f"must be at least {PEPPER_BYTES_MIN} bytes, this is {len(secret)}")
     return secret
+
+
+#: What a sealing key has, no more and no less.
+KEY_BYTES: Final = 32
+
+
+def decode_keys(text: str) -> tuple[bytes, ...]:
+    """Decode keys of 32 bytes in hex or base64, with commas between them. Raises ValueError naming the wrong one."""
+    keys = []
+    for number, each in enumerate(text.split(","), 1):
+        try:
+            key = decode_secret(each.strip())
+        except ValueError as error:
+            raise ValueError(f"key {number} {error}") from None
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"key {number} must be {KEY_BYTES} bytes, this is {len(key)}")
+        keys.append(key)
+    return tuple(keys)

@@ -19,8 +19,10 @@ ReferralRewardsError
 │   └── LocalStackError          the local stack, or a part of it, can't start
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
+│   └── FactorNeeded             a person who has to set up a second factor first
 ├── NotSignedIn                  no valid credential: HTTP 401; to a command, bad input: exit code 2
 │   └── NotGenuine               a webhook without a valid, recent signature of its provider
+├── SealBroken                   what the register keeps sealed can't be opened with our keys: HTTP 503
 ├── OutsideSilent                an outside service must answer first, and does not: exit code 1, HTTP 503
 ├── NamespaceIncomplete          Temporal lacks what our workflows need to start: HTTP 503
 └── TooManyAttempts              too many failed sign-ins: exit code 1, HTTP 429
@@ -165,12 +167,27 @@ class NotAllowed(ReferralRewardsError):
     """The person is known, but lacks the authority."""
 
 
+class FactorNeeded(NotAllowed):
+    """The person has the authority, and must set up a second factor before they use it."""
+
+    def __init__(self) -> None:
+        super().__init__("set up a second factor first: it is asked of everybody who may decide")
+
+
 class NotSignedIn(ReferralRewardsError):
     """No valid credential came with the request."""
 
 
 class NotGenuine(NotSignedIn):
     """A webhook without a valid, recent signature of its provider; the message says what is wrong with it."""
+
+
+class SealBroken(ReferralRewardsError):
+    """What the register keeps sealed was sealed with a key that we do not have, or was tampered with."""
+
+    def __init__(self, of: str) -> None:
+        self.of = of
+        super().__init__(f"{of} can't be opened with our sealing keys")
 
 
 class OutsideSilent(ReferralRewardsError):

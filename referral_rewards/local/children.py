@@ -1,7 +1,8 @@
 """Our own processes in the local stack, with the secrets that each of them gets.
 
 All get the pepper and the public keys, and the database by the role of the API or of workers. Only the API gets the
-signing key and the webhook secrets of providers. Only the payouts worker gets the credentials of the rails.
+signing key, the sealing keys and the webhook secrets of providers. Only the payouts worker gets the credentials of the
+rails.
 """
 
 import asyncio
@@ -23,6 +24,9 @@ _PROCESSES: Final[tuple[Literal["api", "worker"], ...]] = ("api", "worker")
 SIGNING_KEY = PREFIX + "SIGNING_KEY"
 #: The prefix of the sign-in settings, for the API only.
 SIGN_IN = PREFIX + "OIDC_"
+#: Whether a second factor is asked for, and the keys that seal its secrets, for the API only.
+SECOND_FACTOR = PREFIX + "SECOND_FACTOR"
+SEALING_KEYS = PREFIX + "SEALING_KEYS"
 RAIL_SECRETS = PREFIX + "RAIL_"  # the prefix of the rails' credentials
 #: The prefix of the settings of provider webhooks, for the API only.
 WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
@@ -40,6 +44,7 @@ class Secrets(NamedTuple):
     pepper: str
     signing_key: str
     verify_keys: str
+    sealing_keys: str
 
     def __repr__(self) -> str:
         """Without the pepper."""
@@ -52,6 +57,7 @@ class Secrets(NamedTuple):
             given.get(PREFIX + "PEPPER", own.pepper.read_text()),
             given.get(SIGNING_KEY, str(own.signing_key)),
             given.get(PREFIX + "VERIFY_KEYS", str(own.verify_keys)),
+            given.get(SEALING_KEYS, own.sealing.read_text()),
         )
 
 
@@ -63,6 +69,8 @@ def environment(
         _DATABASE_URL,
         SIGNING_KEY,
         SIGN_IN,
+        SECOND_FACTOR,
+        SEALING_KEYS,
         RAIL_SECRETS,
         WEBHOOK_SECRETS,
         *TELLING,
@@ -111,7 +119,7 @@ def children(
         _api(
             data,
             api_port,
-            {**common, **serves, **hears, **links, SIGNING_KEY: secrets.signing_key, **_told_at(watched.api)},
+            {**common, **serves, **hears, **links, **_only_of_the_api(given, secrets), **_told_at(watched.api)},
         ),
         _worker(
             data,
@@ -132,6 +140,15 @@ def _told_at(operation: int, temporal: int | None = None) -> dict[str, str]:
     """Return the settings of the ports for probes and metrics. They are on loopback, whatever the environment says."""
     its = {PREFIX + "OPERATION_HOST": HOST, PREFIX + "OPERATION_PORT": str(operation)}
     return its if temporal is None else {**its, PREFIX + "TEMPORAL_METRICS": f"{HOST}:{temporal}"}
+
+
+def _only_of_the_api(given: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
+    """Return what the API alone learns. A local stack asks nobody for a second factor, unless it is told to."""
+    return {
+        SIGNING_KEY: secrets.signing_key,
+        SEALING_KEYS: secrets.sealing_keys,
+        SECOND_FACTOR: given.get(SECOND_FACTOR) or "optional",
+    }
 
 
 def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The secrets of a local stack. They are created at its first start, and only their owner can read them.
 
 `pepper` is the key of the hashes that match identities. `signing.pem` signs decisions and is for the API only.
-`verify.json` lists the public keys that verify decisions. In a cluster all three come from its secret store.
+`verify.json` lists the public keys that verify decisions. `sealing` seals secrets in the register, for the API only.
+In a cluster all four come from its secret store.
 """
 
 import json
@@ -20,6 +21,7 @@ class Keys(NamedTuple):
     pepper: Path
     signing_key: Path
     verify_keys: Path
+    sealing: Path
 
 
 def ensure_keys(data: Path) -> Keys:
@@ -28,9 +30,11 @@ def ensure_keys(data: Path) -> Keys:
     folder = keys_folder(data)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    keys = Keys(folder / "pepper", folder / "signing.pem", folder / "verify.json")
+    keys = Keys(folder / "pepper", folder / "signing.pem", folder / "verify.json", folder / "sealing")
     if not keys.pepper.exists():
         _write(keys.pepper, secrets.token_hex(32).encode())
+    if not keys.sealing.exists():
+        _write(keys.sealing, secrets.token_hex(32).encode())
     if not keys.signing_key.exists():
         signer = Signer.generate()
         listed = json.loads(keys.verify_keys.read_text()) if keys.verify_keys.exists() else []

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from referral_rewards.api.desk.session.visiting import SESSION_COOKIE
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import sessions
 from tests.access.browsing import PASSWORD, form, forms, give_password, stranger
@@ -62,7 +63,7 @@ async def test_whoever_signs_in_by_another_tab_goes_on_in_the_first(desk: Desk) 
         assert "You are not signed in yet." in not_yet.text
         assert "a label of mine" in not_yet.text
         async with desk.database.transaction() as connection:
-            token = await sessions.begin(connection, "paula", at=datetime.now(UTC))
+            token = await sessions.begin(connection, "paula", at=datetime.now(UTC), factor=Factor.NOT_ASKED)
         browser.client.cookies.clear(domain="")
         browser.client.cookies.set(SESSION_COOKIE, token)
         shown = await browser.client.post("/sign-in/continue", data=fields)

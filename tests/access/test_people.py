@@ -13,7 +13,8 @@ from tests.access.test_audit import record
 from tests.desk import Desk, marks
 
 ACTS = (
-    *("roles", "marks", "contact", "password", "no-password", "end-sessions", "link", "unlink", "bar", "unbar"),
+    *("roles", "marks", "contact", "password", "no-password", "reset-second-factor", "end-sessions"),
+    *("link", "unlink", "bar", "unbar"),
     "tokens/00000000-0000-0000-0000-000000000000/revoke",
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.recording import recorded_together
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotSignedIn
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.people import administration as people
@@ -64,7 +65,8 @@ async def test_whoever_loses_authority_between_two_of_many_claims_decides_on_non
         if by == "token":
             paula = await users.signed_in(connection, desk.tokens["paula"], now)
         else:
-            paula = await sessions.visitor(connection, await sessions.begin(connection, "paula", at=now), at=now)
+            token = await sessions.begin(connection, "paula", at=now, factor=Factor.NOT_ASKED)
+            paula = await sessions.visitor(connection, token, at=now)
     (first,) = await recorded_together(desk.parts, DecisionKind.APPROVE, "terms_met", "kept", shown[:1], paula)
     assert first.decision is not None
     async with desk.database.transaction() as connection:

@@ -15,13 +15,13 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
+from referral_rewards.payload_codec import Codec, converter
 from referral_rewards.register import overdue
 from tests.chaos.cluster import Cluster, cluster, until
 from tests.chaos.test_random import REFERRALS, _everything_adds_up
 from tests.worker.rollouts import Rollout, build_of
 from tests.workflows.scenes import lived_until_review
 from worker.histories import Choice, of_server
-from worker.replay import CONVERTER
 from worker.replaying import Replaying
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -81,7 +81,11 @@ async def test_two_builds_under_load_and_a_rollback_lose_nothing_and_pay_once(wh
     unfit = [name for name in names if await _took_the_new_command(whole, name)]
     assert unfit
     choice = Choice(["Referral"], 0, None)
-    told = [broken async for _, broken in Replaying(CONVERTER).each(of_server(client, choice)) if broken is not None]
+    told = [
+        broken
+        async for _, broken in Replaying(converter(Codec({}))).each(of_server(client, choice))
+        if broken is not None
+    ]
     assert {each.workflow_id for each in told} <= {whole.life.handle(name).id for name in unfit}
     assert told
     for name in [name for name in unfit if await _is_open(whole, name)]:

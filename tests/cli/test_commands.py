@@ -217,6 +217,7 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
     token = shell("user", "add", "olga", "--role", "program_owner").out.strip()
     port = free_port()
     serving = {**os.environ, "REFERRALS_SIGNING_KEY": str(keys.signing_key), "REFERRALS_API_PORT": str(port)}
+    serving["REFERRALS_SEALING_KEYS"] = keys.sealing.read_text()
     api = subprocess.Popen([sys.executable, "-m", "referral_rewards.api"], env=serving, stderr=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"

@@ -52,6 +52,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/redirects?payee=dexter&rail=manual": "fiona",
     "/audit": "oscar",
     "/account": "paula",
+    "/account/second-factor": "paula",
     "/people": "ada",
     "/people/paula": "ada",
     "/docs": "",

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.approval import REASON_CODES, Approver, DecisionKind
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.claims import subject as claim_subject
 from referral_rewards.register.decisions.chain import Decision
@@ -95,5 +96,5 @@ async def _decide(desk: Desk, connection: AsyncConnection, asked: Asked, name: s
 
 
 async def _approver(connection: AsyncConnection, name: str) -> Approver:
-    token = await sessions.begin(connection, name, at=datetime.now(UTC))
+    token = await sessions.begin(connection, name, at=datetime.now(UTC), factor=Factor.NOT_ASKED)
     return (await sessions.visitor(connection, token, at=datetime.now(UTC))).approver

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from referral_rewards.api.dependencies import Parts
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import StackInfo, local_stack
 from referral_rewards.domain.errors import BadInput
@@ -233,3 +235,33 @@ def test_what_letters_and_events_are_sent_with(monkeypatch: pytest.MonkeyPatch) 
     assert (
         Settings.load(database_url=OTHER, public_url="https://rewards.example/").home_url() == "https://rewards.example"
     )
+
+
+def test_the_api_does_not_start_without_a_second_factor_unless_it_is_told_to(data: Path) -> None:
+    keys = ensure_keys(data)
+    its: dict[str, Any] = {
+        "database_url": "postgresql://db/x",
+        "pepper": keys.pepper.read_text(),
+        "signing_key": keys.signing_key,
+        "verify_keys": keys.verify_keys,
+    }
+    with pytest.raises(BadInput, match="REFERRALS_SEALING_KEYS: not set; without it no second factor can be kept"):
+        Parts.of(Settings.load(**its))
+    assert not Parts.of(Settings.load(**its, second_factor="optional")).second_factor_required
+    sealed = Parts.of(Settings.load(**its, sealing_keys=keys.sealing.read_text(), payload_keys={"a": "ab" * 32}))
+    assert (sealed.second_factor_required, sealed.codec.has_keys) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"sealing_keys": "c0ffee" * 8}, "REFERRALS_SEALING_KEYS: key 1 must be 32 bytes"),
+        ({"payload_keys": {"2026-12": "c0ffee"}}, "REFERRALS_PAYLOAD_KEYS: key 2026-12 must be 32 bytes"),
+        ({"payload_keys": {"": "ab" * 32}}, "REFERRALS_PAYLOAD_KEYS: name each key"),
+    ],
+)
+def test_a_key_that_is_none_is_told_without_repeating_it(given: dict[str, Any], where: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Settings.load(database_url="postgresql://db/x", **given)
+    assert str(refused.value).startswith(where)
+    assert "c0ffee" not in str(refused.value)

@@ -22,6 +22,8 @@ from referral_rewards.local.children import Secrets
 
 #: Long enough and of the form that each setting asks for. As no secret has it, it is found wherever it shows.
 MARK: Final = "5ec2e7" * 8
+#: Of the length that a key has.
+KEY: Final = MARK + "00" * 8
 SECRET: Final = {"webhooks": f"whsec_{MARK}", "smtp_url": f"smtps://acme:{MARK}@mail.example"}
 #: A secret that is no SecretStr: where it stands is asked for by name.
 BESIDE: Final = {"database_url": f"postgresql://referrals:{MARK}@db/referrals"}
@@ -50,6 +52,10 @@ def _given(name: str, secret: str) -> str:
             return json.dumps({"stripe": [secret, secret], "tremendous": secret})
         case "status_link_keys":
             return json.dumps([secret])
+        case "payload_keys":
+            return json.dumps({"2026-12": KEY})
+        case "sealing_keys":
+            return KEY
         case _:
             return secret
 
@@ -66,8 +72,9 @@ def test_the_secrets_are_those_that_the_guide_exchanges() -> None:
     guide = (Path(__file__).parents[2] / "docs/guides/rotating-secrets.md").read_text()
     assert [name for name in SECRETS if f"REFERRALS_{name.upper()}" not in guide] == []
     assert [
-        *("oidc_client_secret", "pepper", "rail_paypal_client_id", "rail_paypal_secret", "rail_stripe_key"),
-        *("rail_tremendous_key", "smtp_url", "sources", "status_link_keys", "webhook_secrets", "webhooks"),
+        *("oidc_client_secret", "payload_keys", "pepper", "rail_paypal_client_id", "rail_paypal_secret"),
+        *("rail_stripe_key", "rail_tremendous_key", "sealing_keys", "smtp_url", "sources", "status_link_keys"),
+        *("webhook_secrets", "webhooks"),
     ] == SECRETS
 
 
@@ -134,4 +141,4 @@ def test_no_password_shows_in_what_is_said_of_a_database_url(url: str) -> None:
 def test_no_secret_of_a_local_stack_shows() -> None:
     info = StackInfo("http://api", "temporal", "", f"postgresql://u:{MARK}@h/d", MARK, MARK)
     assert MARK not in repr(info)
-    assert MARK not in repr(Secrets(MARK, "/keys/signing.pem", "/keys/verify.json"))
+    assert MARK not in repr(Secrets(MARK, "/keys/signing.pem", "/keys/verify.json", MARK))

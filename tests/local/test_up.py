@@ -54,6 +54,8 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
     ("variable", "holders"),
     [
         ("REFERRALS_SIGNING_KEY", {"API"}),
+        ("REFERRALS_SEALING_KEYS", {"API"}),
+        ("REFERRALS_SECOND_FACTOR", {"API"}),
         ("REFERRALS_RAIL_STRIPE_KEY", {"worker payouts"}),
         ("REFERRALS_WEBHOOK_SECRETS", {"API"}),
         ("REFERRALS_SMTP_URL", {"worker referrals"}),

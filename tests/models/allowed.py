@@ -48,6 +48,7 @@ BUILT: Final[Mapping[str, set[Need]]] = {
     f"{_REGISTER}.cycles.rows.save": _update("payout_cycle", *_CYCLE),
     f"{_REGISTER}.payees.planning.plan_own": _insert("payout") | _update("payout", *_PLANNED),
     f"{_REGISTER}.payouts.handovers.keep": _insert("personal_data"),
+    f"{_REGISTER}.people.factors._new_codes": _insert("recovery_code"),
     f"{_REGISTER}.people.identities.begin": _insert("oidc_flow"),
     f"{_REGISTER}.people.sessions.begin": _insert("session"),
     f"{_REGISTER}.people.users.new_token": _insert("api_token"),

@@ -10,7 +10,7 @@ from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.readiness.gaps import gaps, in_order
 from referral_rewards.domain.readiness.staffing import Person
 from referral_rewards.local.fake_source import FakeSource
-from referral_rewards.register.people import users
+from referral_rewards.register.people import passwords, users
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.sources.http import RegisterSource
 from tests.desk import Desk, days_ago, marks
@@ -93,3 +93,17 @@ async def test_a_program_that_nobody_published_has_no_terms(desk: Desk) -> None:
 
 async def test_the_rails_said_to_be_connected_are_those_that_workers_pay_over(desk: Desk) -> None:
     assert rails(desk.database, desk.parts.keys).keys() == OF_OURS
+
+
+async def test_who_approves_with_a_password_alone_is_named(desk: Desk) -> None:
+    hashed = await passwords.hash_of("correct horse battery")
+    async with desk.database.transaction() as connection:
+        for name in ("paula", "fiona", "site"):
+            await passwords.keep(connection, name, hashed)
+        await connection.execute(
+            text("INSERT INTO second_factor (username, secret, enrolled_at) VALUES ('fiona', 'sealed', now())")
+        )
+    found = await readiness(desk.database, "acme-friends", {"register": RegisterSource()}, desk.parts.keys)
+    assert [each.what for each in in_order(found) if "second factor" in each.what] == [
+        "no second factor is set up by paula"
+    ]

@@ -17,6 +17,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from referral_rewards.payload_codec import Codec, converter
 from tests.replay.histories import FOLDER
 from worker import replay
 from worker.histories import Choice, of_server
@@ -199,7 +200,7 @@ async def test_histories_are_held_one_at_a_time() -> None:
             order.append(f"fetched {name}")
             yield WorkflowHistory.from_json(name, (FOLDER / f"{name}.json").read_text())
 
-    async for history, found in Replaying(replay.CONVERTER).each(histories()):
+    async for history, found in Replaying(converter(Codec({}))).each(histories()):
         assert found is None
         order.append(f"replayed {history.workflow_id}")
     assert order == [f"{act} {name}" for name in ("payout", "clawback", "payout") for act in ("fetched", "replayed")]

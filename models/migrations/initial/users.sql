@@ -34,6 +34,8 @@ CREATE TABLE session (
     token_hash VARCHAR PRIMARY KEY,
     username VARCHAR NOT NULL REFERENCES app_user,
     roles TEXT[],
+    factor VARCHAR NOT NULL,
+    factor_at TIMESTAMPTZ,
     began_at TIMESTAMPTZ NOT NULL,
     seen_at TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL
@@ -59,6 +61,35 @@ CREATE TABLE oidc_flow (
     expires_at TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX ix_oidc_flow_expires_at ON oidc_flow (expires_at);
+
+-- The second factor of a person who signs in with a password. Secrets are sealed.
+CREATE TABLE second_factor (
+    username VARCHAR PRIMARY KEY REFERENCES app_user,
+    secret VARCHAR,
+    offered VARCHAR,
+    enrolled_at TIMESTAMPTZ,
+    last_step BIGINT NOT NULL DEFAULT 0,
+    reset_by VARCHAR,
+    reset_at TIMESTAMPTZ,
+    CHECK ((secret IS NULL) = (enrolled_at IS NULL))
+);
+
+-- A code that stands in for the second factor once, stored as its hash.
+CREATE TABLE recovery_code (
+    username VARCHAR NOT NULL REFERENCES app_user,
+    code_hash VARCHAR NOT NULL,
+    used_at TIMESTAMPTZ,
+    PRIMARY KEY (username, code_hash)
+);
+
+-- A sign-in whose password was right and whose code is awaited.
+CREATE TABLE sign_in_step (
+    token_hash VARCHAR PRIMARY KEY,
+    username VARCHAR NOT NULL REFERENCES app_user,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_sign_in_step_expires_at ON sign_in_step (expires_at);
+CREATE INDEX ix_sign_in_step_username ON sign_in_step (username);
 
 -- A failed sign-in.
 CREATE TABLE sign_in_failure (

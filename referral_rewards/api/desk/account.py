@@ -11,8 +11,10 @@ from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.second_factor import is_fresh, show_again
+from referral_rewards.api.desk.session.asking import said
+from referral_rewards.api.desk.session.beginning import matches
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
-from referral_rewards.api.desk.signing_in import matches
 from referral_rewards.domain.errors import BadInput, RequestInvalid
 from referral_rewards.domain.labels import listed
 from referral_rewards.domain.people.authority import Scope
@@ -32,23 +34,23 @@ _DONE: Final = {
 
 
 @router.get("/account")
-async def account(visit: Visitor, parts: Its, done: str = "") -> Response:
+async def account(request: Request, visit: Visitor, parts: Its, done: str = "") -> Response:
     """Show the account page."""
-    return await _shown(parts, visit, told=_DONE.get(done, ""))
+    return await _shown(request, parts, visit, told=_DONE.get(done, ""))
 
 
 @router.post("/account/password")
 async def change_password(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
     """Change the password of a user who knows the current one; the other sessions end."""
-    name, fresh = visit.user.name, _said(form, "new")
+    name, fresh = visit.user.name, said(form, "new")
     try:
-        if fresh != _said(form, "again"):
+        if fresh != said(form, "again"):
             raise RequestInvalid("The two new passwords are not the same.")
         passwords.check(fresh, name)
-        if not await matches(request, parts, name, _said(form, "current")):
+        if not await matches(request, parts, name, said(form, "current")):
             raise RequestInvalid("The current password is wrong.")
     except BadInput as refusal:
-        return await _shown(parts, visit, problem=refusal.problems[0].what)
+        return await _shown(request, parts, visit, problem=refusal.problems[0].what)
     hashed = await passwords.hash_of(fresh)
     now, here = datetime.now(UTC), session_token(request)
     await parts.database.write(people.set_password, name, hashed, by=name, at=now, but=here)
@@ -64,36 +66,38 @@ async def end_others(request: Request, visit: Visitor, form: SentForm, parts: It
 
 
 @router.post("/account/contact")
-async def set_contact(visit: Visitor, form: SentForm, parts: Its) -> Response:
+async def set_contact(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
     """Store the user's address for messages, or remove it if the field is empty."""
-    name, email = visit.user.name, _said(form, "contact").strip()
+    name, email = visit.user.name, said(form, "contact").strip()
     try:
         await parts.database.write(people.set_contact, name, email or None, by=name, at=datetime.now(UTC))
     except BadInput as refusal:
-        return await _shown(parts, visit, problem=f"{email}: {refusal.problems[0].what}")
+        return await _shown(request, parts, visit, problem=f"{email}: {refusal.problems[0].what}")
     return _then("contact")
 
 
 @router.post("/account/tokens")
-async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
-    """Issue a token. Only this response shows it: no page can show it again."""
+async def issue_token(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Issue a token. Only this response shows it: no page can show it again. One that may decide asks for a code."""
     now = datetime.now(UTC)
     try:
-        days = int(_said(form, "days")) if _said(form, "days").isdecimal() else 0
+        days = int(said(form, "days")) if said(form, "days").isdecimal() else 0
         if days not in LIFETIMES_DAYS:
             raise RequestInvalid(f"Choose {listed(map(str, LIFETIMES_DAYS), 'or')} days.")
         scopes = _scopes(form)
+        if Scope.CLAIMS_DECIDE in scopes:
+            await show_again(request, parts, visit, said(form, "one_time_code"))
         _, token = await parts.database.write(
             tokens.issue,
             visit.user,
-            label=_said(form, "label"),
+            label=said(form, "label"),
             scopes=scopes,
             expires_at=now + timedelta(days=days),
             at=now,
         )
     except BadInput as refusal:
-        return await _shown(parts, visit, problem=refusal.problems[0].what)
-    return await _shown(parts, visit, token=token, status=HTTPStatus.CREATED)
+        return await _shown(request, parts, visit, problem=refusal.problems[0].what)
+    return await _shown(request, parts, visit, token=token, status=HTTPStatus.CREATED)
 
 
 @router.post("/account/tokens/{number}/revoke")
@@ -105,7 +109,14 @@ async def revoke_token(number: UUID, visit: Visitor, form: SentForm, parts: Its)
 
 
 async def _shown(
-    parts: Parts, visit: Visit, *, told: str = "", problem: str = "", token: str | None = None, status: int = 0
+    request: Request,
+    parts: Parts,
+    visit: Visit,
+    *,
+    told: str = "",
+    problem: str = "",
+    token: str | None = None,
+    status: int = 0,
 ) -> Response:
     now = datetime.now(UTC)
     async with parts.database.reading() as connection:
@@ -126,6 +137,7 @@ async def _shown(
         tokens=[each for each in kept if each.revoked_at is None],
         scopes=sorted(visit.user.scopes),
         lifetimes=LIFETIMES_DAYS,
+        is_fresh=await is_fresh(request, parts),
         password_min=passwords.LENGTH_MIN,
     )
 
@@ -139,8 +151,3 @@ def _scopes(form: FormData) -> frozenset[Scope]:
 
 def _then(done: str) -> Response:
     return RedirectResponse(f"/account?done={done}", HTTPStatus.SEE_OTHER)
-
-
-def _said(form: FormData, field: str) -> str:
-    value = form.get(field)
-    return value if isinstance(value, str) else ""

@@ -35,16 +35,19 @@ from referral_rewards.api.desk import (
     redirects,
     referrals,
     reports,
+    second_factor,
+    second_step,
     set_aside,
     signing_in,
     status,
 )
 from referral_rewards.api.desk.session.visiting import SignInNeeded
-from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.errors import FactorNeeded, NotFound
 
 #: The rooms of the desk, each a module with a `router`.
 ROOMS: Final[tuple[ModuleType, ...]] = (
     signing_in,
+    second_step,
     openid,
     queue,
     set_aside,
@@ -71,6 +74,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     looks,
     redirects,
     account,
+    second_factor,
     people,
     audit,
     status,
@@ -81,6 +85,7 @@ def install(app: FastAPI) -> None:
     """Add the desk to the app."""
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(SignInNeeded, signing_in.sign_in_first)
+    app.add_exception_handler(FactorNeeded, second_factor.needed_first)
     for room in ROOMS:
         app.include_router(room.router, include_in_schema=False, dependencies=[Depends(_names_something)])
 

@@ -10,11 +10,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.session import cookies
+from referral_rewards.api.desk.session.asking import ask
+from referral_rewards.api.desk.session.beginning import begin_session, landing
 from referral_rewards.api.desk.session.carried import own_address
 from referral_rewards.api.desk.session.visiting import set_session_cookie
-from referral_rewards.api.desk.signing_in import ask, begin_session, landing
 from referral_rewards.api.openid import Provider, ProviderRefused, Said
 from referral_rewards.domain.errors import NotFound, NotSignedIn
+from referral_rewards.domain.people.second_factor import Factor
 from referral_rewards.register import audit
 from referral_rewards.register.audit import NOBODY
 from referral_rewards.register.people import identities
@@ -76,7 +78,9 @@ async def _signed_in(
         raise ProviderRefused("provider_said_no")
     said = await provider.said(code, verifier=flow.verifier, nonce=flow.nonce, now=now)
     name = await _user(parts, provider, said, now)
-    token, user = await begin_session(request, parts, name, way="openid", roles=provider.roles_of(said))
+    token, user = await begin_session(
+        request, parts, name, way="openid", factor=Factor.PROVIDER, roles=provider.roles_of(said)
+    )
     answer = RedirectResponse(landing(user, flow.return_to), HTTPStatus.SEE_OTHER)
     set_session_cookie(answer, request, token)
     return answer

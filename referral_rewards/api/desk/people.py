@@ -22,7 +22,7 @@ from referral_rewards.domain.facts.rights import Rights, rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import administration as people
-from referral_rewards.register.people import passwords, tokens
+from referral_rewards.register.people import factors, passwords, tokens
 
 router = APIRouter(prefix="/people")
 
@@ -119,6 +119,10 @@ async def _sessions(form: FormData, name: str, marker: Marker) -> Change:
     return lambda connection, by, at: people.end_sessions(connection, name, by=by, at=at)
 
 
+async def _reset_factor(form: FormData, name: str, marker: Marker) -> Change:
+    return lambda connection, by, at: factors.reset(connection, name, by=by, at=at)
+
+
 async def _link(form: FormData, name: str, marker: Marker) -> Change:
     issuer, subject = _said(form, "issuer"), _said(form, "subject")
     if not issuer or not subject:
@@ -147,6 +151,7 @@ _ACTS: Final[Mapping[str, Callable[[FormData, str, Marker], Awaitable[Change]]]]
     "password": _password,
     "no-password": _no_password,
     "end-sessions": _sessions,
+    "reset-second-factor": _reset_factor,
     "link": _link,
     "unlink": _unlink,
     "bar": _bar,

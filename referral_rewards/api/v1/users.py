@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, SignedIn, acting, bearer
 from referral_rewards.api.v1.fields import TEXT, NamedInPath, Sources, Types, named_rights
 from referral_rewards.api.v1.tokens import IssuedToken, Token
-from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.rights import NOTHING
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.people import administration as people
-from referral_rewards.register.people import passwords, tokens, users
+from referral_rewards.register.people import factors, passwords, tokens, users
 from referral_rewards.register.people.users import User
 from referral_rewards.reporting.shape import Instant
 
@@ -44,6 +44,7 @@ class Account(BaseModel):
     created_at: Instant
     barred_at: Instant | None
     has_password: bool
+    has_second_factor: bool
     has_contact: bool
     identities: int
     tokens: int
@@ -146,7 +147,8 @@ async def list_users(connection: Reading, user: Administrator) -> list[Account]:
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Add a person or a service")
 async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAccount:
-    """Adds a user, with a token that is shown once."""
+    """Adds a user, with a token that is shown once. Where a second factor is required, a person's token only reads:
+    they issue one that may decide themselves, at `/account`."""
     if not new.roles and not new.scopes:
         raise RequestInvalid("a person needs a role, a service a scope", "roles")
     marks = _marks(parts, new.customer, new.email)
@@ -162,6 +164,7 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
             by=user.name,
             at=now,
             with_token=True,
+            token_decides=not parts.second_factor_required,
         )
         if new.contact is not None:
             await people.set_contact(connection, new.name, new.contact, by=user.name, at=now)
@@ -226,6 +229,16 @@ async def set_password(name: NamedInPath, new: NewPassword, parts: Its, user: Ad
 async def remove_password(name: NamedInPath, parts: Its, user: Administrator) -> None:
     """Their sessions end."""
     await _do(parts, user, lambda c, at: people.set_password(c, name, None, by=user.name, at=at))
+
+
+@router.delete(
+    "/{name:path}/second-factor", status_code=HTTPStatus.NO_CONTENT, summary="Reset somebody's second factor"
+)
+async def reset_second_factor(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """For somebody who lost phone and recovery codes. Their sessions end, and they set up another at the next sign-in.
+    Nobody resets their own, nor that of somebody whose password they set: one administrator alone could sign in as
+    them."""
+    await _do(parts, user, lambda c, at: factors.reset(c, name, by=user.name, at=at))
 
 
 @router.post("/{name:path}/identities", status_code=HTTPStatus.NO_CONTENT, summary="Link somebody to a provider")
@@ -297,11 +310,14 @@ async def issue_token_of(
 
     async def issue(connection: AsyncConnection, now: datetime) -> tuple[UUID, str]:
         theirs = await users.named(connection, name)
+        wanted = frozenset(new.scopes) or theirs.scopes
+        if parts.second_factor_required and theirs.roles and Scope.CLAIMS_DECIDE in wanted:
+            raise NotAllowed(f"{name} alone can issue a token that may decide, at /account; name other scopes")
         return await tokens.issue(
             connection,
             theirs,
             label=new.label,
-            scopes=frozenset(new.scopes) or theirs.scopes,
+            scopes=wanted,
             expires_at=now + ends,
             at=now,
             tells=tells,

@@ -25,3 +25,5 @@ class Scope(StrEnum):
 OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
 #: The roles that may read the books. Reading them gives no authority to move money.
 READ_THE_BOOKS: Final = frozenset({Role.FINANCE, Role.ADMINISTRATOR})
+#: The roles that may read what Temporal keeps sealed of a run. It holds ids.
+INSPECT_RUNS: Final = frozenset({Role.ADMINISTRATOR, Role.OPERATIONS})

@@ -13,7 +13,13 @@ from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.payouts.rail_catalogue import suited
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.readiness.rates import rates
-from referral_rewards.domain.readiness.staffing import Person, approvers_who_tell, holders, staffing_gaps
+from referral_rewards.domain.readiness.staffing import (
+    Person,
+    approvers_by_password_alone,
+    approvers_who_tell,
+    holders,
+    staffing_gaps,
+)
 from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.domain.referrals.inquiries import REGISTER
 
@@ -71,7 +77,7 @@ def gaps(found: Readiness) -> list[Remark]:
 
 def in_order(found: Readiness) -> list[Remark]:
     """Return what was checked and is in order, for the areas without a gap; includes the register as a source. Who may
-    both approve and tell facts is named in any case."""
+    both approve and tell facts, or approves without a second factor, is named in any case."""
     if found.terms is None:
         return []
     terms = found.terms
@@ -87,7 +93,8 @@ def in_order(found: Readiness) -> list[Remark]:
     for role, names in holders(terms, found.people).items():
         said.append(Remark(Area.PEOPLE, f"{label('role', role)}: {listed(names) if names else 'nobody'}"))
     missing = {gap.area for gap in gaps(found)}
-    named = [Remark(Area.PEOPLE, each) for each in approvers_who_tell(terms, found.people)]
+    people = (*approvers_who_tell(terms, found.people), *approvers_by_password_alone(terms, found.people))
+    named = [Remark(Area.PEOPLE, each) for each in people]
     return [*(remark for remark in said if remark.area not in missing), *named]
 
 

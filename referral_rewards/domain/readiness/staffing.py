@@ -24,13 +24,15 @@ from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
 @dataclass(frozen=True, slots=True)
 class Person:
     """A user who can sign in now. ``is_referrer``: a known referrer of this program. ``enters_facts``: may tell facts,
-    and ``tells`` which ones. Users can't decide on a claim that they benefit from, or that rests on what they told."""
+    and ``tells`` which ones. Users can't decide on a claim that they benefit from, or that rests on what they told.
+    ``password_alone``: signs in with a password of ours, and has set up no second factor."""
 
     name: str
     roles: frozenset[Role]
     is_referrer: bool = False
     enters_facts: bool = False
     tells: Rights = NOTHING
+    password_alone: bool = False
 
 
 class Occasion(NamedTuple):
@@ -70,6 +72,13 @@ def approvers_who_tell(terms: Terms, people: Sequence[Person]) -> list[str]:
         f"{each.name} approves and may also tell facts ({each.tells}): {each.name} can't approve what rests on them"
         for each in found
     ]
+
+
+def approvers_by_password_alone(terms: Terms, people: Sequence[Person]) -> list[str]:
+    """Return the sentence that names who may approve and signs in with a password alone; none if nobody does."""
+    approving = {role for occasion in occasions(terms) for role in occasion.required.routes}
+    found = sorted(each.name for each in people if each.password_alone and each.roles & approving)
+    return [f"no second factor is set up by {listed(found)}"] if found else []
 
 
 def holders(terms: Terms, people: Sequence[Person]) -> Mapping[Role, tuple[str, ...]]:

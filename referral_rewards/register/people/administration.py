@@ -19,7 +19,7 @@ from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit, constraints, typed_rows
 from referral_rewards.register.locks import Lock, lock
-from referral_rewards.register.people import passwords, sessions, users
+from referral_rewards.register.people import factors, passwords, sessions, users
 
 #: Violated where a subject is linked already.
 IDENTITY: Final = "oidc_identity_pkey"
@@ -43,6 +43,7 @@ class Somebody:
     created_at: datetime
     barred_at: datetime | None
     has_password: bool
+    has_second_factor: bool
     has_contact: bool
     identities: int
     tokens: int
@@ -84,8 +85,11 @@ async def add(
     by: str,
     at: datetime,
     with_token: bool = False,
+    token_decides: bool = True,
 ) -> str | None:
     """Adds a person or a service; the token, if one is wanted. ``tells`` are the facts that they may tell.
+
+    ``token_decides``: a person's token may be used to decide, not only to read.
 
     Raises:
         RequestInvalid: if the name is taken or can't be an id, or what may be told does not fit the scopes.
@@ -101,6 +105,8 @@ async def add(
     if not with_token:
         return None
     granted = {*scopes, *(OF_A_PERSON if roles else ())}
+    if roles and not token_decides:
+        granted -= {Scope.CLAIMS_DECIDE}
     return await users.new_token(connection, name, label="first", scopes=granted, tells=tells, at=at)
 
 
@@ -178,7 +184,9 @@ async def set_password(
 
     Raises:
         NotFound: if there is no such user.
+        NotAllowed: if this administrator reset the user's second factor, and no other was set up since.
     """
+    await factors.check_did_not_reset(connection, name, by=by)
     await passwords.keep(connection, name, hashed)
     await sessions.end_all_of(connection, name, but=but)
     act = "user.password_set" if hashed is not None else "user.password_removed"
@@ -286,6 +294,7 @@ def _kinds(marks: Collection[str]) -> list[str]:
 _PEOPLE: Final = text("""
 SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.created_at, u.barred_at,
        u.password_hash IS NOT NULL AS has_password,
+       EXISTS (SELECT 1 FROM second_factor f WHERE f.username = u.name AND f.secret IS NOT NULL) AS has_second_factor,
        EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.body IS NOT NULL) AS has_contact,
        ARRAY(SELECT DISTINCT split_part(m, ':', 1) FROM unnest(u.marks) AS m ORDER BY 1) AS mark_kinds,
        (SELECT count(*) FROM oidc_identity i WHERE i.username = u.name) AS identities,

@@ -4,6 +4,10 @@ A browser in which somebody signed in before has a pass of ours for that name, a
 try elsewhere, that person signs in there. Attempts without a pass are counted by name and address together, by address,
 and, far more of them, by name alone.
 
+The second step, a code after the right password, counts together with passwords, so that a wrong code costs as much as
+a wrong password. From everywhere together a name has far fewer attempts there, for a code has six digits; only whoever
+knows the password can use them up.
+
 Names, addresses and passes are kept as keyed hashes. An attempt counts as failed from its beginning, under a lock: ten
 at once are ten, and whoever breaks off has failed.
 """
@@ -30,6 +34,8 @@ PER_NAME_MAX: Final = 5
 PER_ADDRESS_MAX: Final = 20
 #: For one name from all addresses together, without a pass. So many guesses find no password of twelve characters.
 EVERYWHERE_MAX: Final = 100
+#: For the codes of one name, likewise: three codes in a million are right at a time, so that guessing takes months.
+CODES_EVERYWHERE_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +60,14 @@ async def begin(
     address: str,
     at: datetime,
     browsers_pass: str | None = None,
+    of_code: bool = False,
 ) -> Attempt:
-    """Counts an attempt, which `succeeded` takes back.
+    """Counts an attempt, which `succeeded` takes back. ``of_code``: at the second step, after the right password.
 
     Raises:
         TooManyAttempts: if it failed too often already by one of the counts; then nothing is looked at.
     """
-    limits = _limits(marker, name, normal_ip(address), browsers_pass or "")
+    limits = _limits(marker, name, normal_ip(address), browsers_pass or "", of_code)
     last, waits = [], []
     for key in sorted(key for key, _ in limits.values()):
         await lock(connection, Lock.SIGN_IN, key)
@@ -88,7 +95,7 @@ async def forget_old(connection: AsyncConnection, at: datetime) -> None:
     await connection.execute(_FORGET, {"since": at - WINDOW})
 
 
-def _limits(marker: Marker, name: str, address: str, browsers_pass: str) -> dict[str, tuple[str, int]]:
+def _limits(marker: Marker, name: str, address: str, browsers_pass: str, of_code: bool) -> dict[str, tuple[str, int]]:
     """Return the keys that an attempt is counted under, with how often each may fail."""
     nonce, _, seal = browsers_pass.partition(".")
     if hmac.compare_digest(seal.encode(), _sealed(marker, name, nonce).encode()):
@@ -96,7 +103,11 @@ def _limits(marker: Marker, name: str, address: str, browsers_pass: str) -> dict
     return {
         "name": (marker.mark("sign_in_name", f"{address}\x00{name}"), PER_NAME_MAX),
         "address": (marker.mark("sign_in_address", address), PER_ADDRESS_MAX),
-        "everywhere": (marker.mark("sign_in_everywhere", name), EVERYWHERE_MAX),
+        "everywhere": (
+            (marker.mark("sign_in_codes", name), CODES_EVERYWHERE_MAX)
+            if of_code
+            else (marker.mark("sign_in_everywhere", name), EVERYWHERE_MAX)
+        ),
     }
 
 

@@ -30,6 +30,7 @@ class User:
 
     ``proof`` is the hash of the token or session that was shown, empty where none was: by it `register.presence` asks
     again. ``token`` is the id of a token that was shown, and ``tells`` the facts that it allows to tell.
+    ``lacks_factor``: they must set up a second factor before anything else.
     """
 
     name: str
@@ -39,6 +40,7 @@ class User:
     proof: str = field(default="", repr=False)
     token: UUID | None = None
     tells: Rights = NOTHING
+    lacks_factor: bool = False
 
     @property
     def approver(self) -> Approver:
@@ -294,7 +296,7 @@ _SET_CONTACT: Final = text("UPDATE app_user SET contact_id = :contact WHERE name
 
 _BAR: Final = text("""
 WITH revoked AS (UPDATE api_token SET revoked_at = :at WHERE username = :name AND revoked_at IS NULL),
-ended AS (DELETE FROM session WHERE username = :name)
+ended AS (DELETE FROM session WHERE username = :name), begun AS (DELETE FROM sign_in_step WHERE username = :name)
 UPDATE app_user SET barred_at = coalesce(barred_at, :at) WHERE name = :name RETURNING name
 """)
 

@@ -50,7 +50,14 @@ async def readiness(
         halted=halted,
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
-            Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, not tells.are_none, tells)
+            Person(
+                row.name,
+                frozenset(Role(role) for role in row.roles),
+                row.is_referrer,
+                not tells.are_none,
+                tells,
+                row.password_alone,
+            )
             for row, tells in ((row, _rights(row.tells, row.tells_sources, row.tells_types)) for row in rows)
         ),
     )
@@ -68,7 +75,10 @@ SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tell
            SELECT 1 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
            WHERE fk.key >= 'referrer:' || :program || '/' AND fk.key < 'referrer:' || :program || '0'
              AND f.type = 'referrer.enrolled' AND f.marks && u.marks
-       ) AS is_referrer
+       ) AS is_referrer,
+       u.password_hash IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM second_factor s WHERE s.username = u.name AND s.secret IS NOT NULL)
+           AS password_alone
 FROM app_user u
 WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
   AND (u.password_hash IS NOT NULL

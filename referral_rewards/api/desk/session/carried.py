@@ -42,7 +42,7 @@ class Carried:
         if not is_token(form.get(CSRF_FIELD), csrf_of(ended)):
             return None
         query = f"?{request.url.query}" if request.url.query else ""
-        fields = [(name, value) for name, value in form.multi_items() if name != CSRF_FIELD and isinstance(value, str)]
+        fields = [(name, value) for name, value in form.multi_items() if name not in _LEFT and isinstance(value, str)]
         return cls._if_carriable(to + query, fields)
 
     @classmethod
@@ -53,7 +53,7 @@ class Carried:
             fields = json.loads(str(form.get(_FIELDS) or "null"))
             if to is None or not isinstance(fields, list):
                 return None
-            given = [(str(name), str(value)) for name, value in fields if name != CSRF_FIELD]
+            given = [(str(name), str(value)) for name, value in fields if name not in _LEFT]
             "".join(name + value for name, value in given).encode()  # JSON can hold half a character, a page can't
             return cls._if_carriable(to, given)
         except (ValueError, TypeError, RecursionError):
@@ -79,6 +79,8 @@ class Carried:
 
 #: Password fields. They are never put into a page, which the next user of the browser might see.
 _SECRET: Final = frozenset({"password", "current", "new", "again"})
+#: Fields that are not carried: the session's own, and a code that is asked anew.
+_LEFT: Final = frozenset({CSRF_FIELD, "one_time_code"})
 #: Fields that no person fills in.
 _OF_PAGES: Final = frozenset({"digest", "return_to"})
 

@@ -14,7 +14,7 @@ from models.session import UNREACHABLE
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.session import cookies
 from referral_rewards.domain import calendar
-from referral_rewards.domain.errors import NotAllowed, NotSignedIn, RequestInvalid
+from referral_rewards.domain.errors import FactorNeeded, NotAllowed, NotSignedIn, RequestInvalid
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
@@ -96,15 +96,35 @@ async def form_of(request: Request) -> FormData:
     return form
 
 
-async def _sent_form(request: Request, visit: Annotated[Visit, Depends(visit_of)]) -> FormData:
+AnyVisitor = Annotated[Visit, Depends(visit_of)]
+"""A signed-in user, also one who has to set up a second factor before anything else."""
+
+
+async def _form_of_ours(request: Request, visit: AnyVisitor) -> FormData:
     form = await form_of(request)
     if not is_token(form.get(CSRF_FIELD), visit.csrf):
         raise FormNotOurs("the form was not sent from this session; go back, reload the page and send it again")
     return form
 
 
-Visitor = Annotated[Visit, Depends(visit_of)]
+AnyForm = Annotated[FormData, Depends(_form_of_ours)]
+"""The fields of a form that one of our own pages sent in this session, by any visitor."""
+
+
+async def _visitor(visit: AnyVisitor) -> Visit:
+    if visit.user.lacks_factor:
+        raise FactorNeeded
+    return visit
+
+
+Visitor = Annotated[Visit, Depends(_visitor)]
 """A signed-in user with any roles; without one the sign-in page is shown."""
+
+
+async def _sent_form(visit: Visitor, form: AnyForm) -> FormData:
+    return form
+
+
 SentForm = Annotated[FormData, Depends(_sent_form)]
 """The fields of a form that one of our own pages sent in this session."""
 
