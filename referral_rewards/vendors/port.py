@@ -6,8 +6,8 @@ parted into its events, each event is kept as it came, and then read. What was k
 
 - A fact's id derives from the vendor's *object* and what is said of it, never from the event or its order: two events
   that say the same make one fact, in whatever order they come. For the same reason a fact's time is the object's.
-- Where an event does not name the order that it is about, the reading says which name of the vendor's it is ``of``.
-  It waits until another event ``links`` that name to an order.
+- Where an event does not name the order that it is about, the reading says which name of the vendor's it is ``of``,
+  and another event ``links`` that name to an order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
 from referral_rewards.domain.facts.orders import OrderName
+from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.vendors.paths import Path
 
 #: A stamp may be this old, or this far ahead of our clock.
@@ -62,6 +63,13 @@ class Field(StrEnum):
     COUPON = "coupon"
     FINGERPRINT = "payment_fingerprint"
     IP = "ip"
+    AMOUNT = "amount"
+    AMOUNT_MINOR = "amount_minor"
+    CURRENCY = "currency"
+    REVERSAL = "reversal"
+    DISPUTE = "dispute"
+    OUTCOME = "outcome"
+    TIME = "time"
 
 
 class Mode(StrEnum):
@@ -78,7 +86,8 @@ class SourceMapping:
 
     ``source`` is the source of the facts made. ``kinds`` are kinds of conversions by the vendor's words for what was
     bought; the vendor's page says which. ``accounts`` are the vendor's accounts, shops or portals whose events are
-    taken; all if empty. ``header`` is the one that holds the signature, where the vendor leaves that open.
+    taken; its page says which are without any. ``header`` is the one that holds the signature, where the vendor leaves
+    that open. ``events`` are types of facts by the vendor's types of events, where it has no events of its own.
     """
 
     source: str
@@ -89,6 +98,7 @@ class SourceMapping:
     kinds: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[Field, Path] = field(default_factory=dict)
     header: str | None = None
+    events: Mapping[str, FactType] = field(default_factory=dict)
 
     def find(self, what: Field, within: Any, usual: Any = None) -> Any:
         """Return what stands at the company's path for it, else what stands in the usual place."""
@@ -120,9 +130,14 @@ class Reading:
     """What one event says. One with neither facts nor links says in ``ignored`` why nothing is made of it.
 
     ``event_id`` is the vendor's, the same however often it is delivered. ``facts`` are events in our own envelope
-    (`domain/facts/events.py`). ``of``: a name of the vendor's for what the facts are about, where their ``data.order``
-    is not known yet; it, and the store, are filled in once the name is linked. So are the orders of ``links`` that are
-    None. ``links``: names of the vendor's (a payment, an invoice) with the order that each is of.
+    (`envelope.py`).
+
+    ``of`` is a name of the vendor's, as of a payment, for the order that the event is about. Facts that have no order
+    in their data are told at once with this name as their order, and once more under the order that the name is linked
+    to, if that is another: what takes something back never waits. Facts that have one are held until the name is
+    linked. So is an event that says nothing else: it waits for another one, and a person hears of it if none comes.
+
+    ``links``: names of the vendor's with the order that each is of; None for the order of ``of``, once it is known.
     """
 
     event_id: str
