@@ -17,10 +17,12 @@ from sqlalchemy.exc import DBAPIError
 
 from referral_rewards.api import hearing
 from referral_rewards.domain.facts.rights import rights
+from referral_rewards.vendors.cloud_events import CloudEvents
 from referral_rewards.vendors.connected import ConnectedSource
 from referral_rewards.vendors.paths import Path
 from referral_rewards.vendors.port import Field, SourceMapping
 from tests.desk import Desk
+from tests.statements import counted
 from tests.vendors.stripe_life import LIFE, MAPPING, SECRET, connected, event, invoice, refund, session
 
 #: Orders of one life in which something waits at first, and one in which it does not.
@@ -305,3 +307,36 @@ async def test_an_event_that_cannot_be_read_keeps_its_name_and_type(heard: Desk)
     assert [tuple(row) for row in await _rows(heard, "SELECT event_id, type FROM source_event")] == [
         ("evt_9", "refund.created")
     ]
+
+
+async def test_an_event_costs_few_statements_and_one_commit(heard: Desk) -> None:
+    await _send(heard, LIFE[0])
+    for document, most in ((event("evt_20", "refund.created", refund(id="re_20")), 8), (LIFE[0], 1)):
+        with counted() as sent:
+            answer = await _send(heard, document)
+        assert answer.status_code == 200
+        assert (len(sent.statements) <= most, sent.commits) == (True, 1), str(sent)
+
+
+async def test_many_events_of_one_request_are_told_apart(heard: Desk) -> None:
+    mapping = SourceMapping(source="acme/crm")
+    may = rights((mapping.source,), ("customer.*",))
+    crm = ConnectedSource("crm", CloudEvents(), mapping, may, ("t-1",))
+    heard.app.state.parts = replace(heard.app.state.parts, event_sources={"crm": crm})
+    about = {
+        "specversion": "1.0",
+        "source": "acme/crm",
+        "type": "customer.issue_opened",
+        "time": "2026-06-01T14:00:00Z",
+    }
+    good = [
+        {**about, "id": f"i-{number}", "data": {"customer": {"customer": "c-1"}, "issue": f"{number}"}}
+        for number in range(3)
+    ]
+    batch = [good[0], {**good[1], "time": None}, good[2], good[0], {**about, "id": "i-9", "type": "ticket.seen"}, 7]
+    answer = await heard.api.post("/v1/webhooks/crm", json=batch, headers={"authorization": "Bearer t-1"})
+    assert answer.json() == {
+        "event": "parked", "facts": 2, "events": {"ignored": 1, "parked": 2, "recorded": 2, "repeated": 1},
+    }  # fmt: skip
+    again = await heard.api.post("/v1/webhooks/crm", json=batch, headers={"authorization": "Bearer t-1"})
+    assert (again.json()["event"], again.json()["facts"]) == ("repeated", 0)
