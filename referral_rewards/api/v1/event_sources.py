@@ -177,7 +177,7 @@ _BODY: Final = {
     "requestBody": {
         "required": True,
         "description": "The body of a webhook; the headers that its vendor names are read too.",
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "content": {"application/json": {"schema": {}}},
     }
 }
 
@@ -191,7 +191,9 @@ _BODY: Final = {
 async def try_event(request: Request, name: Name, parts: Its, person: Person) -> Tried:
     """Reads a body with the source's mapping and shows its facts. Nothing is verified, stored or changed."""
     source = _source(parts, name)
-    request_told = Told(await request.body(), dict(request.headers), str(request.url), "POST")
+    if not (body := await request.body()):
+        raise RequestInvalid("a body is needed, as a vendor sends it")
+    request_told = Told(body, dict(request.headers), str(request.url), "POST")
     now = datetime.now(UTC)
     return Tried(events=[_tried(source, each, now) for each in hearing.events_of(source, request_told)])
 
