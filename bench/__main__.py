@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import audits, backfill, cpu, cycle, desk, intake, judging, measures, outage, payouts, report
+from bench import audits, backfill, cpu, cycle, desk, intake, judging, measures, outage, payouts, report, webhooks
 from referral_rewards.domain.errors import ReferralRewardsError
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,6 +25,7 @@ SIZES = {
     "backfill": 20_000,
     "audits": 2_000,
     "outage": 150,
+    "webhooks": 1_000,
 }
 MEASURES = {
     "cpu": cpu.measure,
@@ -37,6 +38,7 @@ MEASURES = {
     "backfill": backfill.measure,
     "audits": audits.measure,
     "outage": outage.measure,
+    "webhooks": webhooks.measure,
 }
 
 

@@ -32,6 +32,7 @@ from models.restores import (
     RestoredRail,
     ReversalLook,
 )
+from models.source_events import SourceEvent, SourceName, SourcePayload, SourceReading
 from models.users import (
     Identity,
     RecoveryCode,
@@ -104,6 +105,10 @@ __all__ = [
     "SignInFailure",
     "SignInFlow",
     "SignInStep",
+    "SourceEvent",
+    "SourceName",
+    "SourcePayload",
+    "SourceReading",
     "Swept",
     "ToExamine",
     "ToJudge",

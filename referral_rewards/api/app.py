@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import docs, health, openapi, payloads, problems
+from referral_rewards.api import docs, health, hearing, openapi, payloads, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
@@ -25,6 +25,7 @@ from referral_rewards.api.v1 import (
     claims,
     clawbacks,
     cycles,
+    event_sources,
     events,
     instructions,
     ledger,
@@ -90,24 +91,30 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
         app.add_middleware(Traced, tracer=parts.tracing.tracer)
     app.add_middleware(BodyPatience, patience=patience)
     problems.install(app)
-    judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
+    # Requests look for their route in this order; what others send us comes first. What providers and probes add to an
+    # address is theirs to choose.
+    app.include_router(events.router, dependencies=[Depends(only_known)])
+    app.include_router(webhooks.router)
+    judged = (each.router for each in (batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
-    access = (each.router for each in (tokens, users, blocklist, audit))
+    access = (each.router for each in (tokens, users, blocklist, audit, event_sources))
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
-    # What providers and probes add to an address is theirs to choose.
-    for room in (webhooks, health, docs, payloads):
+    for room in (health, docs, payloads):
         app.include_router(room.router)
     desk.install(app)
     return app
 
 
 def _watching(parts: Parts) -> tuple[asyncio.Task[None], ...]:
-    """Begin to look at the database, and at what Temporal keeps, if a server is named."""
+    """Begin to look at the database, at which events of sources can be read again, and at what Temporal keeps, if a
+    server is named."""
     watches: dict[str, Coroutine[None, None, None]] = {"the look at the database": look(parts)}
+    if parts.event_sources:
+        watches["the events of sources"] = hearing.watch(parts)
     if (connect := parts.temporal) is not None:
         watches["the watch of the register's mark"] = watch(parts.database, connect)
         watches["the watch of the namespace"] = watch_namespace(parts.namespace, connect)

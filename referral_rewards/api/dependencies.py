@@ -19,6 +19,7 @@ from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
 from referral_rewards.audit.loading import Means
+from referral_rewards.config import event_sources
 from referral_rewards.config.secrets import values
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
@@ -40,6 +41,7 @@ from referral_rewards.register.sealing import Sealer
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
 from referral_rewards.tracing import Tracing, current
+from referral_rewards.vendors.connected import ConnectedSource
 
 T = TypeVar("T")
 
@@ -52,11 +54,12 @@ class Parts:
     public address of the pages, empty to use the address of the request. ``simulating`` allows one replay at a time.
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
-    ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
-    register; None if none is named. ``namespace`` is what was found there last, ``ready`` what else keeps the API from
-    its work, and ``pulse`` knows whether the parts that look for it live. ``tracing`` is None while nothing is traced.
-    ``sealer`` seals secrets that the register keeps, None without keys. ``second_factor_required``: whoever may decide
-    signs in with one. ``codec`` opens what Temporal keeps.
+    ``outside`` fetches what is needed to verify them. ``event_sources`` tell us of events, by their names.
+    ``temporal`` connects to the server that keeps the mark of the register; None if none is named. ``namespace`` is
+    what was found there last, ``ready`` what else keeps the API from its work, and ``pulse`` knows whether the parts
+    that look for it live. ``tracing`` is None while nothing is traced. ``sealer`` seals secrets that the register
+    keeps, None without keys. ``second_factor_required``: whoever may decide signs in with one. ``codec`` opens what
+    Temporal keeps.
     """
 
     database: Database
@@ -69,6 +72,7 @@ class Parts:
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     outside: httpx.AsyncClient | None = None
     sources: Mapping[str, Endpoint] = field(default_factory=dict)
+    event_sources: Mapping[str, ConnectedSource] = field(default_factory=dict)
     home_url: str = ""
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal: Callable[[], Awaitable[Client]] | None = None
@@ -133,6 +137,7 @@ class Parts:
             own_link_keys=settings.own_link_keys(),
             outside=outside,
             sources=settings.endpoints(),
+            event_sources={} if settings.event_sources is None else event_sources.load(settings.event_sources),
             home_url=settings.home_url(),
             temporal=partial(connect, settings) if is_named(settings) else None,
             tracing=tracing,

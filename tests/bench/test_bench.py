@@ -37,6 +37,7 @@ LONG = pytest.mark.chaos
         ),
         pytest.param("backfill", 1000, 2, {"p95", "left"}, marks=LONG),
         pytest.param("outage", 5, 1, {"events", "events without an outage", "s to go on"}, marks=LONG),
+        pytest.param("webhooks", 40, 0.5, {"p99 ms"}, marks=LONG),
         pytest.param("measures", 500, 2, {"median", "kept/s", "ms CPU a referral"}, marks=LONG),
     ],
 )

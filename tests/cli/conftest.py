@@ -28,6 +28,7 @@ from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import users
 from referral_rewards.sources.port import Endpoint
+from referral_rewards.vendors.connected import ConnectedSource
 from tests.apps import at_an_address
 from tests.desk import PEPPER, judged
 from tests.roles import Register
@@ -52,13 +53,15 @@ class Ran:
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs commands in this process, in a folder of their own. ``sources`` are those that the API knows."""
+    """Runs commands in this process, in a folder of their own. ``sources`` are those that the API knows, and
+    ``event_sources`` those that tell it of events."""
 
     folder: Path
     capture: pytest.CaptureFixture[str]
     database_url: str
     url: str
     sources: dict[str, Endpoint] = field(default_factory=dict)
+    event_sources: dict[str, ConnectedSource] = field(default_factory=dict)
 
     def __call__(self, *arguments: str | Path) -> Ran:
         self.capture.readouterr()
@@ -121,12 +124,19 @@ def shell(
     monkeypatch.setenv("REFERRALS_PEPPER", PEPPER.hex())
     monkeypatch.setenv("REFERRALS_VERIFY_KEYS", str(verify))
     sources: dict[str, Endpoint] = {}
-    with _served(database_url, tmp_path / ".local", signer, sources) as url:
-        yield Shell(tmp_path, capsys, database_url, url, sources)
+    event_sources: dict[str, ConnectedSource] = {}
+    with _served(database_url, tmp_path / ".local", signer, sources, event_sources) as url:
+        yield Shell(tmp_path, capsys, database_url, url, sources, event_sources)
 
 
 @contextmanager
-def _served(database_url: str, data: Path, signer: Signer, sources: dict[str, Endpoint]) -> Iterator[str]:
+def _served(
+    database_url: str,
+    data: Path,
+    signer: Signer,
+    sources: dict[str, Endpoint],
+    event_sources: dict[str, ConnectedSource],
+) -> Iterator[str]:
     """The API in a thread of its own, where the folder says that it is; its address."""
     ready, over = threading.Event(), threading.Event()
     found: list[str] = []
@@ -135,7 +145,8 @@ def _served(database_url: str, data: Path, signer: Signer, sources: dict[str, En
         database = Register.at(database_url)
         keys = KeyRing.of([signer.public_entry()])
         await _add_people(database, data)
-        parts = Parts(database.api, Intake(PEPPER), keys, signer, Metrics(), sources=sources, home_url="http://home")
+        told = {"sources": sources, "event_sources": event_sources, "home_url": "http://home"}
+        parts = Parts(database.api, Intake(PEPPER), keys, signer, Metrics(), **told)
         async with at_an_address(parts) as url:
             stack = {"api": url, "temporal": "", "web_ui": "", "database_url": database_url}
             (data / "stack.json").write_text(json.dumps(stack))

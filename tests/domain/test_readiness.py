@@ -233,3 +233,10 @@ def test_gaps_come_by_area() -> None:
     assert list(dict.fromkeys(areas)) == list(Area)
     assert areas == sorted(areas, key=list(Area).index)
     assert in_order(bare) == []
+
+
+def test_events_of_a_source_that_could_not_be_taken_are_a_gap() -> None:
+    assert said(found(unread=frozenset({"stripe-orders", "crm"}))) == [
+        "billing: events of source crm could not be taken; see them with `referrals queue`",
+        "billing: events of source stripe-orders could not be taken; see them with `referrals queue`",
+    ]

@@ -60,5 +60,12 @@ async def entries(desk: Desk, end: LooseEnd) -> list[Any]:
 
 def test_every_such_exception_is_walked() -> None:
     assert {end.waits for end in LOOSE_ENDS} == {
-        *(Waits.PARKED, Waits.UNLINKED_CLAIM, Waits.UNLINKED_ORDER, Waits.REPORTED, Waits.CLOSED_IN_CONFLICT)
+        *(
+            Waits.PARKED,
+            Waits.UNLINKED_CLAIM,
+            Waits.UNLINKED_ORDER,
+            Waits.UNREAD_EVENT,
+            Waits.REPORTED,
+            Waits.CLOSED_IN_CONFLICT,
+        )
     }

@@ -1,0 +1,59 @@
+"""`referrals sources`, as it is typed: what came, what an event would become, and reading kept ones again."""
+
+import hmac
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from tests.cli.conftest import Shell
+from tests.vendors.stripe_life import LIFE, MAPPING, SECRET, connected, event, session, told
+
+
+def _send(shell: Shell, document: dict[str, Any]) -> None:
+    body, stamp = told(document).body, int(time.time())
+    signed = hmac.digest(SECRET.encode(), f"{stamp}.".encode() + body, "sha256").hex()
+    headers = {"stripe-signature": f"t={stamp},v1={signed}"}
+    assert httpx.post(f"{shell.url}/v1/webhooks/stripe-orders", content=body, headers=headers).status_code == 200
+
+
+def test_what_came_what_it_would_become_and_reading_it_again(shell: Shell) -> None:
+    assert json.loads(shell("sources", "list", "--json").out) == []
+    shell.event_sources["stripe-orders"] = connected()
+    file = shell.file("event.json", json.dumps(LIFE[0]))
+    tried = shell("sources", "try", "stripe-orders", file)
+    assert tried.code == 0, tried.err
+    (one,) = json.loads(tried.out)
+    assert [fact["id"] for fact in one["facts"]] == ["cs_live_a1.claimed", "cs_live_a1.paid"]
+    assert shell.ask("SELECT 1 FROM source_event") == []
+    poison = event("evt_9", "checkout.session.completed", session(id="cs_9", metadata={"referral_code": ["no text"]}))
+    spoiled = shell("sources", "try", "stripe-orders", shell.file("poison.json", json.dumps(poison)))
+    assert (spoiled.code, json.loads(spoiled.out)[0]["outcome"]) == (1, "unreadable")
+
+    _send(shell, LIFE[0])
+    _send(shell, poison)
+    listed = shell("sources", "list").out
+    assert "1 read, 1 unreadable" in " ".join(listed.split())
+    assert "stripe-orders: checkout.session.completed evt_9: code: is no text; map a path" in listed
+    again = shell("sources", "replay", "stripe-orders", "--since", "2026-01-01")
+    assert again.code == 1
+    assert "evt_9: checkout.session.completed: code: is no text" in again.out
+    assert "events: 1 read, 1 unreadable; facts: 0 recorded now, 2 on record before" in again.out
+    shell.event_sources["stripe-orders"] = connected(mapping=replace(MAPPING, paths={}))
+    mended = shell("sources", "replay", "stripe-orders", "--event", "evt_9")
+    assert (mended.code, mended.out) == (0, "events: 1 read; facts: 1 recorded now, 0 on record before\n")
+
+
+def test_every_problem_has_one_line(shell: Shell) -> None:
+    shell.event_sources["stripe-orders"] = connected()
+    for arguments, code, line in (
+        (("try", "stripe-orders", "missing.json"), 2, "missing.json: can't be read: No such file or directory"),
+        (("try", "strip-orders", shell.file("e.json", "{}")), 1, "did you mean 'stripe-orders'?"),
+        (("replay", "stripe-orders", "--event", "evt_1"), 1, "there is no event of this source 'evt_1'"),
+        (("replay", "stripe-orders", "--since", "soon"), 2, "--since"),
+    ):
+        ran = shell("sources", *arguments)
+        assert (ran.code, len(ran.problems)) == (code, 1), ran.err
+        assert line in ran.err
