@@ -1,9 +1,13 @@
 """What HubSpot's events say by themselves, and what a deal says that was fetched."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import permutations
+from threading import Thread
 from typing import Any, Final
 
 import pytest
@@ -12,7 +16,7 @@ from referral_rewards.domain.errors import NotGenuine
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.vendors import hubspot
 from referral_rewards.vendors.hubspot import HubSpot
-from referral_rewards.vendors.port import Field, Unreadable, Vendor
+from referral_rewards.vendors.port import Field, Told, Unreadable, Vendor
 from tests.domain.build import acme
 from tests.vendors.hubspot_samples import (
     CHANGED_AT,
@@ -28,7 +32,7 @@ from tests.vendors.hubspot_samples import (
     signed,
     told,
 )
-from tests.vendors.reading import data, mapping, rows, stored, types
+from tests.vendors.reading import GUIDES, data, mapping, rows, stored, types
 
 NOW: Final = datetime(2026, 7, 12, 9, 30, tzinfo=UTC)
 RECORDED, AMENDED, CLAIMED = "conversion.recorded", "conversion.amended", "referral.claimed"
@@ -190,6 +194,54 @@ def test_deals_that_were_merged_are_worth_nothing_of_their_own(left: dict[str, i
 
 
 # What a fetched deal tells
+
+
+@contextmanager
+def _hubspots_api(answers: Mapping[str, Any]) -> Iterator[tuple[str, list[Told]]]:
+    """A server that answers as HubSpot's API and takes what is sent to a source; yields its URL and what it took."""
+    taken: list[Told] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._reply(json.dumps(answers[self.path.partition("?")[0]]).encode())
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            taken.append(Told(body, headers, f"http://{self.headers['Host']}{self.path}"))
+            self._reply(b"{}")
+
+        def _reply(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", taken
+        server.shutdown()
+        thread.join()
+
+
+def test_what_the_guide_fetches_and_sends_is_genuine_and_read() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (GUIDES / "hubspot.md").read_text(), re.DOTALL)
+    whole = deal()
+    contact = whole.pop("contact")
+    whole["associations"] = {"contacts": {"results": [{"id": contact["id"], "type": "deal_to_contact"}]}}
+    answers = {f"/deals/{DEAL}": whole, f"/contacts/{contact['id']}": contact}
+    names: dict[str, Any] = {}
+    exec(compile(code, "hubspot.md", "exec"), names)
+    with _hubspots_api(answers) as (url, taken):
+        names["API"] = url
+        names["send"](str(DEAL), "token", "secret", f"{url}/v1/webhooks/crm")
+    (request,) = taken
+    HubSpot().verify(["secret"], request, mapping(), datetime.now(UTC))
+    assert read(json.loads(request.body)) == read(deal())
 
 
 def test_a_won_deal_is_told_with_its_contact() -> None:

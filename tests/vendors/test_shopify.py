@@ -6,11 +6,13 @@ from typing import Any, Final
 import pytest
 
 from referral_rewards.domain.errors import NotGenuine
-from referral_rewards.domain.facts.orders import OrderName
+from referral_rewards.domain.facts.orders import OrderName, orders_in
+from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.vendors import shopify
 from referral_rewards.vendors.port import Field, Mode, Told, Unreadable, Vendor
 from referral_rewards.vendors.shopify import Shopify
-from tests.vendors.reading import data, mapping, rows, types
+from tests.domain.build import acme, fact
+from tests.vendors.reading import data, mapping, rows, stored, types
 from tests.vendors.shopify_samples import (
     CHANGED,
     ORDER,
@@ -396,3 +398,25 @@ def test_a_store_of_the_settings_stands_in_every_fact() -> None:
     its = mapping(store="eu")
     for topic in ("orders/paid", "orders/cancelled", "refunds/create", "disputes/update"):
         assert {each["data"]["store"] for each in read(topic, SAMPLES[topic], its).facts} == {"eu"}
+
+
+def test_two_shops_that_number_alike_have_two_orders() -> None:
+    its = mapping({Field.ORDER: "name"})
+    other = {"id": 6001, "email": "ines@example.com", "phone": None, "billing_address": None, "customer": {"id": 9002}}
+    bodies = [(order(), SHOP), (order(**other), "acme-fr.myshopify.com")]
+    paid = [told("orders/paid", body, **{"x-shopify-shop-domain": shop}) for body, shop in bodies]
+    (found,) = orders_in(stored(Shopify().read(each, its) for each in paid))
+    assert {each.stores for each in found.orders} == {frozenset({shop}) for _, shop in bodies}
+    assert found.stray == ()
+
+
+def test_an_order_that_another_system_tells_by_the_same_name_is_one() -> None:
+    its = mapping({Field.ORDER: "name"}, store="eu")
+    shop = stored([read("orders/paid", order(), its), read("orders/updated", order(updated_at=CHANGED), its)])
+    said = {"order": "#1001", "store": "eu", "kind": "purchase", "amount": "80.00", "currency": "USD"}
+    billing = fact(RECORDED, "2026-07-10", {**said, "customer": {"email": "brie@example.com"}}, source="acme/billing")
+    (found,) = orders_in([*shop, billing])
+    (one,) = found.orders
+    assert (len(one.records), one.conflicts) == (2, ())
+    (conversion,) = conversions([*shop, billing], billing.identity, acme())
+    assert (conversion.net_minor, conversion.conflicts) == (8000, ())
