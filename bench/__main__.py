@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import audits, backfill, cpu, cycle, desk, intake, judging, measures, payouts, report
+from bench import audits, backfill, cpu, cycle, desk, intake, judging, measures, payouts, report, webhooks
 from referral_rewards.domain.errors import ReferralRewardsError
 
 RESULTS = Path(__file__).parent / "results"
@@ -24,6 +24,7 @@ SIZES = {
     "cycle": 100_000,
     "backfill": 20_000,
     "audits": 2_000,
+    "webhooks": 1_000,
 }
 MEASURES = {
     "cpu": cpu.measure,
@@ -35,6 +36,7 @@ MEASURES = {
     "cycle": cycle.measure,
     "backfill": backfill.measure,
     "audits": audits.measure,
+    "webhooks": webhooks.measure,
 }
 
 

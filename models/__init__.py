@@ -32,6 +32,7 @@ from models.restores import (
     RestoredRail,
     ReversalLook,
 )
+from models.source_events import SourceEvent, SourceName, SourcePayload, SourceReading
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
 metadata = SQLModel.metadata
@@ -91,6 +92,10 @@ __all__ = [
     "SessionRow",
     "SignInFailure",
     "SignInFlow",
+    "SourceEvent",
+    "SourceName",
+    "SourcePayload",
+    "SourceReading",
     "Swept",
     "ToExamine",
     "ToJudge",

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import docs, health, openapi, problems
+from referral_rewards.api import docs, health, hearing, openapi, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
@@ -22,6 +22,7 @@ from referral_rewards.api.v1 import (
     claims,
     clawbacks,
     cycles,
+    event_sources,
     events,
     instructions,
     ledger,
@@ -82,27 +83,31 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
+    # Requests look for their route in this order; what others send us comes first. What providers and probes add to an
+    # address is theirs to choose.
+    app.include_router(events.router, dependencies=[Depends(only_known)])
+    app.include_router(webhooks.router)
+    judged = (each.router for each in (batches, referrals, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
-    access = (each.router for each in (tokens, users, blocklist, audit))
+    access = (each.router for each in (tokens, users, blocklist, audit, event_sources))
     for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
-    # What providers and probes add to an address is theirs to choose.
-    for room in (webhooks, health, docs):
+    for room in (health, docs):
         app.include_router(room.router)
     desk.install(app)
     return app
 
 
 def _watching(parts: Parts) -> tuple[asyncio.Task[None], ...]:
-    """Begin to watch what Temporal keeps, if a server is named."""
+    """Begin to watch what Temporal keeps, if a server is named, and which events of sources can be read again."""
+    heard = (asyncio.create_task(hearing.watch(parts)),) if parts.event_sources else ()
     if (connect := parts.temporal) is None:
-        return ()
+        return heard
     watches = (watch(parts.database, connect), watch_namespace(parts.namespace, connect))
-    return tuple(asyncio.create_task(each) for each in watches)
+    return (*heard, *(asyncio.create_task(each) for each in watches))
 
 
 class _Secured(FastAPI):

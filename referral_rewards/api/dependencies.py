@@ -18,6 +18,7 @@ from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
 from referral_rewards.audit.loading import Means
+from referral_rewards.config import event_sources
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
@@ -33,6 +34,7 @@ from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
+from referral_rewards.vendors.connected import ConnectedSource
 
 T = TypeVar("T")
 
@@ -45,8 +47,9 @@ class Parts:
     public address of the pages, empty to use the address of the request. ``simulating`` allows one replay at a time.
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
-    ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
-    register; None if none is named. ``namespace`` is what was found there last.
+    ``outside`` fetches what is needed to verify them. ``event_sources`` tell us of events, by their names.
+    ``temporal`` connects to the server that keeps the mark of the register; None if none is named. ``namespace`` is
+    what was found there last.
     """
 
     database: Database
@@ -59,6 +62,7 @@ class Parts:
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     outside: httpx.AsyncClient | None = None
     sources: Mapping[str, Endpoint] = field(default_factory=dict)
+    event_sources: Mapping[str, ConnectedSource] = field(default_factory=dict)
     home_url: str = ""
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal: Callable[[], Awaitable[Client]] | None = None
@@ -99,6 +103,7 @@ class Parts:
             webhooks=_webhooks(settings, outside),
             outside=outside,
             sources=settings.endpoints(),
+            event_sources={} if settings.event_sources is None else event_sources.load(settings.event_sources),
             home_url=settings.home_url(),
             temporal=partial(connect, settings) if is_named(settings) else None,
         )

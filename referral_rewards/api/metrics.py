@@ -11,6 +11,12 @@ class Metrics:
         self.facts = Counter(
             "referrals_facts", "Facts sent to the API, by what became of them.", ["outcome"], registry=self._registry
         )
+        self.source_events = Counter(
+            "referrals_source_events",
+            "Events that vendors sent, by source and by what became of them.",
+            ["source", "outcome"],
+            registry=self._registry,
+        )
         self.decisions = Counter(
             "referrals_decisions", "Decisions asked of the API.", ["kind", "outcome"], registry=self._registry
         )

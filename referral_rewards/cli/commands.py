@@ -79,6 +79,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "blocklist": Entry(
         "blocklist", "commands", "Identities, devices and payment instruments that are trusted no more."
     ),
+    "sources": Entry("sources", "commands", "Connected sources of events: what came, and reading it again."),
     "db": Entry("servers", "db", "The database."),
     "api": Entry("servers", "api", "Run the HTTP API: the only process that is given the signing key."),
     "worker": Entry("servers", "worker", "Run workers."),

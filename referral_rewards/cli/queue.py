@@ -145,6 +145,7 @@ _OF_NO_REFERRAL: Final = {
     Waits.FORGOTTEN_PAYMENT: "payment",
     Waits.PARKED: "program",
     Waits.UNLINKED_ORDER: "code",
+    Waits.UNREAD_EVENT: "source",
 }
 #: What the API's filters are called here.
 _OPTIONS: Final = {**{name: f"--{name.replace('_', '-')}" for name in _FILTERS}, "q": "--search"}

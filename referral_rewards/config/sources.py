@@ -1,5 +1,7 @@
 """Settings of sources: the URLs of those outside by their names in the terms, regions of phone numbers, and stores."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from referral_rewards.domain.facts.ids import id_problem
@@ -34,6 +36,10 @@ class SourcesSettings(BaseModel):
 
     stores: dict[str, str] = Field(
         default={}, description='The store of each source whose facts name none: {"acme/shop-de": "de"}'
+    )
+
+    event_sources: Path | None = Field(
+        default=None, description="YAML file of the sources that tell us of events (`connecting-sources.md`)"
     )
 
     @field_validator("stores")

@@ -894,6 +894,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "parked": "parked facts",
             "unlinked_claim": "claim without a referrer",
             "unlinked_order": "order without a referral",
+            "unread_event": "events not read",
         },
     }
 )

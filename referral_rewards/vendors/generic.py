@@ -53,8 +53,10 @@ def read(name: str, kind: str, at: datetime | None, document: Mapping[str, Any],
     meant = mapping.events.get(kind)
     if meant is None:
         return Reading(name, kind, at, ignored="the mapping of this source has no fact for events of this type")
-    when = _time(document, at, mapping)
-    told = fact(mapping.source, name, meant, when, _data(meant, document, mapping))
+    try:
+        told = fact(mapping.source, name, meant, _time(document, at, mapping), _data(meant, document, mapping))
+    except Unreadable as error:
+        raise error.of(name, kind) from None
     return Reading(name, kind, at, (told,))
 
 

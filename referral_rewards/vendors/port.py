@@ -36,12 +36,19 @@ class Told(NamedTuple):
 class Unreadable(Exception):
     """An event that is authentic and can't be read: where, what is there, and what would be right.
 
-    It is kept and stands before a person. The message names no value that could be personal.
+    It is kept and stands before a person. The message names no value that could be personal. ``event_id`` and
+    ``event_type`` are those of the event, as far as they are known.
     """
 
     def __init__(self, where: str, what: str, right: str) -> None:
         self.where, self.what, self.right = where, what, right
+        self.event_id, self.event_type = "", ""
         super().__init__(f"{where}: {what}; {right}" if where else f"{what}; {right}")
+
+    def of(self, event_id: str, event_type: str) -> "Unreadable":
+        """Return it with the id and type of the event."""
+        self.event_id, self.event_type = event_id, event_type
+        return self
 
 
 class Field(StrEnum):

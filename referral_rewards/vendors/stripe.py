@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from referral_rewards.domain.errors import NotGenuine
 from referral_rewards.vendors import stripe_money_back, stripe_sales
-from referral_rewards.vendors.port import Mode, Reading, SourceMapping, Told
+from referral_rewards.vendors.port import Mode, Reading, SourceMapping, Told, Unreadable
 from referral_rewards.vendors.reading import needed, part, second, word
 from referral_rewards.vendors.signatures import check_secrets, check_stamp, json_object, same
 from referral_rewards.vendors.stripe_event import StripeEvent
@@ -50,8 +50,12 @@ class Stripe:
         told = StripeEvent(needed(document, "id"), kind, at, part(document, "data", "object"), mapping)
         if (why := _not_ours(document, mapping)) is not None:
             return told.ignored(why)
-        read = _READ.get(kind)
-        return told.ignored("events of this type say nothing that a reward depends on") if read is None else read(told)
+        if (read := _READ.get(kind)) is None:
+            return told.ignored("events of this type say nothing that a reward depends on")
+        try:
+            return read(told)
+        except Unreadable as error:
+            raise error.of(told.id, kind) from None
 
 
 def _not_ours(document: Mapping[str, Any], mapping: SourceMapping) -> str | None:

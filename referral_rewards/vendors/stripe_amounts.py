@@ -1,14 +1,10 @@
 """Amounts as Stripe writes them: in its own smallest units, https://docs.stripe.com/currencies#zero-decimal."""
 
 from decimal import Decimal
-from typing import Final
 
 from referral_rewards.domain import money
-from referral_rewards.domain.payouts.rail_amounts import decimals
+from referral_rewards.domain.payouts.rail_catalogue import STRIPE_TRANSFER
 from referral_rewards.vendors.port import Unreadable
-
-#: Stripe counts what a company is paid as it counts what it pays out.
-_RAIL: Final = "stripe_transfer"
 
 
 def amount(units: int, currency: str) -> tuple[str, str]:
@@ -24,5 +20,6 @@ def amount(units: int, currency: str) -> tuple[str, str]:
         raise Unreadable("currency", "is none of ISO 4217", "a three-letter code such as usd") from None
     if units < 0:
         raise Unreadable("amount", "is negative", "amounts are zero or more")
-    value = Decimal(units).scaleb(-decimals(_RAIL, code))
+    # Stripe counts what a company is paid as it counts what it pays out.
+    value = Decimal(units).scaleb(-STRIPE_TRANSFER.exponents.get(code, places))
     return f"{value:.{places}f}" if money.fits(value, code) else f"{value:f}", code

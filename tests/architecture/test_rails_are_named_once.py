@@ -10,18 +10,19 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, PROVIDERS
 from tests.architecture.said_once import Text, modules, texts
 
 CATALOGUED = "referral_rewards/domain/payouts/rail_catalogue.py"
-#: A rail's adapter, what it is given by the installation, what stands in for its provider; and the audit, which shares
-#: no record with those it checks.
+#: A rail's adapter, what it is given by the installation, what stands in for its provider; the vendors that tell of
+#: orders; and the audit, which shares no record with those it checks.
 ITS_OWN = (
     "referral_rewards/rails/",
+    "referral_rewards/vendors/",
     "referral_rewards/config/",
     "referral_rewards/local/sandbox/",
     "referral_rewards/audit/",
 )
 _NAMES = "|".join(sorted(CATALOGUE.keys() | PROVIDERS.values()))
 _NAMED = re.compile(rf"\A(?:{_NAMES})\Z|'(?:{_NAMES})'")
-#: The name of a source of webhooks, as an example of a parameter of the API.
-ALLOWED = {("referral_rewards/api/v1/webhooks.py", "stripe")}
+#: The name of a source of webhooks, and of a vendor, as examples in the API.
+ALLOWED = {("referral_rewards/api/v1/webhooks.py", "stripe"), ("referral_rewards/api/v1/event_sources.py", "stripe")}
 
 
 def _named(text: Text) -> bool:

@@ -36,6 +36,7 @@ LONG = pytest.mark.chaos
             marks=LONG,
         ),
         pytest.param("backfill", 1000, 2, {"p95", "left"}, marks=LONG),
+        pytest.param("webhooks", 40, 0.5, {"p99 ms"}, marks=LONG),
         pytest.param("measures", 500, 2, {"median", "kept/s", "ms CPU a referral"}, marks=LONG),
     ],
 )

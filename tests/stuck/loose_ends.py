@@ -1,13 +1,19 @@
 """What no rule can settle: how it comes about, where it stands in the queue, and each act that ends it."""
 
+import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from referral_rewards.api import hearing
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.register.queue import strays
+from referral_rewards.register.source_events import stored
 from tests.desk import PROGRAM, Desk, days_ago, event
 from tests.stuck.claims import judge_all
+from tests.vendors.stripe_life import MAPPING, SECRET, connected, session, told
+from tests.vendors.stripe_life import event as stripe_event
 
 Act = Callable[[Desk], Awaitable[None]]
 _W = Waits
@@ -131,6 +137,24 @@ async def _order_with_a_code(desk: Desk) -> None:
     )
 
 
+async def _unreadable_event(desk: Desk) -> None:
+    source = connected()
+    desk.app.state.parts = replace(desk.parts, event_sources={source.name: source})
+    poison = stripe_event("evt_1", "checkout.session.completed", session(metadata={"referral_code": ["DEX-7"]}))
+    body, now = told(poison).body, datetime.now(UTC)
+    signed = hmac.digest(SECRET.encode(), f"{now.timestamp():.0f}.".encode() + body, "sha256").hex()
+    headers = {"stripe-signature": f"t={now.timestamp():.0f},v1={signed}"}
+    heard = await desk.api.post(f"/v1/webhooks/{source.name}", content=body, headers=headers)
+    assert heard.json()["event"] == "parked", heard.text
+
+
+async def _mend(desk: Desk) -> None:
+    parts, mended = desk.app.state.parts, connected(mapping=replace(MAPPING, paths={}))
+    async with desk.database.reading() as connection:
+        events = await stored.since(connection, mended.name, None, None, 10)
+    await hearing.replay(parts, mended, events, datetime.now(UTC))
+
+
 async def _claim_it(desk: Desk) -> None:
     await tell(desk, _claimed(29, program="acme-friends", referrer_code="MIA-7", channel="link"))
     await sweep(desk)
@@ -250,6 +274,16 @@ LOOSE_ENDS: Final = (
         {"have the claim sent": _claim_it, "link the order": _link_it, "set them aside": set_aside},
         referral=None,
         subject="mia7",
+    ),
+    LooseEnd(
+        "events",
+        "that can’t be read, or wait for others in vain",
+        _W.UNREAD_EVENT,
+        _unreadable_event,
+        ("1 event of source “stripe-orders” could not be taken; the newest is evt_1: code: is no text", "replay"),
+        {"mend the mapping and replay": _mend, "set them aside": set_aside},
+        referral=None,
+        subject="stripe-orders",
     ),
     LooseEnd(
         "report",

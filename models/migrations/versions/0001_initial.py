@@ -17,7 +17,7 @@ depends_on = None
 _FOLDER: Final = Path(__file__).parents[1] / "initial"
 #: A table comes after the tables that it references.
 _IN_ORDER: Final = (
-    *("positions", "programs", "facts", "referrals", "claims"),
+    *("positions", "programs", "facts", "source_events", "referrals", "claims"),
     *("payouts", "cycles", "clawbacks", "rails", "ledger", "reconciliations", "restores"),
     *("measures", "examined", "notices", "users", "desk", "append_only"),
 )

@@ -73,6 +73,7 @@ EXCEPTIONS: Final = {
     Waits.PARKED: "Parked facts",
     Waits.UNLINKED_CLAIM: "Claims without a referrer",
     Waits.UNLINKED_ORDER: "Orders without a referral",
+    Waits.UNREAD_EVENT: "Events not read",
 }
 ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
 

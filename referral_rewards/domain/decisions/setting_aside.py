@@ -12,7 +12,7 @@ from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvali
 from referral_rewards.domain.people.authority import Role
 
 #: What no decision ends. A report on a closed referral is answered by `reopen`, or by a denial that leaves it closed.
-_WITHOUT_DECISION: Final = frozenset({Waits.PARKED, Waits.UNLINKED_CLAIM, Waits.UNLINKED_ORDER})
+_WITHOUT_DECISION: Final = frozenset({Waits.PARKED, Waits.UNLINKED_CLAIM, Waits.UNLINKED_ORDER, Waits.UNREAD_EVENT})
 #: Whoever decides on claims may say so.
 MAY_SET_ASIDE: Final = frozenset(Role) - {Role.ADMINISTRATOR}
 

@@ -33,6 +33,7 @@ class Waits(StrEnum):
     PARKED = "parked"  # facts wait for terms, or for what begins their referral
     UNLINKED_CLAIM = "unlinked_claim"  # of a code that nobody has, or several
     UNLINKED_ORDER = "unlinked_order"  # with a referrer's code, and of no referral
+    UNREAD_EVENT = "unread_event"  # events of a source that can't be read, or that wait for others in vain
 
 
 class Sort(StrEnum):

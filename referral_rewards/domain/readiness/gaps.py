@@ -46,7 +46,8 @@ class Readiness:
     ``terms`` are the version to check, None if none is in force or scheduled; ``version`` is None while it is only a
     file. ``sources`` are the connected sources that the terms name, each with the reason why it does not answer, or
     None if it does; ``rails`` are the connected rails, and ``halted`` those that were halted after a restore of the
-    register. ``stopped`` says that the program is paused or has ended.
+    register. ``stopped`` says that the program is paused or has ended. ``unread`` are the sources of events of which
+    some could not be taken: they may be about this program.
     """
 
     program: str
@@ -57,6 +58,7 @@ class Readiness:
     halted: frozenset[str] = frozenset()
     people: tuple[Person, ...] = ()
     stopped: str | None = None
+    unread: frozenset[str] = frozenset()
 
 
 def gaps(found: Readiness) -> list[Remark]:
@@ -116,6 +118,8 @@ def _billing(found: Readiness, terms: Terms) -> Iterator[Remark]:
             yield Remark(Area.BILLING, f"sources.{what}: {name} is not connected; set it in REFERRALS_SOURCES")
         elif (why := found.sources[name]) is not None:
             yield Remark(Area.BILLING, f"sources.{what}: {name} does not respond: {why}")
+    for name in sorted(found.unread):
+        yield Remark(Area.BILLING, f"events of source {name} could not be taken; see them with `referrals queue`")
 
 
 def _rails(found: Readiness, terms: Terms) -> Iterator[Remark]:

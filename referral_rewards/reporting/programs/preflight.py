@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import text
 
 from models.session import Database
+from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.facts.rights import NOTHING, Rights
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.life import stopped_words
@@ -37,6 +38,7 @@ async def readiness(
         ).all()
         life = await program_acts.of_program(connection, program, keys)
         connected = await rails.connected(connection, datetime.now(UTC))
+        unread = frozenset((await connection.execute(_UNREAD, {"unread": Waits.UNREAD_EVENT})).scalars())
         halted = frozenset(each.rail for each in await rails.halted(connection) if each.restored)
     version, terms = newest[0] if newest and proposed is None else (None, proposed)
     named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
@@ -48,6 +50,7 @@ async def readiness(
         sources=dict(zip(named, answers, strict=True)),
         rails=connected,
         halted=halted,
+        unread=unread,
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
             Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, not tells.are_none, tells)
@@ -59,6 +62,8 @@ async def readiness(
 def _rights(tells: bool, sources: Collection[str], types: Collection[str]) -> Rights:
     return Rights(frozenset(sources), frozenset(types)) if tells else NOTHING
 
+
+_UNREAD: Final = text("SELECT subject FROM queue_entry WHERE exception >= :unread AND exception <= :unread")
 
 # A user who is barred, or has no password, provider or token to decide with, can't sign in. The keys
 # of a program's enrolments lie beside each other.

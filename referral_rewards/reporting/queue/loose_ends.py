@@ -46,6 +46,13 @@ def _unlinked_order(row: EntryRow) -> tuple[str, str]:
     return f"{orders} made with the code “{row.subject}”{of}; {newest}", _SEND_THE_CLAIM
 
 
+def _unread_event(row: EntryRow) -> tuple[str, str]:
+    newest, number = (row.orders or ("",))[0], row.strays
+    events = "1 event" if number == 1 else f"{_up_to_max(number)} events"
+    about = f"{events} of source “{row.subject}” could not be taken; the newest is {newest}"
+    return about, _MEND_THE_SOURCE.format(source=row.subject)
+
+
 def _up_to_max(number: int) -> str:
     return f"more than {COUNTED_MAX}" if number > COUNTED_MAX else str(number)
 
@@ -90,6 +97,10 @@ _SEND_THE_CLAIM: Final = (
     "begins a referral, which takes up the order. If it is of a referral that is there, link the order to that. Else "
     "set this aside."
 )
+_MEND_THE_SOURCE: Final = (
+    "Nothing is lost: the events are kept. Mend the mapping of the source, or have its vendor send what is missing, "
+    "then run `referrals sources replay {source}`. If nothing is to be made of them, set this aside."
+)
 _ASK: Final = (
     "Ask the source of conversions about the purchase. Nothing is paid before it confirms it. If it does not know it, "
     "set the report aside."
@@ -114,6 +125,7 @@ _WORDS: Final[Mapping[Waits, Callable[[EntryRow], tuple[str, str]]]] = {
     Waits.PARKED: _parked,
     Waits.UNLINKED_CLAIM: _unlinked_claim,
     Waits.UNLINKED_ORDER: _unlinked_order,
+    Waits.UNREAD_EVENT: _unread_event,
     Waits.REPORTED: _reported,
     Waits.CLOSED_IN_CONFLICT: _closed_in_conflict,
 }

@@ -1,0 +1,41 @@
+-- An event of a source, as its vendor told it.
+CREATE TABLE source_event (
+    id UUID PRIMARY KEY,
+    source VARCHAR COLLATE "C" NOT NULL,
+    event_id VARCHAR COLLATE "C" NOT NULL,
+    type VARCHAR NOT NULL,
+    at TIMESTAMPTZ,
+    received_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT uq_source_event_identity UNIQUE (source, event_id)
+);
+CREATE INDEX ix_source_event_received ON source_event (source, received_at, id);
+
+-- The event byte by byte. It holds personal data.
+CREATE TABLE source_payload (
+    event UUID PRIMARY KEY,
+    body BYTEA NOT NULL,
+    headers JSONB NOT NULL,
+    url VARCHAR NOT NULL
+);
+
+-- What was made of an event when it was read last.
+CREATE TABLE source_reading (
+    event UUID PRIMARY KEY,
+    source VARCHAR COLLATE "C" NOT NULL,
+    outcome VARCHAR NOT NULL,
+    why VARCHAR,
+    awaits VARCHAR COLLATE "C",
+    facts JSONB NOT NULL,
+    read_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_source_reading_awaits ON source_reading (source, awaits) WHERE awaits IS NOT NULL;
+CREATE INDEX ix_source_reading_stuck ON source_reading (source, read_at) WHERE outcome IN ('waiting', 'unreadable');
+
+-- A name of a vendor's, as of a payment, and the order that it is of.
+CREATE TABLE source_name (
+    source VARCHAR COLLATE "C",
+    name VARCHAR COLLATE "C",
+    order_id VARCHAR NOT NULL,
+    store VARCHAR,
+    PRIMARY KEY (source, name)
+);

@@ -1,0 +1,172 @@
+"""The file of sources that tell us of events: one entry for each address that a vendor sends to.
+
+It holds no secret, only where one stands: ``env:NAME`` or ``file:/path``. All problems are named at once, each with its
+place in the file.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field as Setting
+
+from referral_rewards.config.rails import WebhookSource
+from referral_rewards.domain.errors import BadInput, Problem, none_of
+from referral_rewards.domain.facts.ids import id_problem, source_problem
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.rights import Rights, rights
+from referral_rewards.domain.validation import problems_of
+from referral_rewards.vendors.connected import ConnectedSource
+from referral_rewards.vendors.known import VENDORS
+from referral_rewards.vendors.paths import Path as ObjectPath
+from referral_rewards.vendors.port import Field, Mode, SourceMapping
+
+#: The addresses of payout providers, which tell of payouts and not of orders.
+PROVIDERS: Final = frozenset(get_args(WebhookSource))
+NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+class EventSource(BaseModel):
+    """One source, as the file has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vendor: str
+    source: str | None = None
+    secrets: list[str] = Setting(min_length=1)
+    tells: list[str] = Setting(min_length=1)
+    program: str | None = None
+    store: str | None = None
+    mode: Mode = Mode.LIVE
+    accounts: list[str] = []
+    kinds: dict[str, str] = {}
+    map: dict[str, str] = {}
+    events: dict[str, FactType] = {}
+    header: str | None = None
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: dict[str, EventSource]
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Mapping[str, ConnectedSource]:
+    """Return the sources of a file by name.
+
+    Raises:
+        BadInput: with every problem in it.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput([Problem(str(path), f"can't be read: {error.strerror}")]) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise BadInput([Problem(str(path), "is not YAML in UTF-8")]) from None
+    return parse(document, environment)
+
+
+def parse(document: Any, environment: Mapping[str, str]) -> Mapping[str, ConnectedSource]:
+    """Return the sources of a decoded file by name.
+
+    Raises:
+        BadInput: with every problem in it.
+    """
+    try:
+        told = _File.model_validate(document).sources
+    except ValidationError as error:
+        raise BadInput(problems_of(error, lambda path: ".".join(map(str, path)))) from None
+    problems: list[Problem] = []
+    found = {name: _connected(name, source, environment, problems) for name, source in told.items()}
+    problems += _twice(found)
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def _connected(
+    name: str, told: EventSource, environment: Mapping[str, str], problems: list[Problem]
+) -> ConnectedSource:
+    at = f"sources.{name}"
+    problems += _of_names(at, name, told)
+    places = enumerate(told.secrets)
+    secrets = tuple(_secret(each, f"{at}.secrets.{place}", environment, problems) for place, each in places)
+    mapping = SourceMapping(
+        source=told.source or name,
+        program=told.program,
+        store=told.store,
+        mode=told.mode,
+        accounts=frozenset(told.accounts),
+        kinds=told.kinds,
+        paths=_paths(told.map, at, problems),
+        header=told.header.lower() if told.header else None,
+        events=told.events,
+    )
+    vendor = VENDORS.get(told.vendor) or next(iter(VENDORS.values()))
+    return ConnectedSource(name, vendor, mapping, _rights(mapping.source, told.tells, at, problems), secrets)
+
+
+def _of_names(at: str, name: str, told: EventSource) -> Iterator[Problem]:
+    if not NAME.fullmatch(name):
+        yield Problem(at, "a name is 1 to 40 small letters, digits and hyphens, and begins with a letter")
+    if name in PROVIDERS:
+        yield Problem(at, f"is the address of payouts by {name}; take another name, such as {name}-orders")
+    if told.vendor not in VENDORS:
+        yield Problem(f"{at}.vendor", none_of(told.vendor, VENDORS))
+    if (why := source_problem(told.source or name)) is not None:
+        yield Problem(f"{at}.source", why)
+    for where, value in (("program", told.program), ("store", told.store), *told.kinds.items()):
+        if value is not None and (why := id_problem(value)) is not None:
+            yield Problem(f"{at}.{where}" if where in ("program", "store") else f"{at}.kinds.{where}", why)
+
+
+def _secret(reference: str, at: str, environment: Mapping[str, str], problems: list[Problem]) -> str:
+    kind, _, where = reference.partition(":")
+    found = ""
+    if kind == "env" and where:
+        found = environment.get(where, "").strip()
+    elif kind == "file" and where:
+        try:
+            found = Path(where).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            found = ""
+    else:  # what stands here may be the secret itself, and is not repeated
+        problems.append(Problem(at, "says where the secret stands: env:NAME or file:/path"))
+        return ""
+    if not found:
+        problems.append(Problem(at, f"nothing stands at {reference}: with an empty secret anybody could sign"))
+    return found
+
+
+def _paths(told: Mapping[str, str], at: str, problems: list[Problem]) -> Mapping[Field, ObjectPath]:
+    found: dict[Field, ObjectPath] = {}
+    for name, expression in told.items():
+        if name not in set(Field):
+            problems.append(Problem(f"{at}.map.{name}", none_of(name, Field)))
+            continue
+        try:
+            found[Field(name)] = ObjectPath(expression)
+        except ValueError as error:
+            problems.append(Problem(f"{at}.map.{name}", str(error)))
+    return found
+
+
+def _rights(source: str, tells: list[str], at: str, problems: list[Problem]) -> Rights:
+    try:
+        return rights((source,), tells)
+    except BadInput as error:
+        problems += [Problem(f"{at}.tells", each.what) for each in error.problems if each.where == "types"]
+        return Rights()
+
+
+def _twice(found: Mapping[str, ConnectedSource]) -> Iterator[Problem]:
+    """Yield the sources whose facts another one tells too: ids of two vendors could meet."""
+    owner: dict[str, str] = {}
+    for name, each in found.items():
+        first = owner.setdefault(each.mapping.source, name)
+        if first != name:
+            yield Problem(f"sources.{name}.source", f"{each.mapping.source!r} is that of {first}; each has its own")
