@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 #: Pages whose commands are typed by people. The specification names commands that are still to be built.
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "deploy/README.md")),
-    *sorted((DOCS / "guides").glob("*.md")),
+    *sorted((DOCS / "guides").rglob("*.md")),
     *sorted((DOCS / "how-to").glob("*.md")),
 ]
 #: Read by a command without being settings of a process, or by the tests.

@@ -304,6 +304,7 @@ LIMITED = terms(limits={"per_referrer": {"rewards": 9, "amount": "900.00", "peri
         (dossier(), dossier(tax={})),
         (dossier(), dossier(approved_rewards=3)),
         (dossier(), dossier(rated("2026-07-20"))),
+        (dossier(), dossier(told("conversion.amended", "2026-07-20", order="o1", amount="80.00"))),
         (dossier(), dossier(told("payee.tax_form_filed", "2026-07-20", payee="dexter", form="W-9"))),
         (dossier(), dossier(revalidation=replace(CONFIRMED, sentence="it stands, read at noon"))),
         (dossier(), dossier(rivals=(replace(MIA, timely_claim=False),))),
@@ -312,7 +313,8 @@ LIMITED = terms(limits={"per_referrer": {"rewards": 9, "amount": "900.00", "peri
         (dossier(rivals=(MIA,)), dossier(rivals=(replace(MIA, status=ReferralStatus.DENIED, settled=True),))),
     ],
     ids=["time", "score", "email score", "remaining caps", "tax state", "tax unknown", "tier not reached",
-         "satisfaction", "tax form", "the source's words", "a claim too late", "who entered it", "a rival's status",
+         "satisfaction", "the same amount again", "tax form",
+         "the source's words", "a claim too late", "who entered it", "a rival's status",
          "a settled dispute"],
 )  # fmt: skip
 def test_digest_stays_where_a_person_would_not_be_asked_again(base: Dossier, again: Dossier) -> None:
@@ -329,6 +331,7 @@ def method(reference: str, time: str = "2026-07-20") -> Any:
 @pytest.mark.parametrize(
     ("base", "other"),
     [
+        (dossier(), dossier(told("conversion.amended", "2026-07-20", order="o1", amount="90.00"))),
         (dossier(), dossier(referral="r9")),
         (dossier(), dossier(version=2)),
         (dossier(), dossier(bought("2026-07-10T12:00:00.1", source="crm"))),
@@ -351,7 +354,8 @@ def method(reference: str, time: str = "2026-07-20") -> Any:
         (dossier(), dossier(requested("2026-07-15"))),
         (dossier(under=FRAUD), dossier(under=FRAUD, personal=None)),
     ],
-    ids=["referral", "terms version", "facts judged", "check result", "duplicate", "rewarded duplicate", "flag",
+    ids=["another amount", "referral", "terms version", "facts judged", "check result", "duplicate",
+         "rewarded duplicate", "flag",
          "amount", "kind", "rail", "beneficiary", "destination", "routes", "people", "competing claim",
          "competing claim changed", "competing claim not assembled", "another competing claim", "request",
          "signal that could not run"],

@@ -103,6 +103,20 @@ def test_an_order_is_worth_what_is_left_of_it(why: str, facts: list[Fact], net_m
 
 
 @pytest.mark.parametrize(
+    ("told", "changed"),
+    [
+        ([], []),
+        ([amended(3, "80"), amended(4, "80.00")], []),
+        ([amended(3, "140.00"), amended(4, "140.00"), amended(5, "80.00")], [0, 2]),
+        ([amended(3, "140.00", currency="EUR"), amended(4, "80.00")], [0]),
+    ],
+)
+def test_an_amendment_that_repeats_the_amount_that_stood_changed_nothing(told: list[Fact], changed: list[int]) -> None:
+    for arrived in permutations(told):
+        assert of(*arrived).amendments == tuple(told[number] for number in changed)
+
+
+@pytest.mark.parametrize(
     ("why", "facts", "counts"),
     [
         ("nothing happened", [], True),

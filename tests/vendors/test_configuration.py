@@ -1,9 +1,11 @@
 """The file of sources: every problem is named with its place, and no secret is ever repeated."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from referral_rewards.config.event_sources import load, parse
 from referral_rewards.domain.errors import BadInput
@@ -92,3 +94,12 @@ def test_the_files_of_the_guide_are_valid(tmp_path: Path) -> None:
         path.write_text(text)
         assert load(path, environment)
     assert blocks
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "partnerstack", "shopify"])
+def test_the_entry_that_a_vendors_page_shows_is_right(vendor: str) -> None:
+    page = (GUIDE.parent / "sources" / f"{vendor}.md").read_text()
+    (entry,) = re.findall(r"```yaml\n(vendor: .*?)```", page, re.DOTALL)
+    secret = re.findall(r"env:([A-Z_]+)", entry)[0]
+    (source,) = parse({"sources": {"one": yaml.safe_load(entry)}}, {secret: "s" * 40}).values()
+    assert (source.vendor.name, source.mapping.program) == (vendor, "acme-friends")

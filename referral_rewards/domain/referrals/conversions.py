@@ -27,11 +27,12 @@ from referral_rewards.domain.referrals.reversals import reversals
 class Conversion:
     """One order. Amounts are minor units of its own ``currency``, None if its kind has no amount.
 
-    ``record`` is the earliest of its ``records`` and gives the order's details. ``gross_minor`` is its latest amount.
-    ``reversals`` are the facts of the reversals that count, ``disputes`` those about it, ``told`` all facts about what
-    became of it, and ``conflicts`` sentences about what is told in different ways. ``counts`` says whether the
-    remaining amount is enough, ``would_count`` whether the largest that it had was; ``of_kind`` whether the terms
-    reward its kind. ``which`` says in which stores the order is.
+    ``record`` is the earliest of its ``records`` and gives the order's details. ``gross_minor`` is its latest amount,
+    ``amendments`` the facts that changed it: one that repeats the amount that stood is none. ``reversals`` are the
+    facts of the reversals that count, ``disputes`` those about it, ``told`` all facts about what became of it, and
+    ``conflicts`` sentences about what is told in different ways. ``counts`` says whether the remaining amount is
+    enough, ``would_count`` whether the largest that it had was; ``of_kind`` whether the terms reward its kind.
+    ``which`` says in which stores the order is.
     """
 
     order: str
@@ -43,6 +44,7 @@ class Conversion:
     new_customer: bool | None
     record: Fact
     records: tuple[Fact, ...]
+    amendments: tuple[Fact, ...]
     reversals: tuple[Fact, ...]
     of_kind: bool
     counts: bool
@@ -74,11 +76,6 @@ class Conversion:
         """The facts that tell what was taken of it: its reversals, and the closings of disputes that took an amount."""
         closings = [each.closing for each in self.disputes if each.takes is not None and each.closing is not None]
         return (*self.reversals, *closings)
-
-    @property
-    def amendments(self) -> tuple[Fact, ...]:
-        """The facts that amended its amount."""
-        return tuple(fact for fact in self.told if fact.type is FactType.CONVERSION_AMENDED)
 
     @property
     def told_differently(self) -> tuple[Fact, ...]:
@@ -254,6 +251,7 @@ def conversion_of(order: Order, terms: Terms) -> Conversion:
         new_customer=record.data.get("new_customer"),
         record=record,
         records=order.records,
+        amendments=its_worth.amended_by if its_worth else tuple(amendments),
         reversals=tuple(fact for each in back.counted for fact in each.facts),
         of_kind=record.data["kind"] in terms.qualifying.kinds,
         # Without an amount there is nothing to subtract from: whatever was taken is all of it.

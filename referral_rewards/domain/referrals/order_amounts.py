@@ -14,13 +14,15 @@ from referral_rewards.domain.facts.restoring import Doubt, may_undo
 class Worth:
     """What an order is worth before reversals, in minor units.
 
-    ``gross_minor`` is its latest amount, ``largest_minor`` the largest it had at any instant. ``conflicts`` are
-    sentences about amendments that change nothing.
+    ``gross_minor`` is its latest amount, ``largest_minor`` the largest it had at any instant. ``amended_by`` are the
+    amendments without those that repeat the amount that stood, as a shop does at each change of an order. ``conflicts``
+    are sentences about amendments that change nothing.
     """
 
     gross_minor: int
     largest_minor: int
     currency: str
+    amended_by: tuple[Fact, ...] = ()
     conflicts: tuple[str, ...] = ()
 
 
@@ -61,8 +63,12 @@ def worth(record: Fact, amendments: Sequence[Fact]) -> Worth | None:
     had: dict[datetime, int] = {record.occurred_at: money.to_minor(record.data["amount"], currency)}
     conflicts, doubts = list[str](), list[Doubt]()
     stands, stands_minor = record, had[record.occurred_at]
+    amended_by = list[Fact]()
     for fact in amendments:
-        if (amount_minor := read_minor(fact, currency)) is None:
+        amount_minor = read_minor(fact, currency)
+        if amount_minor != stands_minor:
+            amended_by.append(fact)
+        if amount_minor is None:
             conflicts.append(unread(fact, currency, "changes nothing by itself"))
         elif amount_minor > stands_minor and not may_undo(fact, stands):
             doubts.append(Doubt(fact, (stands,)))
@@ -70,4 +76,4 @@ def worth(record: Fact, amendments: Sequence[Fact]) -> Worth | None:
             had[max(fact.occurred_at, record.occurred_at)] = amount_minor
             stands, stands_minor = fact, amount_minor
     conflicts += [each.sentence for each in doubts if each.standing == (stands,)]
-    return Worth(stands_minor, max(had.values()), currency, tuple(conflicts))
+    return Worth(stands_minor, max(had.values()), currency, tuple(amended_by), tuple(conflicts))
