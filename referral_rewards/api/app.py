@@ -42,6 +42,7 @@ from referral_rewards.api.v1 import (
     restores,
     set_aside,
     simulations,
+    standings,
     tokens,
     users,
     webhooks,
@@ -82,13 +83,25 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    judged = (each.router for each in (events, batches, referrals, queue, set_aside, claims, programs, simulations))
+    judged = (
+        each.router for each in (events, batches, referrals, standings, queue, set_aside, claims, programs, simulations)
+    )
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
     access = (each.router for each in (tokens, users, blocklist, audit))
-    for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
+    for router in (
+        *judged,
+        *paid,
+        *payable,
+        rails.forgotten,
+        *booked,
+        *measured,
+        standings.offers,
+        tokens.whose,
+        *access,
+    ):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
     for room in (webhooks, health, docs):
