@@ -82,6 +82,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "db": Entry("servers", "db", "The database."),
     "api": Entry("servers", "api", "Run the HTTP API: the only process that is given the signing key."),
     "worker": Entry("servers", "worker", "Run workers."),
+    "site": Entry(
+        "servers", "site", "Run the front door, where customers enrol, invite friends and see their rewards."
+    ),
 }
 
 

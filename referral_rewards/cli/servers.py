@@ -1,4 +1,4 @@
-"""`referrals up|api|worker|db`: what runs, and what it runs on."""
+"""`referrals up|api|worker|site|db`: what runs, and what it runs on."""
 
 import os
 import sys
@@ -61,6 +61,28 @@ def api(data: Data = None) -> None:
 def worker(role: WorkerRole = "all", data: Data = None) -> None:
     """Run workers: `referrals` without provider secrets, `payouts` that may move money."""
     _become("worker", "--role", role, data=data)
+
+
+def site(
+    host: Annotated[str | None, typer.Option("--host", help="Address to bind; 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port to bind; 8705.")] = None,
+    link: Annotated[
+        str | None, typer.Option("--link", metavar="CUSTOMER", help="Print a signed link for a customer, and end.")
+    ] = None,
+    program: Annotated[
+        str | None, typer.Option("--program", metavar="PROGRAM", help="The program of the link.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=31, help="For how long the link is valid.")] = 1,
+) -> None:
+    """Run the front door, where customers enrol, invite friends and see their rewards.
+
+    It holds no password of the database and no key: it tells facts through the API, with a token of its own.
+    """
+    if link is not None and program is None:
+        raise RequestInvalid("name the program of the link", "--program")
+    given = {"--host": host, "--port": port, "--link": link, "--program": program, "--days": days}
+    said = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    _become("referral_rewards.site", *said, data=None)
 
 
 @db.command()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts.payloads import Channel
 from referral_rewards.domain.money import display
-from referral_rewards.domain.payouts.states import WAS_PAID, LegState
+from referral_rewards.domain.payouts.states import OWED, WAS_PAID, LegState
 from referral_rewards.domain.programs.terms import RewardKind, in_force
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
@@ -37,7 +37,7 @@ LISTED_MAX: Final = 25
 
 class RewardStanding(Shape):
     """A reward of that side. ``amount`` is what was approved, in words, and ``state`` where it is; ``paid_minor`` is
-    what of it was paid and is still theirs."""
+    what of it was paid and is still theirs, ``owed_minor`` what was approved and not paid yet."""
 
     amount: str
     amount_minor: int
@@ -45,6 +45,7 @@ class RewardStanding(Shape):
     kind: RewardKind
     state: str
     paid_minor: int
+    owed_minor: int
 
 
 class Standing(Shape):
@@ -71,7 +72,8 @@ class Offer(Shape):
     """What a program promises now, in words. A side without a reward has null.
 
     ``open``: a referral that begins now can still be rewarded. The periods are how long an invitation by email can be
-    claimed, how long after the claim a purchase qualifies, and how long it can be returned.
+    claimed, how long after the claim a purchase qualifies, and how long it can be returned. Letters are written between
+    ``writes_from`` and ``writes_until`` by the clocks of ``timezone``, at any hour if these are null.
     """
 
     program: str
@@ -85,6 +87,9 @@ class Offer(Shape):
     invitation_lasts: str | None
     offer_lasts: str
     return_lasts: str
+    timezone: str
+    writes_from: str | None
+    writes_until: str | None
 
 
 async def of_referrer(
@@ -137,7 +142,7 @@ async def offer(connection: AsyncConnection, program: str, keys: KeyRing, now: d
     life = await program_acts.of_program(connection, program, keys)
     expiry = terms.periods.expiry.get(Channel.EMAIL)
     least = terms.qualifying.minimum
-    sides = terms.rewards
+    sides, hours = terms.rewards, terms.contact_hours
     return Offer(
         program=program,
         version=version,
@@ -150,6 +155,9 @@ async def offer(connection: AsyncConnection, program: str, keys: KeyRing, now: d
         invitation_lasts=expiry.in_words if expiry else None,
         offer_lasts=terms.periods.offer.in_words,
         return_lasts=terms.periods.return_.in_words,
+        timezone=terms.timezone,
+        writes_from=f"{hours.start:%H:%M}" if hours else None,
+        writes_until=f"{hours.end:%H:%M}" if hours else None,
     )
 
 
@@ -162,6 +170,7 @@ def _reward(shown: ReferralShown, leg: LegShown) -> RewardStanding:
         kind=leg.kind,
         state=state_in_words(shown, leg),
         paid_minor=max(left_minor, 0) if leg.state in WAS_PAID else 0,
+        owed_minor=leg.amount_minor if leg.state in OWED else 0,
     )
 
 
