@@ -21,7 +21,7 @@ Folder = Annotated[
 ]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="In a new folder that is deleted at the end.")]
 PortBase = Annotated[
-    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65531, help="First of five ports; 8700.")
+    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65530, help="First of six ports; 8700.")
 ]
 Example = Annotated[
     bool, typer.Option("--example/--no-example", help="Load the example program and referrals, and pay by sandboxes.")
@@ -49,7 +49,15 @@ def up(data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase =
     steps = bootstrap.steps(example=example)
     base = local.PORT_BASE if port_base is None else port_base
     return asyncio.run(
-        local.up(data, ephemeral=ephemeral, port_base=base, bootstrap=steps, sandboxes=example, say=_say_at_once)
+        local.up(
+            data,
+            ephemeral=ephemeral,
+            port_base=base,
+            bootstrap=steps,
+            sandboxes=example,
+            site=example,
+            say=_say_at_once,
+        )
     )
 
 
