@@ -15,7 +15,7 @@ from referral_rewards.site.parts import Parts
 from referral_rewards.site.rows import Referrer
 from referral_rewards.site.rules import tokens
 from referral_rewards.site.rules.limits import Limit, network_of
-from referral_rewards.site.rules.tokens import SESSION_LASTS, Session
+from referral_rewards.site.rules.tokens import SESSION_LASTS, OwnSession
 from referral_rewards.site.shown_programs import ShownProgram
 
 CSRF_FIELD: Final = "csrf"
@@ -80,7 +80,7 @@ OwnForm = Annotated[Mapping[str, str], Depends(_own_form)]
 def sign_in(response: Response, parts: Parts, referrer: Referrer) -> Response:
     """Return the response with the session of a referrer."""
     now = parts.clock()
-    session = Session(referrer.program, referrer.customer, int((now + SESSION_LASTS).timestamp()))
+    session = OwnSession(referrer.program, referrer.customer, int((now + SESSION_LASTS).timestamp()))
     response.set_cookie(
         cookie_name(parts),
         tokens.session_token(parts.secret, session),

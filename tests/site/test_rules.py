@@ -51,7 +51,7 @@ def test_a_signed_link_can_still_be_refused(link: Link, told: Objection | None) 
 
 
 def test_a_session_is_ours_whole_and_not_over() -> None:
-    session = tokens.Session("acme-friends", "c-dexter", int(NOW.timestamp()) + 1)
+    session = tokens.OwnSession("acme-friends", "c-dexter", int(NOW.timestamp()) + 1)
     token = tokens.session_token(NEW, session)
     assert tokens.session_of(NEW, token, NOW) == session
     assert tokens.session_of(NEW, token, NOW + timedelta(seconds=1)) is None

@@ -20,7 +20,7 @@ _CODE_LENGTH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class OwnSession:
     """Whose session it is, in which program; ``expires`` is in seconds of 1970."""
 
     program: str
@@ -33,14 +33,14 @@ def keyed(secret: bytes, purpose: str, text: str) -> str:
     return hmac.new(secret, f"{purpose}\n{text}".encode(), hashlib.sha256).hexdigest()
 
 
-def session_token(secret: bytes, session: Session) -> str:
+def session_token(secret: bytes, session: OwnSession) -> str:
     """Return the value of the cookie of a session."""
     said = json.dumps([session.program, session.customer, session.expires], ensure_ascii=True)
     body = base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
     return f"{body}.{keyed(secret, 'session', body)}"
 
 
-def session_of(secret: bytes, token: str, now: datetime) -> Session | None:
+def session_of(secret: bytes, token: str, now: datetime) -> OwnSession | None:
     """Return the session of a cookie; None if we did not make it, or it is over."""
     body, _, proof = token.partition(".")
     if not hmac.compare_digest(proof.encode(), keyed(secret, "session", body).encode()):
@@ -49,7 +49,7 @@ def session_of(secret: bytes, token: str, now: datetime) -> Session | None:
         program, customer, expires = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (ValueError, binascii.Error):
         return None
-    return Session(program, customer, expires) if expires > now.timestamp() else None
+    return OwnSession(program, customer, expires) if expires > now.timestamp() else None
 
 
 def csrf_of(secret: bytes, token: str) -> str:
