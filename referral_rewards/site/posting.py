@@ -31,6 +31,8 @@ async def step(parts: Parts) -> bool:
     due = await parts.store.read(rows.due_invitations, parts.clock(), _AT_ONCE)
     for each in due:
         await _post(parts, each)
+    if due:
+        await parts.store.overwrite()
     return len(due) == _AT_ONCE
 
 

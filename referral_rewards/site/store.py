@@ -65,10 +65,18 @@ class Store:
         """Return what is found, all at one moment."""
         return await asyncio.to_thread(self._within, "BEGIN", lambda it: look(it, *args, **named))
 
+    async def overwrite(self) -> None:
+        """Have nothing left in the files of what was deleted: the log of changes still held it."""
+        await asyncio.to_thread(self._checkpoint)
+
     def close(self) -> None:
         """Close the file; what was written is in it."""
         with self._alone:
             self._connection.close()
+
+    def _checkpoint(self) -> None:
+        with self._alone:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _within(self, begin: str, done: Callable[[sqlite3.Connection], T]) -> T:
         with self._alone:

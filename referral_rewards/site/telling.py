@@ -30,6 +30,8 @@ async def step(parts: Parts) -> bool:
     due = await parts.store.read(rows.due_facts, now, _AT_ONCE)
     for each in due:
         await _tell(parts, each)
+    if due:
+        await parts.store.overwrite()
     return len(due) == _AT_ONCE
 
 

@@ -101,8 +101,6 @@ async def test_of_a_person_nothing_stays_here_but_a_mask_and_a_keyed_hash(door: 
     await door.work()
     await claim(door.person(), link_in(door.box.letters[0]))
     await door.work()
-    await door.parts.store.write(lambda connection: None)
-    door.parts.store.close()  # what was written ahead is now in the file
     left = everything(folder)
     assert [each for each in (EMAIL, EMAIL.lower(), "Brie", "203.0.113.9") if each.encode() in left] == []
 
