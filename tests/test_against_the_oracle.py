@@ -68,7 +68,7 @@ async def take_in(database: Database, raw: dict[str, Any], events: list[Any], rn
         await file_intake.finish(connection, batch, received_at)
 
 
-@pytest.mark.parametrize("seed", seeds(6, of=60))
+@pytest.mark.parametrize("seed", seeds(3, of=60))
 def test_the_periods_come_to_the_oracles_verdicts_at_every_instant(seed: int) -> None:
     """Beside every deadline and every fact of each referral: status, reason, deadline, order and net amount."""
     raw, events = population.population(seed, size=30)

@@ -1,18 +1,20 @@
 """Audits as files: the signed JSON report, and the page that is made of it."""
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.background import BackgroundTask
+from starlette.concurrency import iterate_in_threadpool
 
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.audit import page, report
@@ -22,6 +24,9 @@ from referral_rewards.audit.report import Ordered
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.register import programs
 from referral_rewards.reporting.books.journal import see_one_moment
+
+_QUIET_SECONDS: Final = 10
+_PIECE: Final = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +39,14 @@ class Asked:
     until: date | None = None
 
 
-async def as_json(parts: Parts, asked: Asked, user: str) -> FileResponse:
+async def as_json(parts: Parts, asked: Asked, user: str) -> StreamingResponse:
     """Return the signed report.
 
     Raises:
         NotFound: if there is no such program or cycle.
         RequestInvalid: if the span ends before it begins, or stands beside a cycle.
     """
-    path = await _made(parts, asked, user)
-    name = f"audit-{asked.program}.json"
-    return FileResponse(path, media_type="application/json", filename=name, background=BackgroundTask(_remove, path))
+    return await _answer(parts, asked, user, _as_it_is, "application/json", "json")
 
 
 async def as_page(parts: Parts, asked: Asked, user: str) -> StreamingResponse:
@@ -52,20 +55,46 @@ async def as_page(parts: Parts, asked: Asked, user: str) -> StreamingResponse:
     Raises:
         NotFound, RequestInvalid: likewise.
     """
-    path = await _made(parts, asked, user)
-    headers = {"Content-Disposition": f'attachment; filename="audit-{asked.program}.html"'}
-    return StreamingResponse(_then_gone(path), media_type="text/html; charset=utf-8", headers=headers)
+    return await _answer(parts, asked, user, page.written, "text/html; charset=utf-8", "html")
 
 
-def _then_gone(path: Path) -> Iterator[str]:
+async def _answer(
+    parts: Parts, asked: Asked, user: str, written: Callable[[Path], Iterable[str]], media_type: str, ending: str
+) -> StreamingResponse:
+    async with parts.database.reading() as connection:
+        await scope_of(connection, asked)
+    headers = {"Content-Disposition": f'attachment; filename="audit-{asked.program}.{ending}"'}
+    return StreamingResponse(sent(_made(parts, asked, user), written), media_type=media_type, headers=headers)
+
+
+async def sent(
+    making: Coroutine[None, None, Path], written: Callable[[Path], Iterable[str]], quiet: float = _QUIET_SECONDS
+) -> AsyncIterator[str]:
+    """Yield what is written of a file once it is made, and delete it. Until then yield a line feed every ``quiet``
+    seconds, which means nothing in JSON and HTML: an audit of many rewards takes longer than anybody on the way keeps
+    a silent connection."""
+    task = asyncio.ensure_future(making)
     try:
-        yield from page.written(path)
+        while not (await asyncio.wait({task}, timeout=quiet))[0]:
+            yield "\n"
+        path = task.result()
+    finally:
+        task.cancel()
+    try:
+        async for piece in iterate_in_threadpool(written(path)):
+            yield piece
     finally:
         _remove(path)
 
 
+def _as_it_is(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
 async def _made(parts: Parts, asked: Asked, user: str) -> Path:
-    """Return the file with the signed report. Whoever sends it deletes it; so its length costs no memory."""
+    """Return the file with the signed report: so its length costs no memory, and a slow reader no transaction."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json", delete=False) as file:
         path = Path(file.name)
         try:

@@ -1,7 +1,5 @@
 """`referrals audit`: derive every paid reward of a program again, and write the signed report."""
 
-import json
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from referral_rewards.audit import lines
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say
 from referral_rewards.cli.credentials import As
@@ -62,22 +61,17 @@ def audit(
 
 def _show(report: Path, *, as_json: bool) -> int:
     """Prints the report, or a line for each finding and what it comes to; how many there are."""
-    document = json.loads(report.read_text(encoding="utf-8"))
+    statement, _ = lines.end(report)
     if as_json:
-        say(json.dumps(document, indent=2, ensure_ascii=False))
+        with report.open(encoding="utf-8") as text:
+            for line in text:
+                say(line.rstrip("\n"))
     else:
-        for each in _findings(document):
+        for each in lines.findings(report):
             about = " ".join(part for part in (each["referral"], each["role"]) if part) or "no reward"
             say(f"{about}: {each['part']}: {each['what']} ({each['where']})")
-        statement = document["statement"]
         say(f"{statement['rewards']['count']} rewards, {statement['findings']['count']} findings")
-    return int(document["statement"]["findings"]["count"])
-
-
-def _findings(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from document["findings"]
-    for reward in document["rewards"]:
-        yield from reward["findings"]
+    return int(statement["findings"]["count"])
 
 
 def _write_page(report: Path, to: Path) -> None:

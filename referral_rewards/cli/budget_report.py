@@ -10,6 +10,7 @@ from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tab
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
+from referral_rewards.cli.program_report import PATIENCE
 from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.money import display
 
@@ -34,7 +35,7 @@ def budget(
                 for block in sent.iter_text():
                     into.write(block)
             return
-        found = api.get(path, _OPTIONS, timeout=600, as_of=as_of)
+        found = api.get(path, _OPTIONS, timeout=PATIENCE, as_of=as_of)
     say_json(found) if as_json else _show(found)
 
 

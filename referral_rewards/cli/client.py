@@ -50,11 +50,13 @@ class Api:
         """Likewise, with POST."""
         return self.send("POST", path, body, options, timeout=timeout)
 
-    def pages(self, path: str, options: Options = _AS_THEY_ARE, **asked: Any) -> Iterator[Any]:
+    def pages(
+        self, path: str, options: Options = _AS_THEY_ARE, *, timeout: float = _SECONDS, **asked: Any
+    ) -> Iterator[Any]:
         """Every page there, as each is asked for."""
         asked = {"limit": PAGE, **asked}
         while True:
-            page = self.get(path, options, **asked)
+            page = self.get(path, options, timeout=timeout, **asked)
             yield page
             if page["next"] is None:
                 return

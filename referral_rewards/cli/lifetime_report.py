@@ -7,11 +7,12 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
-from referral_rewards.cli.program_report import Partner, Referrer
+from referral_rewards.cli.program_report import PATIENCE, Partner, Referrer
 from referral_rewards.domain.money import display
 
-_OPTIONS: Final = {"partner": "--partner", "referrer": "--referrer"}
+_OPTIONS: Final = {"partner": "--partner", "referrer": "--referrer", "as_of": "--as-of"}
 _COLUMNS: Final = ("customers", "orders", "revenue", "of it repeat", "reward cost", "value")
 
 
@@ -19,6 +20,7 @@ def lifetime(
     name: Annotated[str, typer.Argument(metavar="PROGRAM", help="The program.")],
     partner: Partner = None,
     referrer: Referrer = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a referrer and currency a line, in minor units.")] = False,
     output: Output = None,
@@ -27,14 +29,14 @@ def lifetime(
 ) -> None:
     """Print what the referees of referrers bring less what their rewards cost, by the month of a referrer's first
     referral. --json and --csv have each referrer, too."""
-    path, asked = f"/v1/reports/lifetime/{name}", {"partner": partner, "referrer": referrer}
+    path, asked = f"/v1/reports/lifetime/{name}", {"partner": partner, "referrer": referrer, "as_of": as_of}
     with api_of(data, user) as api:
         if as_csv:
             with api.stream("GET", path, options=_OPTIONS, format="csv", **asked) as sent, written(output) as into:
                 for block in sent.iter_text():
                     into.write(block)
             return
-        pages = api.pages(path, _OPTIONS, **asked)
+        pages = api.pages(path, _OPTIONS, timeout=PATIENCE, **asked)
         first = next(pages)
         if as_json:
             referrers = [each for page in (first, *pages) for each in page["referrers"]]

@@ -20,7 +20,7 @@ from referral_rewards.domain.money import display
 
 _DAY: Final = ["%Y-%m-%d"]
 #: Seconds; what was on record at a past moment is recomputed.
-_PATIENCE: Final = 600
+PATIENCE: Final = 600
 OPTIONS: Final = {"from": "--from", "to": "--to", "partner": "--partner", "referrer": "--referrer", "as_of": "--as-of"}
 
 Since = Annotated[
@@ -65,7 +65,7 @@ def program(
                 for block in sent.iter_text():
                     into.write(block)
             return
-        found = api.get(path, OPTIONS, timeout=_PATIENCE, **asked)
+        found = api.get(path, OPTIONS, timeout=PATIENCE, **asked)
     say_json(found) if as_json else _show(found)
 
 

@@ -1,5 +1,6 @@
 """The signed report: an outsider checks it with one published key and a script of a page, without our database."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from referral_rewards.api.auditing import sent
 from referral_rewards.audit import page
 from referral_rewards.audit.findings import Part
 from referral_rewards.audit.words import KINDS, WORDS
@@ -251,3 +253,18 @@ async def _change(desk: Desk, flip: Flip, row: str) -> None:
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         change = f"UPDATE {flip.table} SET {flip.column} = {flip.value} WHERE ctid = CAST(:row AS tid)"
         await connection.execute(text(change), {"row": row})
+
+
+async def test_a_long_audit_is_not_taken_for_a_dead_one(tmp_path: Path) -> None:
+    made, path = asyncio.Event(), tmp_path / "audit.json"
+
+    async def making() -> Path:
+        await made.wait()
+        path.write_text('{"n": 1}')
+        return path
+
+    pieces = sent(making(), lambda file: file.read_text().splitlines(), quiet=0)
+    waited = await anext(pieces)
+    made.set()
+    answer = waited + "".join([piece async for piece in pieces])
+    assert (waited, json.loads(answer), path.exists()) == ("\n", {"n": 1}, False)

@@ -21,6 +21,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
         for name in [name for name in os.environ if name.startswith(("REFERRALS_", "TEMPORAL_"))]:
             monkeypatch.delenv(name)
         async with stack(data, ports, bootstrap=steps, sandboxes=True, say=lambda line: None) as (_, info):
+            monkeypatch.setenv("REFERRALS_DATA", str(data))
             database = Database.at(info.database_url)
             yield Stack(data, database, f"http://{HOST}:{ports.sandboxes}")
             await database.close()

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +13,17 @@ import httpx
 from sqlalchemy import text
 
 from models.session import Database
+from referral_rewards.cli import main
 
 CASES: Final = Path(__file__).parent
 _SECONDS_MAX: Final = 240
+
+
+def _run(words: tuple[str, ...]) -> tuple[int, str, str]:
+    """Runs a command in this process, one at a time: its code, and what it said."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = main.run(list(words))
+    return code, out.getvalue(), err.getvalue()
 
 
 @dataclass(frozen=True)
@@ -29,19 +36,14 @@ class Stack:
 
     async def types(self, *words: str, code: int = 0) -> str:
         """Types a command and returns what it said; it must end with that code."""
-        done = await asyncio.to_thread(self._run, words)
-        assert done.returncode == code, (words, done.stdout, done.stderr)
-        return done.stdout + done.stderr
+        ended, out, err = await asyncio.to_thread(_run, words)
+        assert ended == code, (words, out, err)
+        return out + err
 
     async def read(self, *words: str) -> Any:
-        done = await asyncio.to_thread(self._run, (*words, "--json"))
-        assert done.returncode == 0, (words, done.stderr)
-        return json.loads(done.stdout)
-
-    def _run(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "referral_rewards.cli.main", *words]
-        environment = {**os.environ, "REFERRALS_DATA": str(self.data)}
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        ended, out, err = await asyncio.to_thread(_run, (*words, "--json"))
+        assert ended == 0, (words, err)
+        return json.loads(out)
 
     async def sql(self, statement: str) -> list[Any]:
         async with self.database.transaction() as connection:
@@ -67,8 +69,12 @@ class Stack:
         return list(await self.read("payout", "list", "--payee", payee, "--as", "fiona"))
 
     async def waiting(self, payee: str) -> list[tuple[str, str]]:
-        shown = await self.read("payee", "show", payee, "--as", "fiona")
-        return [(each["referral"], each["state"]) for each in shown["waiting"]]
+        """What waits for a payee, who is on record from the first reward on that was approved for them."""
+        ended, out, err = await asyncio.to_thread(_run, ("payee", "show", payee, "--as", "fiona", "--json"))
+        if "there is no payee" in err:
+            return []
+        assert ended == 0, err
+        return [(each["referral"], each["state"]) for each in json.loads(out)["waiting"]]
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

@@ -26,6 +26,7 @@ from referral_rewards.sources.http import RegisterSource
 from tests.desk import PEPPER, PROGRAM, Desk, days_ago, event, life_of
 from tests.desk import desk as open_desk
 from tests.rails.cases import OUTSIDE, Case
+from tests.seeds import partly
 
 #: What the referrer is promised: on a first order, and on one that reaches the upper tier; and the two orders' amounts.
 _LOW, _HIGH, _SMALL, _LARGE = "5000", "9000", "60000", "90000"
@@ -130,7 +131,7 @@ async def _abroad(rail: str, currency: str, database_url: str) -> AsyncIterator[
             assert [each async for each in checking.problems(connection)] == []
 
 
-@pytest.mark.parametrize("currency", ["JPY", "KWD", "ISK", "MGA", "HUF", "UGX"])
+@pytest.mark.parametrize("currency", partly(["JPY", "KWD", "ISK", "MGA", "HUF", "UGX"], suite=["JPY", "KWD", "ISK"]))
 @pytest.mark.parametrize("rail", _KINDS)
 async def test_what_was_paid_withheld_taken_back_and_kept_is_the_same_at_the_provider_and_in_the_books(
     rail: str, currency: str, database_url: str

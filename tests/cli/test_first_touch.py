@@ -13,6 +13,7 @@ import typer
 
 from referral_rewards.cli.commands import COMMANDS, app
 from referral_rewards.local.embedded import free_port
+from tests.seeds import partly
 
 REFERRALS = [sys.executable, "-m", "referral_rewards.cli.main"]
 ROOT = Path(__file__).parents[2]
@@ -168,7 +169,7 @@ def test_whoever_has_read_enough_ends_a_command_quietly(arguments: list[str], un
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("until", ["starting", "ready"])
+@pytest.mark.parametrize("until", partly(["starting", "ready"], suite=["starting"]))
 def test_ctrl_c_ends_a_stack_in_order(until: str, tmp_path: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("REFERRALS_", "TEMPORAL_"))

@@ -36,6 +36,7 @@ def test_the_whole_cast_comes_to_what_is_expected(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.chaos  # the suite interrupts a whole stack: tests/cli/test_first_touch.py
 def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     demo = subprocess.Popen(
         DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}

@@ -140,6 +140,29 @@ async def test_it_is_of_a_partner_or_of_one_referrer_and_comes_in_pages(desk: De
     assert (await desk.get(f"{PATH}?limit=1&after=dexter")).json()["referrers"] == []
 
 
+async def test_as_of_a_past_moment_it_is_what_was_said_then(desk: Desk) -> None:
+    await _paid(desk, "r1")
+    await _bought_again(desk, "r1", "o-second", "50.00", 10)
+    await _referred(desk, "r2", "mia", days_ago(60))
+    said, moment = await _told(desk), datetime.now(UTC)
+
+    await _referred(desk, "r3", "max", days_ago(60))
+    back = {"order": "o-second", "kind": "refund", "amount": "15"}
+    await desk.tell([event("b", "conversion.reversed", days_ago(8), back)])
+
+    asked = f"?as_of={moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+    then, now = await _told(desk, asked), await _told(desk)
+    apart = ("as_of", "behind")
+    assert {k: v for k, v in then.items() if k not in apart} == {k: v for k, v in said.items() if k not in apart}
+    assert then["as_of"].startswith(f"{moment:%Y-%m-%dT%H:%M:%S}")
+    assert [each["revenue_minor"] for each in now["referrers"]] != [each["revenue_minor"] for each in then["referrers"]]
+    async with desk.browser("paula") as browser:
+        page = (await browser.get(f"/reports/program/acme-friends/lifetime{asked}")).text
+        sheet = (await browser.get(f"/reports/program/acme-friends/lifetime/csv{asked}")).text
+    assert "This is what was on record" in page
+    assert [line.split(",")[6:8] for line in sheet.splitlines()[1:]] == [["2", "13000"]]
+
+
 async def test_the_page_and_the_file_say_the_same(desk: Desk) -> None:
     await _paid(desk, "r1")
     await _told(desk)

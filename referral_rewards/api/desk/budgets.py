@@ -2,22 +2,26 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.measures.definitions import DEFINITIONS, Definition
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.measures import budget
 from referral_rewards.reporting.measures.budget import BudgetShown, SpendingShown
+from referral_rewards.reporting.measures.program import moment as moment_of
 
 router = APIRouter()
+
+Typed = Annotated[str, Query(max_length=200, pattern=TEXT)]
 
 
 class Row(NamedTuple):
@@ -31,14 +35,16 @@ class Row(NamedTuple):
 
 
 @router.get("/reports/program/{program}/budget")
-async def show(visit: Reader, parts: Its, program: str) -> Response:
-    """The budget as of now."""
+async def show(visit: Reader, parts: Its, program: str, as_of: Typed = "") -> Response:
+    """The budget as of now, or of a past moment as it was on record then."""
+    now = datetime.now(UTC)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
         zone = await zone_of(connection, program)
         if zone is None:
             raise NotFound("program", program)
-        found = await budget.report(connection, program, None, datetime.now(UTC), parts.keys)
+        moment = await moment_of(connection, program, as_of.strip() or None, now)
+        found = await budget.report(connection, program, moment, now, parts.keys)
     return page(
         "budget.html",
         visit,
@@ -46,6 +52,7 @@ async def show(visit: Reader, parts: Its, program: str) -> Response:
         here="/reports",
         program=program,
         found=found,
+        as_of_day=as_of.strip(),
         rows=list(_against(found.budget)),
         others=[(each.currency, list(_spent(each))) for each in _apart(found.budget)],
     )

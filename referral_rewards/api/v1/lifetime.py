@@ -8,13 +8,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Its, Person
-from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.api.v1.fields import AS_OF, TEXT, AsOf, NamedInPath
 from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.measures import lifetime
 from referral_rewards.reporting.measures.lifetime import Lifetime
-from referral_rewards.reporting.measures.program import Wanted
+from referral_rewards.reporting.measures.program import Wanted, moment
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
@@ -50,6 +50,7 @@ class Asked(BaseModel):
     referrer: Annotated[str, Field(max_length=200, pattern=TEXT)] | None = Field(
         default=None, description="Only referrals of this referrer."
     )
+    as_of: AsOf | None = Field(default=None, description=f"{AS_OF} Days are the program's.")
     after: Annotated[str, Field(max_length=200, pattern=TEXT)] = Field(
         default="", description="The value of `next` from the previous page."
     )
@@ -68,11 +69,14 @@ async def lifetime_value(
 ) -> Lifetime | StreamingResponse:
     """Returns, in minor units by currency, the net revenue of referees for whom a reward was paid, repeat orders
     included, less what was settled and not taken back: by the month of a referrer's first referral, and by referrer."""
-    wanted, now = Wanted(program, Days(), asked.partner, asked.referrer), datetime.now(UTC)
-    if asked.format == "csv":
-        return await sent(
-            parts.database, lambda connection: lifetime.as_csv(connection, wanted, now), f"lifetime-{program}.csv"
-        )
+    now = datetime.now(UTC)
     async with parts.database.reading() as connection:
         await see_one_moment(connection)
-        return await lifetime.report(connection, wanted, now, after=asked.after, limit=asked.limit)
+        as_of = await moment(connection, program, asked.as_of, now)
+        wanted = Wanted(program, Days(), asked.partner, asked.referrer, as_of)
+        if asked.format == "json":
+            known = await lifetime.source(connection, wanted)
+            return await lifetime.report(connection, wanted, now, known, after=asked.after, limit=asked.limit)
+    return await sent(
+        parts.database, lambda connection: lifetime.as_csv(connection, wanted, now), f"lifetime-{program}.csv"
+    )

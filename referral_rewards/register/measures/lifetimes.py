@@ -5,6 +5,7 @@ seconds ago.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -55,41 +56,41 @@ class Begun(NamedTuple):
     referrers: int
 
 
-async def of_referrers(
-    connection: AsyncConnection, asked: Asked, zone: ZoneInfo, *, after: str, limit: int | None
-) -> Sequence[OfReferrer]:
-    """Return referrers by id after ``after``, each with a row for each currency. ``limit`` counts referrers."""
-    page = {"after": after, "limit": limit}
-    of = await _parameters(connection, asked, zone)
-    return await typed_rows.read(connection, OfReferrer, _OF_REFERRERS, {**of, **page})
+@dataclass(frozen=True, slots=True)
+class LifetimesNow:
+    """What is kept of the referrers that are asked for; months are those of the program's calendar, in ``zone``."""
 
+    connection: AsyncConnection
+    asked: Asked
+    zone: ZoneInfo
 
-async def most(connection: AsyncConnection, asked: Asked, zone: ZoneInfo, number: int) -> Sequence[OfReferrer]:
-    """Return the referrers of the highest value, ``number`` in each currency."""
-    of = await _parameters(connection, asked, zone)
-    return await typed_rows.read(connection, OfReferrer, _MOST, {**of, "number": number})
+    async def of_referrers(self, *, after: str, limit: int | None) -> Sequence[OfReferrer]:
+        """Return referrers by id after ``after``, each with a row for each currency. ``limit`` counts referrers."""
+        of = {**await self._parameters(), "after": after, "limit": limit}
+        return await typed_rows.read(self.connection, OfReferrer, _OF_REFERRERS, of)
 
+    async def most(self, number: int) -> Sequence[OfReferrer]:
+        """Return the referrers of the highest value, ``number`` in each currency."""
+        of = {**await self._parameters(), "number": number}
+        return await typed_rows.read(self.connection, OfReferrer, _MOST, of)
 
-async def of_cohorts(
-    connection: AsyncConnection, asked: Asked, zone: ZoneInfo
-) -> tuple[Sequence[Begun], Sequence[OfCohort]]:
-    """Return each cohort's number of referrers, and what theirs came to by currency, oldest first."""
-    of = await _parameters(connection, asked, zone)
-    begun = await typed_rows.read(connection, Begun, _BEGUN, of)
-    return begun, await typed_rows.read(connection, OfCohort, _OF_COHORTS, of)
+    async def of_cohorts(self) -> tuple[Sequence[Begun], Sequence[OfCohort]]:
+        """Return each cohort's number of referrers, and what theirs came to by currency, oldest first."""
+        of = await self._parameters()
+        begun = await typed_rows.read(self.connection, Begun, _BEGUN, of)
+        return begun, await typed_rows.read(self.connection, OfCohort, _OF_COHORTS, of)
+
+    async def _parameters(self) -> dict[str, object]:
+        """Return whose referrals are asked for, and when each month begins on the program's calendar."""
+        some = None if self.asked.referrers is None else list(self.asked.referrers)
+        months = list(await _months(self.connection, self.asked.program, self.zone))
+        starts = [calendar.at_wall_clock(month, time(), self.zone) for month in months]
+        return {"program": self.asked.program, "referrers": some, "months": months, "starts": starts}
 
 
 async def noted(connection: AsyncConnection, program: str) -> int:
     """Return how many of a program's referrals changed since they were measured."""
     return int((await connection.execute(_NOTED, {"program": program})).scalar_one())
-
-
-async def _parameters(connection: AsyncConnection, asked: Asked, zone: ZoneInfo) -> dict[str, object]:
-    """Return whose referrals are asked for, and when each month begins on the program's calendar."""
-    some = None if asked.referrers is None else list(asked.referrers)
-    months = list(await _months(connection, asked.program, zone))
-    starts = [calendar.at_wall_clock(month, time(), zone) for month in months]
-    return {"program": asked.program, "referrers": some, "months": months, "starts": starts}
 
 
 class _Span(NamedTuple):

@@ -6,7 +6,7 @@ whose quantiles are asked for.
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, NamedTuple
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.measures.figures import DURATIONS, Contribution, Figure, contributions
 from referral_rewards.domain.measures.measures import Days, Key, Measures, Sum, Sums
 from referral_rewards.domain.measures.quantiles import quantile
+from referral_rewards.register import typed_rows
 from referral_rewards.register.measures.lives import lives_then
 from referral_rewards.register.measures.sums import Asked, Step, first_of
 
@@ -67,25 +68,46 @@ class Past:
         return [(first, _summed(its)) for first, its in sorted(found.items())]
 
 
+class Then(NamedTuple):
+    """A referral as it stood before a moment: whose it is, when it began, and what it adds to the figures."""
+
+    referrer: str | None
+    began_at: datetime
+    told: Sequence[Contribution]
+
+
 async def past(connection: AsyncConnection, asked: Asked, moment: datetime) -> Past:
     """Return what was on record before a moment of the referrals that are asked for, on all days.
 
     The connection's transaction must see one moment.
     """
     found = Past()
-    names: Sequence[str] = await _names(connection, asked, "")
-    while names:
-        for each in await lives_then(connection, names, moment):
-            for contribution in contributions(each.life, each.terms.zone):
-                found.add(contribution)
-        names = await _names(connection, asked, names[-1])
+    async for each in each_then(connection, asked, moment):
+        for contribution in each.told:
+            found.add(contribution)
     return found
 
 
-async def _names(connection: AsyncConnection, asked: Asked, after: str) -> Sequence[str]:
+async def each_then(connection: AsyncConnection, asked: Asked, moment: datetime) -> AsyncIterator[Then]:
+    """Yield each referral that is asked for and was on record before a moment, by id."""
+    after = ""
+    while names := await _names(connection, asked, after):
+        referrers = dict(names)
+        for each in await lives_then(connection, list(referrers), moment):
+            told = contributions(each.life, each.terms.zone)
+            yield Then(referrers[each.life.referral], each.life.began_at, told)
+        after = names[-1].id
+
+
+class _Name(NamedTuple):
+    id: str
+    referrer: str | None
+
+
+async def _names(connection: AsyncConnection, asked: Asked, after: str) -> Sequence[_Name]:
     some = None if asked.referrers is None else list(asked.referrers)
     of: Mapping[str, object] = {"program": asked.program, "referrers": some, "after": after, "limit": _BATCH}
-    return (await connection.execute(_NAMES, of)).scalars().all()
+    return await typed_rows.read(connection, _Name, _NAMES, of)
 
 
 def _summed(parts: Iterable[tuple[Key, Sum]]) -> Sums:
@@ -97,7 +119,7 @@ def _summed(parts: Iterable[tuple[Key, Sum]]) -> Sums:
 
 
 _NAMES: Final = text("""
-SELECT id FROM referral
+SELECT id, referrer FROM referral
 WHERE program = :program AND id > :after
   AND (CAST(:referrers AS text[]) IS NULL OR referrer = ANY(CAST(:referrers AS text[])))
 ORDER BY id LIMIT :limit

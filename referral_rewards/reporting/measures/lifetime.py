@@ -2,16 +2,15 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.calendar import zone
 from referral_rewards.register import programs
-from referral_rewards.register.measures import lifetimes
-from referral_rewards.register.measures.lifetimes import Begun, OfCohort, OfReferrer
-from referral_rewards.register.measures.sums import Asked, Step
+from referral_rewards.register.measures.lifetimes import Begun, LifetimesNow, OfCohort, OfReferrer, noted
+from referral_rewards.register.measures.lifetimes_then import lifetimes_then
+from referral_rewards.register.measures.sums import Step
 from referral_rewards.reporting.measures import program
 from referral_rewards.reporting.measures.charts import Chart, every
 from referral_rewards.reporting.measures.program import Wanted
@@ -56,8 +55,8 @@ class Lifetime(Shape):
     """Lifetime referral value of a program, of a partner's referrers or of one referrer if one is named.
 
     ``referrers`` are by id, with an entry for each currency; ``next`` is the value of ``after`` for the next page, null
-    at the end. ``as_of`` is when it was read; ``behind`` is how many referrals changed some seconds before, and count
-    as they stood before that.
+    at the end. ``as_of`` is when it was read, or the past moment that was asked for; ``behind`` is how many referrals
+    changed some seconds before, and count as they stood before that.
     """
 
     program: str
@@ -70,45 +69,65 @@ class Lifetime(Shape):
     next: str | None
 
 
-async def report(connection: AsyncConnection, wanted: Wanted, now: datetime, *, after: str, limit: int) -> Lifetime:
-    """Return the cohorts, and a page of referrers. The connection's transaction must see one moment.
+class Source(Protocol):
+    """Who knows what referrers brought: as of now by what is kept, as of a past moment by the register."""
+
+    async def of_referrers(self, *, after: str, limit: int | None) -> Sequence[OfReferrer]: ...
+    async def most(self, number: int) -> Sequence[OfReferrer]: ...
+    async def of_cohorts(self) -> tuple[Sequence[Begun], Sequence[OfCohort]]: ...
+
+
+async def source(connection: AsyncConnection, wanted: Wanted) -> Source:
+    """Return who knows it as of the moment that is asked for. The connection's transaction must see one moment.
 
     Raises:
         RequestInvalid: if there is no such program.
     """
-    asked, its_zone = await _asked(connection, wanted)
-    begun, values = await lifetimes.of_cohorts(connection, asked, its_zone)
-    rows = await lifetimes.of_referrers(connection, asked, its_zone, after=after, limit=limit)
+    await programs.hold_known(connection, wanted.program)
+    zones = await programs.zones(connection)
+    its_zone = zones.get(wanted.program) or zone("UTC")
+    asked = await program.asked(connection, wanted)
+    if wanted.as_of is None:
+        return LifetimesNow(connection, asked, its_zone)
+    return await lifetimes_then(connection, asked, its_zone, wanted.as_of)
+
+
+async def report(
+    connection: AsyncConnection, wanted: Wanted, now: datetime, known: Source, *, after: str, limit: int
+) -> Lifetime:
+    """Return the cohorts, and a page of referrers."""
+    begun, values = await known.of_cohorts()
+    rows = await known.of_referrers(after=after, limit=limit)
     return Lifetime(
         program=wanted.program,
         partner=wanted.partner,
         referrer=wanted.referrer,
-        as_of=now,
-        behind=await lifetimes.noted(connection, wanted.program),
+        as_of=wanted.as_of or now,
+        behind=0 if wanted.as_of else await noted(connection, wanted.program),
         cohorts=_cohorts(begun, values),
         referrers=tuple(_referrer(row) for row in rows),
         next=rows[-1].referrer if len({row.referrer for row in rows}) == limit else None,
     )
 
 
-async def most(connection: AsyncConnection, wanted: Wanted) -> tuple[ReferrerValue, ...]:
+async def most(known: Source) -> tuple[ReferrerValue, ...]:
     """Return the referrers of the highest value in each currency (`MOST`)."""
-    asked, its_zone = await _asked(connection, wanted)
-    return tuple(_referrer(row) for row in await lifetimes.most(connection, asked, its_zone, MOST))
+    return tuple(_referrer(row) for row in await known.most(MOST))
 
 
 async def as_csv(connection: AsyncConnection, wanted: Wanted, now: datetime) -> AsyncIterator[str]:
     """Yield every referrer as CSV, a currency a line. Money is in minor units.
 
     Raises:
-        RequestInvalid: likewise.
+        RequestInvalid: if there is no such program.
     """
-    asked, its_zone = await _asked(connection, wanted)
+    known = await source(connection, wanted)
+    as_of = (wanted.as_of or now).isoformat()
     yield csv_row("program", "as_of", "referrer", "month", *_NUMBERS)
-    for row in await lifetimes.of_referrers(connection, asked, its_zone, after="", limit=None):
+    for row in await known.of_referrers(after="", limit=None):
         its = _referrer(row)
         cells = (str(getattr(its, name)) for name in _NUMBERS)
-        yield csv_row(wanted.program, now.isoformat(), as_text(its.referrer), f"{its.month:%Y-%m}", *cells)
+        yield csv_row(wanted.program, as_of, as_text(its.referrer), f"{its.month:%Y-%m}", *cells)
 
 
 _NUMBERS: Final = tuple(Value.model_fields)
@@ -132,13 +151,6 @@ def _lines(cohorts: Sequence[Cohort], months: Sequence[date], currency: str) -> 
         "revenue": [each.revenue_minor if each else 0 for each in at],
         "reward cost": [each.cost_minor if each else 0 for each in at],
     }
-
-
-async def _asked(connection: AsyncConnection, wanted: Wanted) -> tuple[Asked, ZoneInfo]:
-    """Return whose referrals are asked for, and the program's time zone."""
-    await programs.hold_known(connection, wanted.program)
-    zones = await programs.zones(connection)
-    return await program.asked(connection, wanted), zones.get(wanted.program) or zone("UTC")
 
 
 def _cohorts(begun: Sequence[Begun], values: Sequence[OfCohort]) -> tuple[Cohort, ...]:

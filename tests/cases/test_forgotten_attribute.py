@@ -1,4 +1,4 @@
-"""Cases of facts, from their files through the commands, on a whole stack that they share."""
+"""A whole stack whose namespace forgot a search attribute."""
 
 import asyncio
 import subprocess
@@ -13,45 +13,8 @@ from referral_rewards.config.stack import local_stack
 from referral_rewards.local.embedded import temporal_cli
 from tests.cases.running import CASES, Stack, until
 
-_REPORTED: Final = "48-report-of-an-order-nobody-sent"
 _FORGOTTEN: Final = "26-search-attribute-missing"
 _ATTRIBUTE: Final = "ReferralStatus"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-async def test_48_a_report_is_looked_into_after_the_closing_and_counts_once_the_source_confirms_it(
-    running: Stack,
-) -> None:
-    await running.types("program", "publish", str(CASES / _REPORTED / "terms.yaml"))
-    await running.types("ingest", str(CASES / _REPORTED / "facts.jsonl"), "--wait")
-    (shown,) = await running.read("list", "--program", "c48")
-    assert (shown["status"], shown["reason"], shown["conversion"]) == ("expired", "no_conversion", None)
-    (entry,) = await running.read("queue", "--program", "c48")
-    assert (entry["referral"], entry["exception"]) == ("c48-r1", "reported")
-    assert "order c48-o1" in entry["about"]
-    assert "Once it is on record, reopen the referral" in entry["to_do"]
-
-    await running.types("ingest", str(CASES / _REPORTED / "facts-2.jsonl"), "--wait")
-    (shown,) = await running.read("list", "--program", "c48")
-    assert (shown["status"], shown["claim"]) == ("expired", None), (
-        "a closed referral stays so until a person reopens it"
-    )
-    (entry,) = await running.read("queue", "--program", "c48")
-    assert entry["exception"] == "late_fact"
-    saying = ("--reason", "late_fact", "--note", "the till was connected in autumn", "--as", "paula")
-    await running.types("reopen", "c48-r1", *saying)
-
-    async def waits() -> bool:
-        return [each["status"] for each in await running.read("list", "--program", "c48")] == ["awaiting_approval"]
-
-    await until(waits)
-    (shown,) = await running.read("list", "--program", "c48")
-    assert shown["conversion"]["order"] == "c48-o1"
-    assert {leg["role"]: leg["amount_minor"] for leg in shown["claim"]["legs"]} == {"referrer": 2500, "referee": 1000}
-    assert shown["claim"]["flags"] == ["late_fact"]
-    (entry,) = await running.read("queue", "--program", "c48")
-    assert entry["exception"] == "approval"
 
 
 @pytest.mark.slow
