@@ -353,3 +353,21 @@ async def test_the_crm_says_who_may_enrol_and_its_silence_is_no_yes(
             assert json.loads(asked[0]) == {"program": "acme-friends", "customer": "c-dexter"}
             await door.work()
             assert len(await told(desk, "referrer.enrolled")) == enrolled
+
+
+async def test_an_ended_program_sends_no_letter_and_takes_no_claim(door: Door, desk: Desk) -> None:
+    """It ends while an invitation waits; what it promises is asked for again after a few minutes."""
+    dexter = await door.referrer()
+    await invite(dexter)
+    life = (await desk.get("/v1/programs/acme-friends/life")).json()
+    ending = {"act": "end_program", "reason": "campaign_over", "note": "over", "digest": life["digest"]}
+    made = await desk.api.post("/v1/programs/acme-friends/decisions", json=ending, headers=desk.bearer("paula"))
+    assert made.status_code == 201, made.text
+    await door.later(timedelta(minutes=6))
+    await door.work()
+    assert door.box.letters == []
+    own = (await dexter.get("/me")).text
+    assert "could not be delivered" in own
+    assert "This program has ended" in own
+    code = (await door.parts.store.read(lambda c: c.execute("SELECT code FROM referrer").fetchone()))[0]
+    assert "an invitation can no longer be accepted" in (await door.person().get(f"/r/{code}")).text
