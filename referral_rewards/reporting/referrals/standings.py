@@ -105,6 +105,9 @@ async def standing(
 ) -> Standing:
     """Return where a referral that belongs to a program stands for one side."""
     shown = await showing(connection, row.id, keys)
+    if shown.told is None:
+        # It is judged for the first time while we read: what stands here has no reason yet, so it stands nowhere yet.
+        shown = shown.model_copy(update={"status": None})
     own = own_status(shown, side)
     assert row.program is not None
     return Standing(
