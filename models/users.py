@@ -22,6 +22,8 @@ class UserRow(SQLModel, table=True):
     #: The sources and types of the facts that the user may tell; `*` is every one.
     tells_sources: list[str] = texts()
     tells_types: list[str] = texts()
+    #: The programs whose referrals a service may read; `*` is every one.
+    reads_programs: list[str] = texts()
     created_at: datetime = instant()
     barred_at: datetime | None = instant(nullable=True)
     password_hash: str | None = None  # argon2id; for local accounts only

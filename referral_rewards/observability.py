@@ -5,13 +5,24 @@ Events are named for what happened ("fact recorded") and carry ids. No name, ema
 
 import logging
 import sys
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from referral_rewards.config.settings import Settings
+if TYPE_CHECKING:
+    from referral_rewards.config.settings import Settings
 
 
-def configure_logging(settings: Settings) -> None:
+class Logged(Protocol):
+    """The settings of an entry point, as far as they are about its log."""
+
+    @property
+    def log_level(self) -> str: ...
+    @property
+    def log_format(self) -> str: ...
+
+
+def configure_logging(settings: Logged) -> None:
     """Send our own and all libraries' log lines to standard error in the configured format."""
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -45,7 +56,7 @@ def configure_logging(settings: Settings) -> None:
     )
 
 
-def announce_ready(settings: Settings) -> None:
+def announce_ready(settings: "Settings") -> None:
     """Touch the ready file, if one is set: the process that started this one waits for it."""
     if settings.ready_file is not None:
         settings.ready_file.parent.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ from referral_rewards.api.v1 import (
     restores,
     set_aside,
     simulations,
+    standings,
     tokens,
     users,
     webhooks,
@@ -95,13 +96,14 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
     # address is theirs to choose.
     app.include_router(events.router, dependencies=[Depends(only_known)])
     app.include_router(webhooks.router)
-    judged = (each.router for each in (batches, referrals, queue, set_aside, claims, programs, simulations))
+    judged = (each.router for each in (batches, referrals, standings, queue, set_aside, claims, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
     access = (each.router for each in (tokens, users, blocklist, audit, event_sources))
-    for router in (*judged, *paid, *payable, rails.forgotten, *booked, *measured, tokens.whose, *access):
+    apart = (rails.forgotten, standings.offers, tokens.whose)
+    for router in (*judged, *paid, *payable, *booked, *measured, *apart, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     for room in (health, docs, payloads):
         app.include_router(room.router)

@@ -248,6 +248,14 @@ async def _administrator(user: Annotated[User, Depends(_person)]) -> User:
     return user
 
 
+async def _standings_reader(user: Annotated[User, Depends(_signed_in)]) -> User:
+    if not user.roles:
+        user.need_scope(Scope.REFERRALS_READ)
+    else:
+        user.need_a_role()
+    return user
+
+
 async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
     user.need_scope(Scope.EVENTS_WRITE)
     return user
@@ -260,6 +268,8 @@ FactTeller = Annotated[User, Security(_teller, scopes=[Scope.EVENTS_WRITE])]
 """A user who may send facts."""
 Person = Annotated[User, Security(_person, scopes=[Scope.CLAIMS_READ])]
 """A user with a role: services write facts and read nothing."""
+StandingsReader = Annotated[User, Security(_standings_reader, scopes=[Scope.REFERRALS_READ])]
+"""A service that may read where the referrals of its programs stand, or a person who reads everything."""
 Decider = Annotated[User, Security(_decider, scopes=[Scope.CLAIMS_DECIDE])]
 """A person whose token may be used to decide."""
 Bookkeeper = Annotated[User, Security(_bookkeeper, scopes=[Scope.CLAIMS_READ])]

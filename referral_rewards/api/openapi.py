@@ -61,6 +61,8 @@ A token from `referrals user add`, or one issued by `POST /v1/tokens` for some o
 | scope | lets a token |
 |---|---|
 | `events:write` | tell facts of the sources and types that it names, and no others |
+| `referrals:read` | read where referrals of its programs stand, as their referrers may see it, and what is promised |
+| `status-links:read` | read the secret links to status pages with that; they also show the codes people were handed |
 | `claims:read` | read referrals, claims, payouts and the record of who did what; its user must hold a role |
 | `claims:decide` | decide on claims and money, publish terms, look after people: as far as roles and rules go |
 """

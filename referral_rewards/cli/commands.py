@@ -86,6 +86,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "replay": Entry(
         "servers", "replay", "Replay runs of production with this build, and end with 2 if one would break."
     ),
+    "site": Entry(
+        "servers", "site", "Run the front door, where customers enrol, invite friends and see their rewards."
+    ),
 }
 
 

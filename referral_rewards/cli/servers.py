@@ -1,4 +1,4 @@
-"""`referrals up|api|worker|replay|db`: what runs, and what it runs on."""
+"""`referrals up|api|worker|replay|site|db`: what runs, and what it runs on."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ Folder = Annotated[
 ]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="In a new folder that is deleted at the end.")]
 PortBase = Annotated[
-    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65526, help="First of ten ports; 8700.")
+    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65525, help="First of eleven ports; 8700.")
 ]
 Example = Annotated[
     bool, typer.Option("--example/--no-example", help="Load the example program and referrals, and pay by sandboxes.")
@@ -61,7 +61,15 @@ def up(data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase =
     steps = bootstrap.steps(example=example)
     base = local.PORT_BASE if port_base is None else port_base
     return asyncio.run(
-        local.up(data, ephemeral=ephemeral, port_base=base, bootstrap=steps, sandboxes=example, say=_say_at_once)
+        local.up(
+            data,
+            ephemeral=ephemeral,
+            port_base=base,
+            bootstrap=steps,
+            sandboxes=example,
+            site=example,
+            say=_say_at_once,
+        )
     )
 
 
@@ -86,6 +94,28 @@ def replay(
     given += ["--from", str(histories)] if histories is not None else []
     given += ["--save", str(save)] if save is not None else []
     _become("worker.replay", *given, data=data)
+
+
+def site(
+    host: Annotated[str | None, typer.Option("--host", help="Address to bind; 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port to bind; 8705.")] = None,
+    link: Annotated[
+        str | None, typer.Option("--link", metavar="CUSTOMER", help="Print a signed link for a customer, and end.")
+    ] = None,
+    program: Annotated[
+        str | None, typer.Option("--program", metavar="PROGRAM", help="The program of the link.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=31, help="For how long the link is valid.")] = 1,
+) -> None:
+    """Run the front door, where customers enrol, invite friends and see their rewards.
+
+    It holds no password of the database and no key: it tells facts through the API, with a token of its own.
+    """
+    if link is not None and program is None:
+        raise RequestInvalid("name the program of the link", "--program")
+    given = {"--host": host, "--port": port, "--link": link, "--program": program, "--days": days}
+    said = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    _become("referral_rewards.site", *said, data=None)
 
 
 @db.command()

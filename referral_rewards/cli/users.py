@@ -36,6 +36,10 @@ Types = Annotated[
         "--type", metavar="TYPE", help="Which facts it may tell: a type, a family (conversion.*) or '*'; repeatable."
     ),
 ]
+Programs = Annotated[
+    list[str] | None,
+    typer.Option("--program", metavar="PROGRAM", help="Whose referrals it may read; '*' for every one; repeatable."),
+]
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="The person's own customer id.")]
 Email = Annotated[
     str | None, typer.Option("--email", help="The person's own address: bars from claims they benefit from.")
@@ -55,6 +59,7 @@ _OPTIONS: Final = {
     "scopes": "--scope",
     "sources": "--source",
     "types": "--type",
+    "programs": "--program",
     **{name: f"--{name}" for name in ("customer", "email", "contact", "issuer", "subject")},
 }
 
@@ -79,6 +84,7 @@ _COLUMNS: Final = (
     Column("scopes", lambda each: ", ".join(each["scopes"]), spare=2),
     Column("tells", lambda each: "\n".join(each["tells_types"]), spare=5),
     Column("of sources", lambda each: "\n".join(each["tells_sources"]), spare=5),
+    Column("reads", lambda each: "\n".join(each["reads_programs"]), spare=5),
     Column("known by", lambda each: ", ".join(each["mark_kinds"]), spare=3),
     Column("signs in by", _ways, spare=1),
     Column("since", lambda each: _day(each["created_at"]), spare=4),
@@ -107,6 +113,7 @@ def add(
     scopes: Scopes = [],  # noqa: B006
     sources: Sources = None,
     types: Types = None,
+    programs: Programs = None,
     customer: Customer = None,
     email: Email = None,
     contact: Contact = None,
@@ -117,7 +124,8 @@ def add(
     """Add a person or a service, and print the token once; a local stack's credentials.json keeps it too.
 
     Whoever tells facts (--scope events:write) tells those of a --source and of a --type that are named here, and no
-    others. The first administrator of an installation is added where REFERRALS_DATABASE_URL is set, without a token.
+    others; whoever reads where referrals stand (--scope referrals:read) reads those of each --program. The first
+    administrator of an installation is added where REFERRALS_DATABASE_URL is set, without a token.
     """
     if not roles and not scopes:
         raise RequestInvalid("a person needs a --role, a service a --scope")
@@ -126,12 +134,13 @@ def add(
     if from_database or (Role.ADMINISTRATOR in roles and _nobody_could(access, user)):
         if scopes:
             raise RequestInvalid("a service is added through the API", "--scope")
-        if sources or types:
+        if sources or types or programs:
             raise RequestInvalid("an administrator tells no facts", "--source" if sources else "--type")
         token = administration.add_administrator(data, name, roles, **known, recovering=from_database)
     else:
         with api_of(data, user, Purpose.ADMINISTER) as api:
-            new = {"name": name, "roles": roles, "scopes": scopes, "sources": sources, "types": types, **known}
+            new = {"name": name, "roles": roles, "scopes": scopes, "programs": programs}
+            new |= {"sources": sources, "types": types, **known}
             token = api.post(_PATH, new, options=_OPTIONS)["token"]
     if access.is_of_the_local_stack:
         tell(f"stored in {store(access.data, name, token)}")
@@ -160,6 +169,13 @@ def rights_(name: Name, sources: Sources = None, types: Types = None, user: As =
     """Let somebody with the scope events:write tell these facts in place of those before; tokens tell less at once."""
     _act(data, user, "PUT", name, "rights", {"sources": sources, "types": types})
     say(f"{name} may tell {', '.join(types or ())} of {', '.join(sources or ())}")
+
+
+@commands.command("programs")
+def programs_(name: Name, programs: Programs = None, user: As = None, data: Data = None) -> None:
+    """Let a service with the scope referrals:read read those of these programs in place of those before."""
+    _act(data, user, "PUT", name, "programs", {"programs": programs})
+    say(f"{name} reads {', '.join(programs or ())}")
 
 
 @commands.command("marks")

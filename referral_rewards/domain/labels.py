@@ -501,6 +501,7 @@ _AUDIT: Final = {
     "user.marks_set": "identity noted",
     "user.password_removed": "password removed",
     "user.password_set": "password set",
+    "user.programs_set": "programs to read changed",
     "user.recovery_code_used": "recovery code used",
     "user.recovery_codes_renewed": "recovery codes renewed",
     "user.rights_set": "right to tell facts changed",
@@ -799,6 +800,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "rule": _RULE,
         "scope": {
             "events:write": "send facts (events:write)",
+            "referrals:read": "read where referrals stand (referrals:read)",
+            "status-links:read": "read the links to status pages (status-links:read)",
             "claims:read": "read (claims:read)",
             "claims:decide": "decide (claims:decide)",
         },

@@ -22,9 +22,11 @@ from referral_rewards.config.credentials import (
 )
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import Problem
-from referral_rewards.domain.facts.rights import EVERYTHING, NOTHING, Rights
-from referral_rewards.domain.people.authority import Scope
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.rights import EVERYTHING, NOTHING, Rights, rights
+from referral_rewards.domain.people.authority import EVERY_PROGRAM, Scope
 from referral_rewards.domain.programs.terms import Role, load_terms
+from referral_rewards.local import front_door
 from referral_rewards.local.stack import Bootstrap
 from referral_rewards.register import programs
 from referral_rewards.register.facts.file_intake import FileIntake
@@ -59,7 +61,7 @@ USERS: Final = (
 
 def steps(*, example: bool) -> Sequence[Bootstrap]:
     """Return the steps to run at each start of a stack, once everything answers. Repeating them changes nothing."""
-    return (example_users, example_program) if example else (example_users,)
+    return (example_users, example_program, example_front_door) if example else (example_users,)
 
 
 #: A read-only credential of the administrator, for commands that name no user.
@@ -125,6 +127,35 @@ async def example_program(settings: Settings) -> None:
         await opened.write(publish)
         await _take(opened, settings)
     _say(f"example: program {program} with the referrals of {_FACTS.name}")
+
+
+#: What a front door tells, of its own source.
+_TOLD_AT_THE_DOOR: Final = (FactType.REFERRER_ENROLLED, FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED)
+
+
+async def example_front_door(settings: Settings) -> None:
+    """Add the service user of the front door, and store its token: it tells what it has to, and reads standings."""
+    if front_door.USER in stored(settings.data):
+        return
+
+    async def add(connection: AsyncConnection) -> None:
+        if await users.exists(connection, front_door.USER):
+            return
+        token = await people.add(
+            connection,
+            front_door.USER,
+            scopes=(Scope.EVENTS_WRITE, Scope.REFERRALS_READ),
+            tells=rights((front_door.USER,), _TOLD_AT_THE_DOOR),
+            reads=(EVERY_PROGRAM,),
+            by="example",
+            at=datetime.now(UTC),
+            with_token=True,
+        )
+        assert token is not None
+        store(settings.data, front_door.USER, token)
+
+    async with _database(settings) as opened:
+        await opened.write(add)
 
 
 async def _take(opened: Database, settings: Settings) -> None:

@@ -29,6 +29,7 @@ from referral_rewards.config.stack import PREFIX, StackInfo, stack_file, with_dr
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.interrupts import INTERRUPTED
 from referral_rewards.local import children as sandbox
+from referral_rewards.local import front_door
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
     HOST,
@@ -61,6 +62,7 @@ class Ports(NamedTuple):
     temporal: int
     postgres: int
     sandboxes: int
+    site: int
     api_operation: int
     referrals_operation: int
     payouts_operation: int
@@ -79,6 +81,7 @@ async def up(
     port_base: int = PORT_BASE,
     bootstrap: Sequence[Bootstrap] = (),
     sandboxes: bool = False,
+    site: bool = False,
     say: Say = print,
 ) -> int:
     """Run the stack until SIGINT or SIGTERM, and return the exit code for the signal that came.
@@ -90,7 +93,7 @@ async def up(
     with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as stopping:
         kill_all = stopping.kill_all
         ports = Ports.at(port_base)
-        running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, say=say, kill_all=kill_all)
+        running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, site=site, say=say, kill_all=kill_all)
         async with running as (supervisor, info):
             say(_greeting(info, ports, folder, time.monotonic() - began, ephemeral))
             try:
@@ -108,13 +111,15 @@ async def stack(
     *,
     bootstrap: Sequence[Bootstrap] = (),
     sandboxes: bool = False,
+    site: bool = False,
     say: Say = print,
     kill_all: list[Callable[[], None]] | None = None,
 ) -> AsyncIterator[tuple[Supervisor, StackInfo]]:
     """Run the whole stack on `data` for the length of the block. A function that kills every process at once is added
     to `kill_all`.
 
-    With `sandboxes`, there is a sandbox for each provider that the environment does not configure.
+    With `sandboxes`, there is a sandbox for each provider that the environment does not configure; with `site`, the
+    front door, once `bootstrap` has given it a token.
     """
     missing = [folder for folder in (data, *data.parents) if not folder.exists()]
     with data_lock(data, say), _nothing_left_if_refused(data, missing):
@@ -129,6 +134,8 @@ async def stack(
             info, settings = await _start(data, ports, supervisor, say, sandboxes=sandboxes)
             for each in bootstrap:
                 await each(settings)
+            if site:
+                await _open_front_door(data, ports, supervisor, info, say)
             _publish(data, info)
             yield supervisor, info
         finally:
@@ -195,6 +202,16 @@ async def _start(
         signing_key=secrets.signing_key,
         verify_keys=secrets.verify_keys,
     )
+
+
+async def _open_front_door(data: Path, ports: Ports, supervisor: Supervisor, info: StackInfo, say: Say) -> None:
+    """Start the front door, unless its port is taken or it has no programs to show: the rest works without it."""
+    opened = front_door.program(data, ports.site, info.api, os.environ)
+    if opened is None or not port_is_free(ports.site):
+        say(f"no front door: {'its example is not here' if opened is None else f'port {ports.site} is taken'}")
+        return
+    await supervisor.start(opened)
+    say(f"front door: http://{HOST}:{ports.site}; take part as a customer by {front_door.link(data, ports.site)}")
 
 
 def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, needs_sandboxes: bool) -> None:

@@ -30,6 +30,9 @@ def envelope(message: Message, sender: str, at: datetime) -> EmailMessage:
     made["Date"] = format_datetime(at)
     made["Message-ID"] = f"<{message.id}@{made['From'].addresses[0].domain}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
+    if message.unsubscribe is not None:
+        made["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+        made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     made.set_content(message.text)
     made.add_alternative(message.html, subtype="html")
     return made

@@ -7,13 +7,15 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A letter to one person. A repeat has the same id, so that the receiver can drop it."""
+    """A letter to one person. A repeat has the same id, so that the receiver can drop it. ``unsubscribe`` is where the
+    person, or their mail program at one click, says that they want no more of its kind."""
 
     id: UUID
     to: str
     subject: str
     text: str
     html: str
+    unsubscribe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

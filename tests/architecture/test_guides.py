@@ -10,6 +10,7 @@ import pytest
 
 from referral_rewards.cli.commands import app
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.site import SITE_PREFIX, SiteSettings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.findings import CheckCode, Flag
@@ -90,6 +91,7 @@ def test_every_command_of_a_page_exists_with_its_options(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_setting_of_a_page_exists(page: Path) -> None:
     known = {PREFIX + field.upper() for field in Settings.model_fields} | OUTSIDE_SETTINGS
+    known |= {SITE_PREFIX + field.upper() for field in SiteSettings.model_fields}
     assert set(_SETTING.findall(page.read_text())) - known == set()
 
 

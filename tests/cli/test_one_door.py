@@ -23,7 +23,7 @@ from tests.cli.conftest import PROGRAM, Shell
 
 #: What speaks to nobody, or opens the database: it takes no token.
 WITHOUT_TOKEN: Final = {
-    *("up", "api", "worker", "replay", "db upgrade"),
+    *("up", "api", "worker", "replay", "site", "db upgrade"),
     *("ledger check", "decisions verify"),  # for whoever audits from outside
     "program lint",
 }

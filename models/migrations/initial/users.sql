@@ -6,6 +6,7 @@ CREATE TABLE app_user (
     marks TEXT[] NOT NULL DEFAULT '{}',
     tells_sources TEXT[] NOT NULL DEFAULT '{}',
     tells_types TEXT[] NOT NULL DEFAULT '{}',
+    reads_programs TEXT[] NOT NULL DEFAULT '{}',
     created_at TIMESTAMPTZ NOT NULL,
     barred_at TIMESTAMPTZ,
     password_hash VARCHAR,

@@ -42,7 +42,10 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
     try:
         roles, scopes, tells = _chosen(form, "role", Role), _chosen(form, "scope", Scope), _tells(form)
         by, now = visit.user.name, datetime.now(UTC)
-        await parts.database.write(people.add, name, roles=roles, scopes=scopes, tells=tells, by=by, at=now)
+        reads = _words(form, "programs")
+        await parts.database.write(
+            people.add, name, roles=roles, scopes=scopes, tells=tells, reads=reads, by=by, at=now
+        )
     except BadInput as refusal:
         return await _list(parts, visit, typed=name, problem=refusal.problems[0].what)
     return RedirectResponse(_address(name), HTTPStatus.SEE_OTHER)
@@ -88,6 +91,11 @@ async def _roles(form: FormData, name: str, marker: Marker) -> Change:
 async def _rights(form: FormData, name: str, marker: Marker) -> Change:
     tells = _tells(form)
     return lambda connection, by, at: people.set_tells(connection, name, tells, by=by, at=at)
+
+
+async def _programs(form: FormData, name: str, marker: Marker) -> Change:
+    programs = _words(form, "programs")
+    return lambda connection, by, at: people.set_programs(connection, name, programs, by=by, at=at)
 
 
 async def _marks(form: FormData, name: str, marker: Marker) -> Change:
@@ -146,6 +154,7 @@ async def _unbar(form: FormData, name: str, marker: Marker) -> Change:
 _ACTS: Final[Mapping[str, Callable[[FormData, str, Marker], Awaitable[Change]]]] = {
     "roles": _roles,
     "rights": _rights,
+    "programs": _programs,
     "marks": _marks,
     "contact": _contact,
     "password": _password,
@@ -217,7 +226,12 @@ def _said(form: FormData, field: str) -> str:
 
 def _tells(form: FormData) -> Rights:
     """The facts that may be told, as words between spaces or commas."""
-    return rights(*(_said(form, field).replace(",", " ").split() for field in ("sources", "types")))
+    return rights(_words(form, "sources"), _words(form, "types"))
+
+
+def _words(form: FormData, field: str) -> list[str]:
+    """Return what was typed into a field, as words between spaces or commas."""
+    return _said(form, field).replace(",", " ").split()
 
 
 def _chosen(form: FormData, field: str, kind: Any) -> list[Any]:

@@ -18,8 +18,10 @@ from referral_rewards.domain.facts.cloud_events import BINARY, of_headers
 from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
 from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.jsonl import decoded
+from referral_rewards.domain.facts.keys import referral_of
 from referral_rewards.domain.facts.outcomes import Outcome
 from referral_rewards.domain.facts.rights import Rights, Teller
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Prepared, Recorded
 
@@ -72,10 +74,12 @@ class EventProblem(BaseModel):
 
 
 class EventOutcome(BaseModel):
-    """What became of one event. ``parked``: recorded, and it waits until its program is published."""
+    """What became of one event. ``parked``: recorded, and it waits until its program is published. ``referral``, for a
+    token that may read where referrals stand, is the one that the event names or begins."""
 
     index: int
     outcome: Outcome
+    referral: str | None = None
 
 
 class EventWarning(BaseModel):
@@ -170,6 +174,7 @@ _BODY: Final = {
     openapi_extra=_BODY,
     summary="Tell us of facts",
     responses=refusals(HTTPStatus.CONFLICT),
+    response_model_exclude_unset=True,
 )
 async def record_events(request: Request, parts: Its, user: FactTeller) -> Acknowledged:
     """Responds once all acknowledged events are committed. The same event again is acknowledged and changes nothing.
@@ -203,7 +208,8 @@ async def record_events(request: Request, parts: Its, user: FactTeller) -> Ackno
     _count(parts, user.name, recorded, refused=len(documents) - len(good))
     if batch is None and recorded.conflicts:
         raise FactConflict(recorded.conflicts[0].source, recorded.conflicts[0].event_id)
-    return _acknowledged(recorded, [index for index, _ in good], problems, len(documents))
+    told = _acknowledged(recorded, [index for index, _ in good], problems, len(documents))
+    return _with_referrals(told, good) if Scope.REFERRALS_READ in user.scopes else told
 
 
 def _acknowledged(
@@ -224,6 +230,13 @@ def _acknowledged(
         facts=[EventOutcome(index=index, outcome=outcome) for index, outcome in became.items()],
         warnings=[EventWarning(index=places[place], **each._asdict()) for place, each in recorded.warnings],
     )
+
+
+def _with_referrals(told: Acknowledged, good: Sequence[tuple[int, Event]]) -> Acknowledged:
+    """Return the answer with the referral that each event names or begins; events about none have null."""
+    named = {index: referral_of(event) for index, event in good}
+    facts = [EventOutcome(**{**each.model_dump(), "referral": named.get(each.index)}) for each in told.facts]
+    return told.model_copy(update={"facts": facts})
 
 
 def _decoded(body: bytes) -> Any:

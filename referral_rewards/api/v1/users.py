@@ -18,7 +18,7 @@ from referral_rewards.api.v1.tokens import IssuedToken, Token
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.rights import NOTHING
-from referral_rewards.domain.people.authority import Role, Scope
+from referral_rewards.domain.people.authority import PROGRAMS_MAX, Role, Scope
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import factors, passwords, tokens, users
 from referral_rewards.register.people.users import User
@@ -28,18 +28,29 @@ router = APIRouter(prefix="/v1/users", tags=["people"])
 
 Word = Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT)]
 _STRICT = ConfigDict(extra="forbid")
+ProgramsRead = Annotated[
+    list[Word] | None,
+    Field(
+        max_length=PROGRAMS_MAX,
+        examples=[["acme-friends"]],
+        description="The programs whose referrals may be read; `*` for every one.",
+    ),
+]
+"""Whose referrals may be read; None: not said."""
 
 
 class Account(BaseModel):
     """A person with roles, or a service with scopes. ``tells_sources`` and ``tells_types`` are those of the facts that
-    they may tell, `*` for every one. ``mark_kinds`` are the kinds of identities known of them, so that
-    they never decide on claims they benefit from; ``tokens`` and ``sessions`` count the valid ones."""
+    they may tell, ``reads_programs`` the programs whose referrals a service reads, `*` for every one. ``mark_kinds``
+    are the kinds of identities known of them, so that they never decide on claims they benefit from; ``tokens`` and
+    ``sessions`` count the valid ones."""
 
     name: str
     roles: list[str]
     scopes: list[str]
     tells_sources: list[str]
     tells_types: list[str]
+    reads_programs: list[str]
     mark_kinds: list[str]
     created_at: Instant
     barred_at: Instant | None
@@ -53,8 +64,8 @@ class Account(BaseModel):
 
 class NewAccount(BaseModel):
     """A user to add. One with the scope `events:write` may tell facts of the ``sources`` and ``types`` that are named,
-    and no others; `*` is every one. ``customer`` and ``email`` are their own and stored only as marks; ``contact`` is
-    the address for messages."""
+    and no others; `*` is every one. One with the scope `referrals:read` reads those of ``programs``. ``customer`` and
+    ``email`` are their own and stored only as marks; ``contact`` is the address for messages."""
 
     model_config = _STRICT
 
@@ -63,6 +74,7 @@ class NewAccount(BaseModel):
     scopes: list[Scope] = []
     sources: Sources = None
     types: Types = None
+    programs: ProgramsRead = None
     customer: Word | None = None
     email: Word | None = None
     contact: Word | None = None
@@ -90,6 +102,14 @@ class NewRights(BaseModel):
 
     sources: Sources = None
     types: Types = None
+
+
+class NewPrograms(BaseModel):
+    """The programs whose referrals a service may read, in place of those before."""
+
+    model_config = _STRICT
+
+    programs: ProgramsRead = None
 
 
 class NewMarks(BaseModel):
@@ -161,6 +181,7 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
             scopes=new.scopes,
             marks=marks,
             tells=named_rights(new.sources, new.types) or NOTHING,
+            reads=new.programs or (),
             by=user.name,
             at=now,
             with_token=True,
@@ -187,6 +208,12 @@ async def set_rights(name: NamedInPath, new: NewRights, parts: Its, user: Admini
     wider right takes a new token. Users can't change their own."""
     tells = named_rights(new.sources, new.types) or NOTHING
     await _do(parts, user, lambda c, at: people.set_tells(c, name, tells, by=user.name, at=at))
+
+
+@router.put("/{name:path}/programs", status_code=HTTPStatus.NO_CONTENT, summary="Set which programs a service reads")
+async def set_programs(name: NamedInPath, new: NewPrograms, parts: Its, user: Administrator) -> None:
+    """Replaces the programs whose referrals a user with the scope `referrals:read` reads, from the next request on."""
+    await _do(parts, user, lambda c, at: people.set_programs(c, name, new.programs or (), by=user.name, at=at))
 
 
 @router.put("/{name:path}/marks", status_code=HTTPStatus.NO_CONTENT, summary="Note who somebody is")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.facts.rights import ANY, NOTHING, Rights
-from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
+from referral_rewards.domain.people.authority import EVERY_PROGRAM, OF_A_PERSON, Scope, objection_to_programs
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit, constraints, typed_rows
 from referral_rewards.register.locks import Lock, lock
@@ -29,7 +29,8 @@ IDENTITY: Final = "oidc_identity_pkey"
 class Somebody:
     """A person or a service: what they may do, and by what they can sign in.
 
-    ``tells_sources`` and ``tells_types`` are those of the facts that they may tell, ``*`` for every one.
+    ``tells_sources`` and ``tells_types`` are those of the facts that they may tell, ``reads_programs`` the programs
+    whose referrals they may read, ``*`` for every one.
     ``mark_kinds`` are the kinds of identities that are known of them. ``identities``, ``tokens`` (that work) and
     ``sessions`` (that are not over) are counts.
     """
@@ -39,6 +40,7 @@ class Somebody:
     scopes: Sequence[str]
     tells_sources: Sequence[str]
     tells_types: Sequence[str]
+    reads_programs: Sequence[str]
     mark_kinds: Sequence[str]
     created_at: datetime
     barred_at: datetime | None
@@ -82,25 +84,29 @@ async def add(
     scopes: Collection[Scope] = (),
     marks: Collection[str] = (),
     tells: Rights = NOTHING,
+    reads: Collection[str] = (),
     by: str,
     at: datetime,
     with_token: bool = False,
     token_decides: bool = True,
 ) -> str | None:
-    """Adds a person or a service; the token, if one is wanted. ``tells`` are the facts that they may tell.
+    """Adds a person or a service; the token, if one is wanted. ``tells`` are the facts that they may tell, ``reads``
+    the programs whose referrals they may read.
 
     ``token_decides``: a person's token may be used to decide, not only to read.
 
     Raises:
-        RequestInvalid: if the name is taken or can't be an id, or what may be told does not fit the scopes.
+        BadInput: if the name is taken or can't be an id, or what may be told or read does not fit the scopes.
     """
     check_tells(scopes, tells)
+    reads = check_reads(scopes, reads)
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
     if name == audit.NOBODY:
         raise RequestInvalid("this name is reserved", "NAME")
-    await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, at=at)
+    await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, reads=reads, at=at)
     said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks), **told(tells)}
+    said |= {"programs": sorted(reads)} if reads else {}
     await audit.note(connection, actor=by, act="user.added", subject=name, at=at, **said)
     if not with_token:
         return None
@@ -145,6 +151,26 @@ async def set_tells(connection: AsyncConnection, name: str, tells: Rights, *, by
     said = {"sources": sorted(tells.sources), "types": sorted(tells.types)}
     await connection.execute(_SET_TELLS, {"name": name, **said})
     await audit.note(connection, actor=by, act="user.rights_set", subject=name, at=at, before=told(was), **told(tells))
+
+
+async def set_programs(
+    connection: AsyncConnection, name: str, programs: Collection[str], *, by: str, at: datetime
+) -> None:
+    """Lets a service read the referrals of these programs in place of those before, with its next request.
+
+    Raises:
+        NotFound: if there is no such user.
+        NotAllowed: if it is oneself.
+        BadInput: if they read no referrals at all, or no program is named.
+    """
+    _another(by, name, "programs")
+    before = await one(connection, name)
+    reads = check_reads([Scope(each) for each in before.scopes], programs)
+    if reads == frozenset(before.reads_programs):
+        return
+    await connection.execute(_SET_PROGRAMS, {"name": name, "programs": sorted(reads)})
+    said = {"before": sorted(before.reads_programs), "programs": sorted(reads)}
+    await audit.note(connection, actor=by, act="user.programs_set", subject=name, at=at, **said)
 
 
 async def set_marks(connection: AsyncConnection, name: str, marks: Collection[str], *, by: str, at: datetime) -> None:
@@ -271,6 +297,18 @@ def check_tells(scopes: Collection[Scope], tells: Rights) -> None:
             raise RequestInvalid(f"name the {field} of the facts that it may tell; {ANY} is every one", field)
 
 
+def check_reads(scopes: Collection[Scope], programs: Collection[str]) -> frozenset[str]:
+    """Return the programs that a user with these scopes reads.
+
+    Raises:
+        RequestInvalid: if none are named for a scope that needs some, or some for no scope.
+    """
+    named = frozenset(each.strip() for each in programs if each.strip())
+    if (why := objection_to_programs(scopes, named)) is not None:
+        raise RequestInvalid(why, "programs")
+    return frozenset({EVERY_PROGRAM}) if EVERY_PROGRAM in named else named
+
+
 def told(tells: Rights) -> dict[str, list[str]]:
     """Return rights as the audit log has them; none as nothing."""
     return {} if tells == NOTHING else {"sources": sorted(tells.sources), "types": sorted(tells.types)}
@@ -292,7 +330,7 @@ def _kinds(marks: Collection[str]) -> list[str]:
 
 
 _PEOPLE: Final = text("""
-SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.created_at, u.barred_at,
+SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.reads_programs, u.created_at, u.barred_at,
        u.password_hash IS NOT NULL AS has_password,
        EXISTS (SELECT 1 FROM second_factor f WHERE f.username = u.name AND f.secret IS NOT NULL) AS has_second_factor,
        EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.body IS NOT NULL) AS has_contact,
@@ -310,6 +348,7 @@ _ROLES: Final = text("SELECT roles FROM app_user WHERE name = :name FOR UPDATE")
 _SET_TELLS: Final = text("""
 UPDATE app_user SET tells_sources = CAST(:sources AS text[]), tells_types = CAST(:types AS text[]) WHERE name = :name
 """)
+_SET_PROGRAMS: Final = text("UPDATE app_user SET reads_programs = CAST(:programs AS text[]) WHERE name = :name")
 _SET_ROLES: Final = text("UPDATE app_user SET roles = :roles WHERE name = :name")
 _SET_MARKS: Final = text("""
 UPDATE app_user SET marks = CASE WHEN cardinality(CAST(:marks AS text[])) = 0 THEN '{}'

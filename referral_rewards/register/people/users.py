@@ -18,7 +18,7 @@ from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.facts.rights import NOTHING, Rights, Teller
 from referral_rewards.domain.labels import labels, listed
-from referral_rewards.domain.people.authority import OF_A_PERSON, READ_THE_BOOKS, Role, Scope
+from referral_rewards.domain.people.authority import OF_A_PERSON, READ_THE_BOOKS, Role, Scope, reaches
 
 #: Tokens begin so, to be found by whoever scans for leaked secrets.
 TOKEN_PREFIX: Final = "rrt_"  # noqa: S105 (a prefix, no secret)
@@ -29,8 +29,9 @@ class User:
     """Somebody signed in, with the roles held and the scopes granted at this moment.
 
     ``proof`` is the hash of the token or session that was shown, empty where none was: by it `register.presence` asks
-    again. ``token`` is the id of a token that was shown, and ``tells`` the facts that it allows to tell.
-    ``lacks_factor``: they must set up a second factor before anything else.
+    again. ``token`` is the id of a token that was shown, and ``tells`` the facts that it allows to tell. ``reads`` are
+    the programs whose referrals a service reads. ``lacks_factor``: they must set up a second factor before anything
+    else.
     """
 
     name: str
@@ -41,6 +42,7 @@ class User:
     token: UUID | None = None
     tells: Rights = NOTHING
     lacks_factor: bool = False
+    reads: frozenset[str] = frozenset()
 
     @property
     def approver(self) -> Approver:
@@ -58,6 +60,20 @@ class User:
         """
         if scope not in self.scopes:
             raise NotAllowed(f"this takes the scope {scope}, which {self.name} does not have")
+
+    def reads_program(self, program: str | None) -> bool:
+        """Return whether the user may read where the referrals of a program stand: people with a role those of any, a
+        service those of its programs."""
+        return bool(self.roles) or reaches(self.reads, program)
+
+    def need_program(self, program: str) -> None:
+        """Return if the user may read where the referrals of a program stand.
+
+        Raises:
+            NotAllowed: if not. It is said alike of programs that there are and that there are not.
+        """
+        if not self.reads_program(program):
+            raise NotAllowed(f"{self.name} reads the programs {', '.join(sorted(self.reads)) or 'none'}")
 
     def need_a_role(self) -> None:
         """Return if the user is a person with any role, who may read: services write facts and read nothing.
@@ -108,6 +124,7 @@ async def add(
     scopes: Collection[Scope] = (),
     marks: Collection[str] = (),
     tells: Rights = NOTHING,
+    reads: Collection[str] = (),
     at: datetime,
 ) -> str:
     """Adds a user and returns the token, which is kept nowhere: the register holds its hash.
@@ -115,7 +132,7 @@ async def add(
     Raises:
         RequestInvalid: if the name is taken.
     """
-    await enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, at=at)
+    await enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, reads=reads, at=at)
     granted = {*scopes, *(OF_A_PERSON if roles else ())}
     return await new_token(connection, name, label="first", scopes=granted, tells=tells, at=at)
 
@@ -128,15 +145,17 @@ async def enter(
     scopes: Collection[Scope] = (),
     marks: Collection[str] = (),
     tells: Rights = NOTHING,
+    reads: Collection[str] = (),
     at: datetime,
 ) -> None:
-    """Adds a user who has no means to sign in yet. ``tells`` are the facts that they may tell, with that scope.
+    """Adds a user who has no means to sign in yet. ``tells`` are the facts that they may tell, with that scope, and
+    ``reads`` the programs whose referrals they may read.
 
     Raises:
         RequestInvalid: if the name is taken.
     """
     row = {"name": name, "roles": sorted(roles), "scopes": sorted(scopes), "marks": sorted(marks), "at": at}
-    row |= {"sources": sorted(tells.sources), "types": sorted(tells.types)}
+    row |= {"sources": sorted(tells.sources), "types": sorted(tells.types), "reads": sorted(reads)}
     if (await connection.execute(_ENTER, row)).scalar_one_or_none() is None:
         raise RequestInvalid(f"there is already a user {name!r}", "NAME")
 
@@ -256,7 +275,8 @@ async def with_proof(connection: AsyncConnection, proof: str, at: datetime) -> U
     granted = frozenset(Scope(scope) for scope in row.scopes if scope in held)
     own, its = (row.own_sources, row.own_types), (row.sources, row.types)
     tells = _tells(granted, *own) & _tells(granted, *its)
-    return User(row.name, roles, granted, frozenset(row.marks), proof, row.id, tells)
+    reads = frozenset(row.reads)
+    return User(row.name, roles, granted, frozenset(row.marks), proof, row.id, tells, reads=reads)
 
 
 def _tells(scopes: Collection[Scope], sources: Collection[str], types: Collection[str]) -> Rights:
@@ -277,8 +297,8 @@ WHERE name = :name AND barred_at IS NULL
 """)
 
 _ENTER: Final = text("""
-INSERT INTO app_user (name, roles, scopes, marks, tells_sources, tells_types, created_at)
-VALUES (:name, :roles, :scopes, :marks, :sources, :types, :at)
+INSERT INTO app_user (name, roles, scopes, marks, tells_sources, tells_types, reads_programs, created_at)
+VALUES (:name, :roles, :scopes, :marks, :sources, :types, :reads, :at)
 ON CONFLICT DO NOTHING RETURNING name
 """)
 
@@ -302,7 +322,7 @@ UPDATE app_user SET barred_at = coalesce(barred_at, :at) WHERE name = :name RETU
 
 _BY_TOKEN: Final = text("""
 SELECT u.name, u.roles, u.scopes AS own_scopes, u.marks, t.scopes, t.id, t.tells_sources AS sources,
-       t.tells_types AS types, u.tells_sources AS own_sources, u.tells_types AS own_types
+       t.tells_types AS types, u.tells_sources AS own_sources, u.tells_types AS own_types, u.reads_programs AS reads
 FROM api_token t JOIN app_user u ON u.name = t.username
 WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND u.barred_at IS NULL
   AND (t.expires_at IS NULL OR t.expires_at > :at)

@@ -65,14 +65,15 @@ def _qualifying(terms: Terms) -> Iterator[Line]:
 
 def _rewards(terms: Terms) -> Iterator[Line]:
     for side, rule in (("referrer", terms.rewards.referrer), ("referee", terms.rewards.referee)):
-        yield Line(f"For the {side}", _rule(terms, rule) if rule else "none")
+        yield Line(f"For the {side}", reward_in_words(terms, rule) if rule else "none")
     for partner in terms.partners:
         until = f" until {partner.valid_until.isoformat()} (exclusive)" if partner.valid_until else ""
         said = f"{_rate(terms, partner)}, from {partner.valid_from.isoformat()}{until}"
         yield Line(f"For partner {partner.partner} instead", said)
 
 
-def _rule(terms: Terms, rule: RewardRule) -> str:
+def reward_in_words(terms: Terms, rule: RewardRule) -> str:
+    """Return what a reward comes to, with its kind, in words."""
     if not rule.tiers:
         return f"{_rate(terms, rule)}, {label('kind', rule.kind)}"
     tiers = [f"{_rate(terms, tier)} {_from(terms, tier)}" for tier in rule.tiers]

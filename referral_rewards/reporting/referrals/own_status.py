@@ -72,7 +72,7 @@ def own_status(shown: ReferralShown, side: Side, handed: Sequence[Handed] = ()) 
         appeals=tuple(each for each in shown.appeals if each.by == side.value),
         deadline=shown.deadline,
         rewards=tuple(
-            OwnReward(display(leg.amount_minor, leg.currency), leg.kind, _state(shown, leg))
+            OwnReward(display(leg.amount_minor, leg.currency), leg.kind, state_in_words(shown, leg))
             for leg in _rewards(shown, side)
         ),
         handed=handed,
@@ -94,7 +94,7 @@ def _rewards(shown: ReferralShown, side: Side) -> list[LegShown]:
     return [leg for leg in shown.legs if leg.role is side and leg.state != LegState.CANCELLED]
 
 
-def _state(shown: ReferralShown, leg: LegShown) -> str:
+def state_in_words(shown: ReferralShown, leg: LegShown) -> str:
     """Where a reward is, for whoever gets it. Of one that was taken back in part, or in vain, what they keep."""
     if leg.state != LegState.RESERVED:
         taken_minor, back_minor = taken_back_minor(shown, leg), given_back_minor(shown, leg)

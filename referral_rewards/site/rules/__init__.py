@@ -1,0 +1,1 @@
+"""The rules of the front door, pure: no store, no clock, no chance."""
