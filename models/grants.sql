@@ -31,14 +31,17 @@ GRANT INSERT ON
     payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, personal_data, posting,
     program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, recovery_code, referral,
     referral_fact, referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view,
-    second_factor, session, set_aside, sign_in_failure, sign_in_step, to_examine, to_judge, to_measure
+    second_factor, session, set_aside, sign_in_failure, sign_in_step, source_event, source_name, source_payload,
+    source_reading, to_examine, to_judge, to_measure
     TO {api};
 GRANT DELETE ON
     blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, saved_view, session,
     sign_in_failure, sign_in_step
     TO {api};
 GRANT UPDATE (revoked_at) ON api_token TO {api};
-GRANT UPDATE (roles, marks, tells_sources, tells_types, barred_at, password_hash, contact_id) ON app_user TO {api};
+GRANT UPDATE (
+    roles, marks, tells_sources, tells_types, reads_programs, barred_at, password_hash, contact_id
+) ON app_user TO {api};
 GRANT UPDATE (recovered_minor, released_minor, missed_at, provider_reference, state, why, updated_at)
     ON clawback TO {api};
 GRANT UPDATE (state, settled_at) ON clawback_case TO {api};
@@ -76,6 +79,7 @@ GRANT UPDATE (query) ON saved_view TO {api};
 GRANT UPDATE (used_at) ON recovery_code TO {api};
 GRANT UPDATE (enrolled_at, last_step, offered, reset_at, reset_by, secret) ON second_factor TO {api};
 GRANT UPDATE (seen_at, factor, factor_at) ON session TO {api};
+GRANT UPDATE (awaits, facts, outcome, read_at, why) ON source_reading TO {api};
 
 -- Workers: claims, payments and what follows from them. No decision, no person, no terms.
 GRANT INSERT ON
