@@ -77,7 +77,11 @@ def test_a_key_that_is_not_active_signs_nothing_any_more(status: str | None, tol
     listed = [Signer.generate().public_entry(), *([_entry(old, status)] if status else [])]
     keys.verify_keys.write_text(json.dumps(listed))
     settings = Settings.load(
-        database_url=DATABASE, pepper="ab" * 16, signing_key=keys.signing_key, verify_keys=keys.verify_keys
+        database_url=DATABASE,
+        pepper="ab" * 16,
+        signing_key=keys.signing_key,
+        verify_keys=keys.verify_keys,
+        second_factor="optional",
     )
     with pytest.raises(BadInput, match=f"REFERRALS_VERIFY_KEYS: does not list the signing key {old.key_id} {told}"):
         Parts.of(settings)
