@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from referral_rewards.domain.imports.standing import Key, Left
 
-_AT_ONCE: Final = 10_000
+_AT_ONCE: Final = 500
 _CACHE_KIBIBYTES: Final = 8_000
 
 

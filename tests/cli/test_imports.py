@@ -48,10 +48,11 @@ def test_each_example_of_the_guide_says_what_the_guide_says_and_can_be_written(s
         (facts,) = re.findall(r"; (\d+) facts, nothing was written", told)
         assert shell.ask(f"SELECT count(*) FROM fact WHERE source = 'import/{tool}'") == [(int(facts),)]
     shell.judge_all()
-    assert dict(shell.ask("SELECT id, status FROM referral ORDER BY id")).keys() == {
-        *("dub-cus_d1", "firstpromoter-55", "partnerstack-cust_1", "rewardful-r-1"),
-        *("rewardstream-R-1", "rewardstream-R-3"),
-    }
+    open_ones = ("dub-cus_d1", "firstpromoter-55", "partnerstack-cust_1", "rewardful-r-1", "rewardstream-R-1")
+    assert shell.ask("SELECT id, status FROM referral ORDER BY id") == [
+        *((name, "awaiting_approval") for name in open_ones),
+        ("rewardstream-R-3", "expired"),
+    ]
 
 
 def test_the_same_file_again_repeats_and_a_changed_row_is_in_conflict(shell: Shell) -> None:
@@ -167,12 +168,12 @@ def test_a_copy_of_a_mapping_reads_as_the_tool_s_own(folder: Path, capsys: pytes
     assert capsys.readouterr().out == own
 
 
-@pytest.mark.parametrize(
-    "rows", [2_000, pytest.param(20_000, marks=pytest.mark.chaos), pytest.param(200_000, marks=pytest.mark.chaos)]
-)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("rows", [2_000, pytest.param(20_000, marks=pytest.mark.chaos)])
 def test_memory_does_not_grow_with_the_rows(folder: Path, capsys: pytest.CaptureFixture[str], rows: int) -> None:
     """Every second row was paid: what is kept of those is on disk."""
-    few, many = _peak(folder, rows // 10), _peak(folder, rows)
+    _peak(folder, 1_000)  # what is loaded and remembered once is no growth
+    few, many = _peak(folder, 1_000), _peak(folder, rows)
     assert many < few * 1.5 + 200_000
     assert f"{rows} rows: {rows // 2} would be imported, {rows // 2} paid by the tool" in capsys.readouterr().out
 
@@ -184,7 +185,6 @@ def _peak(folder: Path, rows: int) -> int:
             row = FIRST if number % 2 else PAID
             file.write(re.sub(r"\b(c|r|cus|ch)([-_])[12]\b|(?:brie|olu)(?=@)", rf"\g<1>x\g<2>{number}", row))
     command = ["import", "many.csv", "--tool", "rewardful", "--program", "acme-friends", "--report", "report.csv"]
-    main.run(command)  # what is loaded and remembered once is no growth
     tracemalloc.start()
     try:
         assert main.run(command) == 0
