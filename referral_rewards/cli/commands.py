@@ -26,6 +26,11 @@ class Entry(NamedTuple):
 COMMANDS: Final[Mapping[str, Entry]] = {
     "up": Entry("servers", "up", "Run everything on this machine: PostgreSQL, Temporal, the API and both workers."),
     "ingest": Entry("ingest", "ingest", "Take a file of facts in."),
+    "import": Entry(
+        "imports",
+        "import_",
+        "Import another referral tool's export; by default only say what each row would become.",
+    ),
     "list": Entry("referrals", "list_", "List referrals and where each stands."),
     "show": Entry("show", "show", "Show one referral: where it stands and why."),
     "status-link": Entry("referrals", "status_link", "Print the secret link to one side's own status page."),

@@ -58,7 +58,7 @@ def ingest(
         return _check(facts) if dry_run else _send(facts, wait, strict, user, data)
 
 
-class _Facts(NamedTuple):
+class FactFile(NamedTuple):
     """A file of facts: where it is, what people call it, its form, the hash of its content, and its size."""
 
     path: Path
@@ -69,7 +69,7 @@ class _Facts(NamedTuple):
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[_Facts]:
+def _opened(file: Path) -> Iterator[FactFile]:
     """The file; of standard input a copy that is deleted at the end, for it is read more than once.
 
     Raises:
@@ -86,18 +86,18 @@ def _opened(file: Path) -> Iterator[_Facts]:
         yield _looked_at(Path(kept.name), "standard input", "")
 
 
-def _looked_at(path: Path, name: str, suffix: str) -> _Facts:
+def _looked_at(path: Path, name: str, suffix: str) -> FactFile:
     try:
         with path.open("rb") as opened:
             form = form_of(opened.read(HEAD_BYTES), name, suffix)
             opened.seek(0)
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            return _Facts(path, name, form, digest, opened.tell())
+            return FactFile(path, name, form, digest, opened.tell())
     except OSError as error:
         raise BadInput([Problem(name, uncapitalized(error.strerror or str(error)))]) from None
 
 
-def _check(facts: _Facts) -> int:
+def _check(facts: FactFile) -> int:
     """Looks at every line as the API would by itself, and tells what it would say."""
     # Here, as it loads every type of fact.
     from referral_rewards.domain.facts.file_check import READERS, told_apart
@@ -119,11 +119,11 @@ def _check(facts: _Facts) -> int:
     return FOUND_PROBLEMS if counts[False] else DONE
 
 
-def _tell_problem(facts: _Facts, number: int, problem: Problem) -> None:
+def _tell_problem(facts: FactFile, number: int, problem: Problem) -> None:
     tell(f"{facts.form.counted} {number}: {problem}")
 
 
-def _tell_warning(facts: _Facts, group: dict[str, Any]) -> None:
+def _tell_warning(facts: FactFile, group: dict[str, Any]) -> None:
     """Tells equal warnings in one line: of what kind, which lines come first with them, and how many there are."""
     lines, more = group["lines"], group["count"] - len(group["lines"])
     numbers = listed([str(each) for each in lines] + ([f"{more:,} more"] if more else []))
@@ -132,10 +132,10 @@ def _tell_warning(facts: _Facts, group: dict[str, Any]) -> None:
     tell(f"warning ({label('intake_warning', group['kind'])}), {counted_by} {numbers}: {said}")
 
 
-def _send(facts: _Facts, wait: bool, strict: bool, user: str | None, data: Path | None) -> int:
+def _send(facts: FactFile, wait: bool, strict: bool, user: str | None, data: Path | None) -> int:
     with api_of(data, user, Purpose.TELL) as api:
         try:
-            taken = _sent(api, facts, strict)
+            taken = sent(api, facts, strict)
         except KeyboardInterrupt:
             tell("interrupted; what is stored stays, ingest the same file again to go on")
             return INTERRUPTED
@@ -145,17 +145,17 @@ def _send(facts: _Facts, wait: bool, strict: bool, user: str | None, data: Path 
             _tell_problem(facts, each["line"], Problem(each["where"], each["what"]))
         for group in taken["warnings"]:
             _tell_warning(facts, group)
-        _say_counts(taken)
+        say_counts(taken)
         if wait:
             try:
-                _wait(api, taken["batch"])
+                wait_for(api, taken["batch"])
             except KeyboardInterrupt:
                 tell("interrupted; everything is stored, only the waiting ended")
                 return INTERRUPTED
     return FOUND_PROBLEMS if taken["refused"] or taken["conflicts"] else DONE
 
 
-def _sent(api: Api, facts: _Facts, strict: bool) -> dict[str, Any] | None:
+def sent(api: Api, facts: FactFile, strict: bool) -> dict[str, Any] | None:
     """What the API did with the file; None if it was to be all or nothing, and is nothing, which is told.
 
     Raises:
@@ -201,7 +201,7 @@ def _bar(name: str, size: int) -> Iterator[Callable[[int], None]]:
         yield lambda more: bar.advance(shown, more)
 
 
-def _say_counts(taken: dict[str, Any]) -> None:
+def say_counts(taken: dict[str, Any]) -> None:
     counts = [f"{taken['recorded']} recorded", f"{taken['repeated']} repeated"]
     counts += [f"{taken['refused']} refused", f"{taken['conflicts']} in conflict"]
     for why, count in taken["parked"].items():
@@ -211,7 +211,7 @@ def _say_counts(taken: dict[str, Any]) -> None:
     say(", ".join(counts))
 
 
-def _wait(api: Api, batch: str) -> None:
+def wait_for(api: Api, batch: str) -> None:
     """Asks until every referral of the batch is at rest; how many are not yet is shown on a terminal."""
     shown: AbstractContextManager[Any] = nullcontext()
     if sys.stderr.isatty():

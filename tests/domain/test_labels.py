@@ -21,6 +21,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
 from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
+from referral_rewards.domain.imports.becoming import Became
 from referral_rewards.domain.labels import VOCABULARIES, effect_in_words, label, labels, listed
 from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payees.in_clear import LookReason
@@ -58,6 +59,7 @@ CODES: dict[str, Collection[str]] = {
     "decision_reason": {code for codes in (*REASON_CODES.values(), *money_acts.REASONS.values()) for code in codes},
     "difference": DifferenceKind,
     "fact": FactType,
+    "import": Became,
     "flag": FLAGS,
     "form_standing": FormStanding,
     "intake_warning": WarningKind,

@@ -26,7 +26,7 @@ def csv_rows(opened: BinaryIO) -> Iterator[Line]:
     csv.field_size_limit(LINE_BYTES_MAX)
     # What is not UTF-8 comes through as lone surrogates, so that the line it stands in can be named.
     with io.TextIOWrapper(opened, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        rows = csv.reader(_bounded(text), strict=True)
+        rows = csv.reader(bounded(text), strict=True)
         try:
             header = _checked_header(next(rows, []))
         except csv.Error as error:
@@ -44,7 +44,7 @@ def csv_rows(opened: BinaryIO) -> Iterator[Line]:
                 yield _csv_row(number, header, cells)
 
 
-def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
+def bounded(text: io.TextIOWrapper) -> Iterator[str]:
     """The lines of a text, none of them longer than a little over the limit: a cell over it is then refused."""
     while line := text.readline(LINE_BYTES_MAX + 1):
         yield line

@@ -48,7 +48,7 @@ def form_of(head: bytes, name: str, suffix: str = "") -> FileForm:
     """
     if suffix and suffix not in _SUFFIXES:
         raise _refused(name, f"ends in none of {', '.join(_SUFFIXES)}")
-    if what := _not_text(head):
+    if what := not_text(head):
         raise _refused(name, what)
     first = head.removeprefix(_UTF8_MARK).lstrip()[:1]
     form = _SUFFIXES.get(suffix) or (FileForm.LINES if first == b"{" else FileForm.CSV)
@@ -67,8 +67,8 @@ _SUFFIXES: Final = {
 }
 
 
-def _not_text(head: bytes) -> str | None:
-    """What is wrong with bytes that are no UTF-8 text, or None."""
+def not_text(head: bytes) -> str | None:
+    """Return what is wrong with the first bytes of a file if they are no UTF-8 text, else None."""
     for mark, encoding in _OTHER_MARKS:
         if head.startswith(mark):
             return _other_encoding(encoding)

@@ -1,0 +1,1 @@
+"""Imports: rows that another referral tool exported, translated to facts."""
