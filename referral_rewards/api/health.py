@@ -16,6 +16,7 @@ from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import NamespaceIncomplete
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
+from referral_rewards.register import clocks
 from referral_rewards.reporting.gauges import gauges
 from referral_rewards.reporting.queue.counts import counts
 
@@ -46,13 +47,14 @@ async def livez() -> Health:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it do its work?")
 async def readyz(parts: Its) -> Health:
-    """503 while the database can't be reached, does not answer within a second, or lacks our schema, or Temporal lacks
-    a search attribute of ours.
+    """503 while the database can't be reached, does not answer within a second, or lacks our schema, while our clock is
+    not that of the database, or Temporal lacks a search attribute of ours.
 
     Facts and decisions are taken meanwhile: nothing is lost, but no referral goes on.
     """
     async with asyncio.timeout(_ANSWER_SECONDS), parts.database.reading() as connection:
         await connection.execute(_USABLE)
+        await clocks.need_the_same(connection, datetime.now(UTC))
     if (problem := parts.namespace.problem) is not None:
         raise NamespaceIncomplete(problem)
     return Health()

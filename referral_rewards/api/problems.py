@@ -18,6 +18,7 @@ from referral_rewards.api.v1.fields import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
+    ClocksApart,
     DecisionRefused,
     NamespaceIncomplete,
     NotAllowed,
@@ -46,6 +47,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     OutsideSilent: HTTPStatus.SERVICE_UNAVAILABLE,
     NamespaceIncomplete: HTTPStatus.SERVICE_UNAVAILABLE,
+    ClocksApart: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -1,4 +1,4 @@
-"""Processes whose clocks differ by less than five minutes: an audit of what they did finds nothing."""
+"""Processes whose clocks differ by as much as we let them: an audit of what they did finds nothing."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tests.clocks import ahead
 from tests.desk import Desk
 
 
-@pytest.mark.parametrize("seconds", [240, -240])
+@pytest.mark.parametrize("seconds", [110, -110])
 async def test_an_api_whose_clock_is_ahead_or_behind_has_approved_what_was_paid(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
