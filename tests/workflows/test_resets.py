@@ -1,13 +1,8 @@
 """Runs set back to each workflow task of their history: nothing is paid twice, and all ends as it stood."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from uuid import uuid4
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct
@@ -16,6 +11,7 @@ from referral_rewards.reporting.books import checking
 from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
 from tests.installation import Installation
 from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
+from tests.workflows.resets import set_back, tasks_of
 from tests.workflows.scenes import before_its_approver, books, quiet, scene, sql
 
 
@@ -26,25 +22,6 @@ async def life(
     async with scene(database_url, temporal_env, getattr(request, "param", None)) as life:
         await life.user("fay")
         yield life
-
-
-async def tasks_of(client: Client, workflow: str) -> tuple[str, list[int]]:
-    """The run of a workflow, and the workflow tasks that it can be set back to."""
-    history = await client.get_workflow_handle(workflow).fetch_history()
-    done = [e.event_id for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
-    return history.run_id, done
-
-
-async def set_back(client: Client, workflow: str, run: str, task: int) -> None:
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=workflow, run_id=run),
-            reason="a test",
-            request_id=str(uuid4()),
-            workflow_task_finish_event_id=task,
-        )
-    )
 
 
 async def on_record(life: Installation) -> object:
