@@ -196,9 +196,11 @@ async def _until_true(
 
 
 _STAND: Final = "SELECT id, status FROM referral WHERE id LIKE :of AND judged_version = facts_version"
+#: A payment that a refund met, whose request was lost, is looked up each hour until a person says what became of it.
 _MOVES: Final = """
 SELECT state FROM payout
 WHERE referral_id LIKE :of AND state IN ('planned', 'approved', 'sending', 'unknown', 'accepted')
+  AND (state <> 'unknown' OR due_at < pg_catalog.now() + interval '10 minutes')
 UNION ALL SELECT kind FROM outbox WHERE target LIKE :of
 """
 _UNKNOWN: Final = "SELECT id FROM payout WHERE referral_id LIKE :of AND state IN ('approved', 'sending', 'unknown')"
