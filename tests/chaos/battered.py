@@ -6,10 +6,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from referral_rewards.local.sandbox.provider import WallClock
 from referral_rewards.local.supervisor import Child
 from referral_rewards.loopback import served
 from tests.chaos.cluster import Cluster, cluster
+from tests.chaos.surroundings import A_CLOCK_OF_ITS_OWN, Everybody, little_room
 from tests.chaos.wires import Wire, wire
 from tests.workflows.resets import set_back, tasks_of
 
@@ -38,7 +38,6 @@ NEAR: Final = (0.0, 20.0, -20.0, 50.0, -50.0)
 FAR: Final = (0.0, 240.0, -240.0, 7200.0, -7200.0, 108000.0, -108000.0)
 #: The workers of each stack.
 _STACKS: Final = (("a", 2), ("b", 1))
-_ROOM: Final = "700m"
 Fault = Callable[[], Awaitable[None]]
 
 
@@ -265,13 +264,13 @@ class Battered:
 async def battered(data: Path, clocks: tuple[float, ...]) -> AsyncIterator[Battered]:
     """Such a cluster, whole as yet, for the length of the block."""
     provider = stripe.Stripe(WallClock())
-    provider.accounts = _Everybody()
+    provider.accounts = Everybody()
     chance = random.Random("the wires")
     async with served(provider) as url, AsyncExitStack() as running:
-        fills = running.enter_context(_little_room(data / "postgres-data"))
+        fills = running.enter_context(little_room(data / "postgres-data"))
         its = await running.enter_async_context(cluster(data))
         async with await psycopg.AsyncConnection.connect(its.database_url, autocommit=True) as direct:
-            await direct.execute(_A_CLOCK_OF_ITS_OWN)
+            await direct.execute(A_CLOCK_OF_ITS_OWN)
         ports = {
             "postgres": urlsplit(its.database_url).port or 0,
             "temporal": int(its.temporal_address.rpartition(":")[2]),
@@ -290,42 +289,3 @@ async def battered(data: Path, clocks: tuple[float, ...]) -> AsyncIterator[Batte
 
 def _through(database_url: str, port: int) -> str:
     return database_url.replace(f":{urlsplit(database_url).port}/", f":{port}/")
-
-
-class _Everybody:
-    """Whoever is asked for has an account."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-@contextmanager
-def _little_room(folder: Path) -> Iterator[bool]:
-    """A file system of little room at the folder; yields whether there could be one. It takes root to mount it."""
-    folder.mkdir()
-    mounted = [*("-t", "tmpfs", "-o", f"size={_ROOM},mode=755", "tmpfs"), str(folder)]
-    fills = not subprocess.run(["mount", *mounted], check=False, capture_output=True).returncode
-    try:
-        yield fills
-    finally:
-        if fills:
-            subprocess.run(["umount", "--lazy", str(folder)], check=False)
-
-
-#: From here on `now()` in a statement, and as the default of a column, is a function of the test's.
-_A_CLOCK_OF_ITS_OWN: Final = b"""
-CREATE SCHEMA test_clock;
-CREATE TABLE test_clock.ahead (seconds double precision NOT NULL);
-INSERT INTO test_clock.ahead VALUES (0);
-CREATE FUNCTION test_clock.now() RETURNS timestamptz LANGUAGE sql STABLE AS
-    'SELECT pg_catalog.transaction_timestamp() + make_interval(secs => (SELECT seconds FROM test_clock.ahead))';
-DO $$ DECLARE its record; BEGIN
-    FOR its IN SELECT table_name AS of, column_name AS name FROM information_schema.columns
-               WHERE column_default = 'now()' AND table_schema = 'public' LOOP
-        EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET DEFAULT test_clock.now()', its.of, its.name);
-    END LOOP;
-END $$;
-DO $$ BEGIN
-    EXECUTE format('ALTER DATABASE %I SET search_path = public, test_clock, pg_catalog', current_database());
-END $$;
-"""
