@@ -40,6 +40,7 @@ from referral_rewards.temporal import connect
 from referral_rewards.tracing import Tracing, current
 from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
+from worker.clocks import clock_watch, look_at_the_clock
 from worker.examining import Examining
 from worker.letters import Home, Letters
 from worker.marking import Marking
@@ -110,11 +111,13 @@ async def run(settings: Settings, role: str) -> int:
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
+        await look_at_the_clock(database)
         await running.enter_async_context(told(settings, watched))
         sources = await running.enter_async_context(connected(settings.endpoints(), watched.noting))
         watched.is_version(deployment)
         process = _Process(settings, client, keys, database, steps, intake, sources, watched, running, deployment)
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)
+        process.beside["the look at its clock"] = clock_watch(database)
         if role in ("payouts", "all"):
             await process.serve_payouts(access)
         if role in ("referrals", "all"):

@@ -32,8 +32,8 @@ async def livez() -> Health:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it do its work?")
 async def readyz(parts: Its) -> Health:
-    """503 while the database can't be reached, does not answer within five seconds, or lacks our schema, or Temporal
-    lacks a search attribute of ours.
+    """503 while the database can't be reached, does not answer within five seconds, or lacks our schema, while our
+    clock is not that of the database, or Temporal lacks a search attribute of ours.
 
     It answers at once with what was found last, a few seconds ago, and asks nothing itself. Facts and decisions are
     taken while an attribute is missing: nothing is lost, but no referral goes on.

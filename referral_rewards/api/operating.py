@@ -18,10 +18,12 @@ from models.session import UNREACHABLE
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.domain.errors import ClocksApart
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.operation.looking import Look
 from referral_rewards.operation.server import application, serving
+from referral_rewards.register import clocks
 from referral_rewards.reporting.gauges import gauges
 from referral_rewards.reporting.queue.counts import counts
 
@@ -34,7 +36,7 @@ MEASURE_EVERY_SECONDS: Final = 15.0
 
 async def look(parts: Parts) -> None:
     """Find out until cancelled, every five seconds, whether the API can do its work."""
-    usable = Look("the database", lambda: _usable(parts))
+    usable = Look("the database", lambda: usable_now(parts))
     try:
         while True:
             parts.ready.found(await usable.problem())
@@ -88,10 +90,14 @@ def exposition(parts: Parts) -> Callable[[], bytes]:
     return expose
 
 
-async def _usable(parts: Parts) -> str | None:
+async def usable_now(parts: Parts) -> str | None:
+    """Return what keeps the API from its work at this moment; None if nothing does."""
     try:
         async with parts.database.reading() as connection:
             await connection.execute(_USABLE)
+            await clocks.need_the_same(connection, datetime.now(UTC))
+    except ClocksApart as error:
+        return str(error)
     except UNREACHABLE:
         return "the database does not answer"
     except SQLAlchemyError:

@@ -18,6 +18,7 @@ from referral_rewards.api.v1.fields import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
+    ClocksApart,
     DatabaseSilent,
     DecisionRefused,
     NamespaceIncomplete,
@@ -50,6 +51,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     OutsideSilent: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseSilent: HTTPStatus.SERVICE_UNAVAILABLE,
     NamespaceIncomplete: HTTPStatus.SERVICE_UNAVAILABLE,
+    ClocksApart: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -33,6 +33,7 @@ async def claims(connection: AsyncConnection, page: Sequence[Reward]) -> Mapping
             flags=frozenset(row.flags),
             approved_rewards=row.approved_rewards,
             first_assembled_at=row.assembled_at,
+            first_position=row.first_position,
             first_approved_rewards=row.first_rewards,
         )
         for row in rows
@@ -105,6 +106,7 @@ async def counted(
         "referrer": reward.referrer,
         "referral": reward.referral,
         "at": claim.first_assembled_at,
+        "position": claim.first_position,
         "freed": _FREED,
     }
     row = (await connection.execute(statements.COUNTED, asked)).one()

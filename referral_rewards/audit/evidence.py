@@ -75,6 +75,7 @@ class ClaimOnRecord:
     flags: frozenset[str]
     approved_rewards: int
     first_assembled_at: datetime
+    first_position: int
     first_approved_rewards: int
 
 
@@ -97,7 +98,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision whose signature verifies."""
+    """A decision whose signature verifies. ``position`` is the number of the transaction that recorded it."""
 
     seq: int
     id: UUID
@@ -108,6 +109,7 @@ class Made:
     user: str
     roles: frozenset[str]
     at: datetime
+    position: int
     details: Mapping[str, Any]
 
 

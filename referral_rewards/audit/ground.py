@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from referral_rewards.audit.evidence import Evidence, Made, Received, Reward, Version
+from referral_rewards.audit.evidence import Evidence, Made, Reward, Version
 from referral_rewards.audit.reading.periods import Linked
 from referral_rewards.audit.reading.world import Acts, Published, Referral, World
 
+#: The clocks of two processes differ by no more.
+_SKEW: Final = timedelta(minutes=5)
 #: What moving a referral to another referrer takes, or linking an order to it: these roles, by two people.
 _MOVING: Final = frozenset({"operations", "program_owner"})
 #: While a referral stands at one of these it claims its order.
@@ -24,7 +27,7 @@ def world_of(evidence: Evidence) -> World:
     counts = {evidence.reward.referral: claim.first_approved_rewards} if claim is not None else {}
     decisions = {evidence.reward.referral: evidence.decisions, **evidence.rival_decisions}
     return World(
-        events=[each.told for each in evidence.facts if _was_there(each, evidence.reward)],
+        events=[each.told for each in evidence.facts if _was_there(each.received_at, each.position, evidence.reward)],
         programs={program: [_published(each) for each in its] for program, its in evidence.versions.items()},
         now=now,
         held=[each for each in evidence.held if each.referral in evidence.rivals and each.approved_at <= now],
@@ -34,13 +37,15 @@ def world_of(evidence: Evidence) -> World:
     )
 
 
-def _was_there(fact: Received, reward: Reward) -> bool:
-    """Whether a fact was on record when the payment was committed.
+def _was_there(at: datetime, position: int, reward: Reward) -> bool:
+    """Whether what is dated ``at`` was on record when the payment was committed.
 
-    It is received before it is recorded: one that waited for the payment's locks was received before, and recorded
-    after. So its transaction has to be an earlier one, too.
+    The order of their transactions says so. Their dates can't say it to the second: another process with another clock
+    wrote each of them, and a payment is dated before its sources are asked.
     """
-    return fact.received_at <= reward.at and (reward.position is None or fact.position < reward.position)
+    if reward.position is None:
+        return at <= reward.at
+    return position < reward.position and at <= reward.at + _SKEW
 
 
 def referral_of(evidence: Evidence) -> Referral | None:
@@ -49,8 +54,8 @@ def referral_of(evidence: Evidence) -> Referral | None:
 
 
 def by_then(made: Iterable[Made], evidence: Evidence) -> list[Made]:
-    """The decisions that were made by the time the payment was committed."""
-    return [each for each in made if each.at <= evidence.reward.at]
+    """The decisions that were on record when the payment was committed."""
+    return [each for each in made if _was_there(each.at, each.position, evidence.reward)]
 
 
 def acts_of(made: Sequence[Made]) -> Acts:

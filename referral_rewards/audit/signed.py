@@ -37,6 +37,7 @@ class DecisionRow:
     hash: str
     key_id: str
     signature: str
+    position: int
 
 
 def verified(row: DecisionRow, keys: Keys) -> Made | None:
@@ -54,6 +55,7 @@ def verified(row: DecisionRow, keys: Keys) -> Made | None:
         user=row.username,
         roles=frozenset(row.roles),
         at=row.decided_at,
+        position=row.position,
         details=row.details or {},
     )
 

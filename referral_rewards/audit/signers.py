@@ -29,11 +29,8 @@ def on_its_digest(evidence: Evidence) -> list[Made]:
 
 def approvals(evidence: Evidence) -> list[Made]:
     """Return the approvals of exactly its claim, without those by whoever adjusted it."""
-    adjusters = {
-        each.user
-        for each in evidence.decisions
-        if each.kind == "adjust" and adjustment(evidence) is not None and each.at <= evidence.reward.at
-    }
+    made = ground.by_then(evidence.decisions, evidence)
+    adjusters = {each.user for each in made if each.kind == "adjust" and adjustment(evidence) is not None}
     return [each for each in on_its_digest(evidence) if each.kind == "approve" and each.user not in adjusters]
 
 

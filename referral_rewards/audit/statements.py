@@ -49,9 +49,10 @@ CLAIMS: Final = text("""
 SELECT c.id, c.referral_id, c.round, c.digest, c.body->>'program' AS program,
        CAST(c.body->>'version' AS integer) AS version, ARRAY(
            SELECT each->>'flag' FROM jsonb_array_elements(c.body->'flags') AS each
-       ) AS flags, c.approved_rewards, first.assembled_at, first.approved_rewards AS first_rewards
+       ) AS flags, c.approved_rewards, first.assembled_at, first.approved_rewards AS first_rewards,
+       first.position AS first_position
 FROM reward_claim c CROSS JOIN LATERAL (
-    SELECT assembled_at, approved_rewards FROM reward_claim f
+    SELECT assembled_at, approved_rewards, position FROM reward_claim f
     WHERE f.referral_id = c.referral_id AND f.round = c.round AND f.referrer IS NOT DISTINCT FROM c.referrer
     ORDER BY f.assembled_at, f.facts_version LIMIT 1
 ) AS first
@@ -60,7 +61,7 @@ WHERE c.id = ANY(CAST(:ids AS uuid[]))
 
 _DECISION: Final = """
 SELECT seq, id, referral_id, claim_id, digest, kind, username, roles, reason, note_commitment, details, decided_at,
-       previous_hash, hash, key_id, signature
+       previous_hash, hash, key_id, signature, position
 FROM decision
 """
 DECISIONS: Final = text(_DECISION + "WHERE referral_id = ANY(CAST(:listed AS text[])) ORDER BY seq")
@@ -106,11 +107,16 @@ HELD_OF_REFERRER: Final = text(f"""
 """)
 
 #: How many rewards a referrer had when a claim was assembled: surely, and at most. Some were given up since.
+#: A step bears the time at which its workflow asked for it, and may be recorded long after, when another reward was
+#: approved meanwhile. So one counts surely if it was both approved and recorded before.
 COUNTED: Final = text("""
-SELECT count(*) FILTER (WHERE approved_at < CAST(:at AS timestamptz) AND state <> ALL(CAST(:freed AS text[]))) AS least,
-       count(*) AS most
-FROM leg WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
-  AND approved_at <= CAST(:at AS timestamptz)
+SELECT count(*) FILTER (
+           WHERE l.approved_at < CAST(:at AS timestamptz) AND coalesce(a.position < :position, true)
+             AND l.state <> ALL(CAST(:freed AS text[]))
+       ) AS least, count(*) AS most
+FROM leg l LEFT JOIN ledger_transaction a ON a.key = 'accrued:' || CAST(l.id AS text)
+WHERE l.program = :program AND l.referrer = :referrer AND l.role = 'referrer' AND l.referral_id <> :referral
+  AND (l.approved_at <= CAST(:at AS timestamptz) OR a.position < :position)
 """)
 
 #: The legs of some claims.

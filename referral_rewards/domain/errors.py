@@ -202,6 +202,10 @@ class NamespaceIncomplete(ReferralRewardsError):
     """The Temporal namespace lacks a search attribute; the message names it and the command that adds it."""
 
 
+class ClocksApart(ReferralRewardsError):
+    """The clock of this process differs from the database's; the message tells by how much, and what to do."""
+
+
 class TooManyAttempts(ReferralRewardsError):
     """Signing in failed so often that further attempts are refused for a while."""
 

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,13 @@ class Cluster:
 
     async def work(self, role: str = "all") -> Child:
         """One more worker of that role."""
+        worker = self.start_worker("-m", "worker", "--role", role, name=f"worker {role}", env=self.further)
+        self.workers.append(worker)
+        await worker.wait_ready()
+        return worker
+
+    def start_worker(self, *command: str, env: Mapping[str, str], name: str = "worker") -> Child:
+        """A worker process that begins now; ``env`` are settings of its own."""
         ready = self.data / f"ready-{uuid4().hex}"
         known = {name: value for name, value in os.environ.items() if not name.startswith(("REFERRALS_", "TEMPORAL_"))}
         verify = self.data / "verify.json"
@@ -54,7 +61,7 @@ class Cluster:
         async def polls() -> bool:
             return ready.exists()
 
-        env = known | {
+        common = {
             "REFERRALS_DATABASE_URL": self.database_url,
             "REFERRALS_PEPPER": PEPPER.hex(),
             "REFERRALS_VERIFY_KEYS": str(verify),
@@ -63,13 +70,9 @@ class Cluster:
             "REFERRALS_RELAY_POLL_SECONDS": "0.05",
             "REFERRALS_READY_FILE": str(ready),
             "TEMPORAL_ADDRESS": self.temporal_address,
-            **self.further,
         }
-        command = [sys.executable, "-m", "worker", "--role", role]
-        worker = Child.start(Program(f"worker {role}", command, self.data / "logs" / "worker.log", polls, env=env))
-        self.workers.append(worker)
-        await worker.wait_ready()
-        return worker
+        log = self.data / "logs" / "worker.log"
+        return Child.start(Program(name, [sys.executable, *command], log, polls, env=known | common | env))
 
     async def crash(self, child: Child, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """Ends a process at once. PostgreSQL is crashed by SIGQUIT, which takes its own children down with it."""

@@ -10,6 +10,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import SessionRow
+from referral_rewards.domain import clocks
 from referral_rewards.domain.errors import FactorNeeded, NotSignedIn
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.people.second_factor import Factor, is_lacking
@@ -131,10 +132,12 @@ async def still(connection: AsyncConnection, user: User, *, at: datetime) -> Use
         NotSignedIn: if the token or session was ended, or its user barred.
         NotAllowed: if the token, or whoever holds it, may no longer decide.
         FactorNeeded: if the session lacks a second factor.
+        ClocksApart: if ``at``, the time of the caller's clock, is not that of the database.
     """
     row = (await connection.execute(_STILL, {"name": user.name, "proof": user.proof, "at": at})).one_or_none()
     if row is None or not (row.by_token or row.by_session):
         raise NotSignedIn(f"{user.name} is no longer signed in")
+    clocks.need_the_same(at, row.databases)
     roles = frozenset(Role(role) for role in (row.roles if row.said_roles is None else row.said_roles))
     now = replace(user, roles=roles, marks=frozenset(row.marks))
     now.need_a_role()
@@ -145,7 +148,7 @@ async def still(connection: AsyncConnection, user: User, *, at: datetime) -> Use
 
 
 _STILL: Final = text("""
-SELECT u.roles, u.marks, s.roles AS said_roles, s.factor,
+SELECT u.roles, u.marks, s.roles AS said_roles, s.factor, clock_timestamp() AS databases,
        t.id IS NOT NULL AS by_token, s.token_hash IS NOT NULL AS by_session
 FROM app_user u
 LEFT JOIN api_token t ON t.username = u.name AND t.token_hash = :proof AND t.revoked_at IS NULL
