@@ -6,7 +6,14 @@ from urllib.parse import quote
 import pytest
 
 from referral_rewards.api.problems import STATUS, status_of
-from referral_rewards.domain.errors import DatabaseSilent, NamespaceIncomplete, OutsideSilent, ReferralRewardsError
+from referral_rewards.domain.errors import (
+    ClocksApart,
+    DatabaseSilent,
+    NamespaceIncomplete,
+    OutsideSilent,
+    ReferralRewardsError,
+    SealBroken,
+)
 from tests.desk import Desk, days_ago, event, life_of
 from tests.statements import counted
 
@@ -20,7 +27,7 @@ def test_every_refusal_has_a_status(refusal: type[ReferralRewardsError]) -> None
     # Only what waits for somebody else is not the asker's to put right.
     assert (
         status_of(refusal) >= 500
-        if refusal in (DatabaseSilent, NamespaceIncomplete, OutsideSilent)
+        if refusal in (ClocksApart, DatabaseSilent, NamespaceIncomplete, OutsideSilent, SealBroken)
         else 400 <= status_of(refusal) < 500
     )
     assert sum(issubclass(refusal, each) for each in STATUS) == 1

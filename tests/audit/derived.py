@@ -125,6 +125,8 @@ _ACCESS: Final = "who may sign in; what somebody could do when they decided is s
 _BESIDE: Final = "what passes beside a payment; the payment's own history has its receipt"
 
 #: Tables on which no paid reward depends, each with the reason.
+_AS_TOLD: Final = "events as a vendor sent them; the facts that were made of them have digests of their own"
+
 TABLES_NOT_DERIVED_FROM: Final = {
     "api_token": _ACCESS,
     "app_user": _ACCESS,
@@ -154,14 +156,21 @@ TABLES_NOT_DERIVED_FROM: Final = {
     "reconciliation_difference": "comparisons that people asked for; a difference is before a person",
     "referral_key": "which facts a referral is told of; the second reading finds facts by what they say",
     "referral_step": "the referral's way through its statuses; no status is believed",
+    "recovery_code": _ACCESS,
     "register_restore": "restores of the register",
     "register_secret": "the fingerprints of secrets, compared when a process starts",
     "restored_rail": "which rails are halted after a restore",
     "reversal_look": "when a rail was last asked",
     "saved_view": "searches that people saved",
+    "second_factor": _ACCESS,
     "session": _ACCESS,
     "set_aside": "what somebody said of an exception in the queue; it approves nothing",
     "sign_in_failure": _ACCESS,
+    "sign_in_step": _ACCESS,
+    "source_event": _AS_TOLD,
+    "source_name": _AS_TOLD,
+    "source_payload": _AS_TOLD,
+    "source_reading": _AS_TOLD,
     "swept": _PENDING,
     "to_judge": _PENDING,
     "to_measure": _PENDING,

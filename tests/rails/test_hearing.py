@@ -42,7 +42,7 @@ async def _listening(sending: Sending, source: str, folder: Path, **how: bool) -
         await reply(send, 200, made.shown)
 
     async with served(show) as shown, asking.client() as client:
-        secrets = {"stripe": _SECRET, "tremendous": _SECRET, "paypal": "WH-1"}
+        secrets = {"stripe": (_SECRET,), "tremendous": (_SECRET,), "paypal": ("WH-1",)}
         hears = connected(secrets, client, certificates=f"{shown}/", roots=folder / "paypal-root.pem")
         life = sending.life
         parts = Parts(life.database, life.intake, life.keys, life.signer, Metrics(), webhooks=hears)
