@@ -124,9 +124,9 @@ _PENDING: Final = "work that is still to be done"
 _ACCESS: Final = "who may sign in; what somebody could do when they decided is signed with the decision"
 _BESIDE: Final = "what passes beside a payment; the payment's own history has its receipt"
 
-#: Tables on which no paid reward depends, each with the reason.
 _AS_TOLD: Final = "events as a vendor sent them; the facts that were made of them have digests of their own"
 
+#: Tables on which no paid reward depends, each with the reason.
 TABLES_NOT_DERIVED_FROM: Final = {
     "api_token": _ACCESS,
     "app_user": _ACCESS,
