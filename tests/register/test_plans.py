@@ -18,7 +18,7 @@ from bench import fresh, waiting
 from bench.hearings import PEPPER, Hearings
 from bench.past import MAIN, OTHERS, Past, fill
 from models.session import engine
-from referral_rewards.api import health
+from referral_rewards.api import operating
 from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.programs.terms import Role
@@ -56,6 +56,17 @@ class Register:
     hearings: Hearings
 
 
+#: Years of events that a vendor sent and that were read.
+_TOLD_BY_A_VENDOR: Final = (
+    """INSERT INTO source_event (id, source, event_id, type, received_at)
+       SELECT gen_random_uuid(), 'shop', 'evt_' || n, 'order.paid', TIMESTAMPTZ '2025-01-01' + n * interval '1 minute'
+       FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO source_reading (event, source, outcome, facts, read_at)
+       SELECT id, source, 'read', '[]', received_at FROM source_event""",
+    "ANALYZE source_event, source_reading",
+)
+
+
 @pytest.fixture(scope="module")
 async def register(postgres_url: str, migrated_template: str) -> AsyncIterator[Register]:
     url = f"{postgres_url.rpartition('/')[0]}/plans"
@@ -66,7 +77,7 @@ async def register(postgres_url: str, migrated_template: str) -> AsyncIterator[R
     await hearings.prepare()
     await fill(url, PAST, PEPPER)
     async with opened.begin() as connection:
-        for statement in _TAKEN_BACK:
+        for statement in (*_TAKEN_BACK, *_TOLD_BY_A_VENDOR):
             await connection.execute(text(statement))
     await hearings.take_in(fresh.all_events(range(3), NOW))
     await hearings.assembled(fresh.name("small", 2))
@@ -188,7 +199,7 @@ async def test_telling_reads_what_is_due_and_no_past(register: Register) -> None
                 await objection(connection, case, side)
             for notice in due:
                 await surveys.needless(connection, notice)
-            for statement in (health._NOTICES, health._NOTICES_LATE):
+            for statement in (operating._NOTICES, operating._NOTICES_LATE):
                 await connection.execute(statement)
     assert plans.problems == {}
 
