@@ -156,6 +156,7 @@ async def _ends_the_first(database: Database, table: str, sqlstate: str) -> None
     """Have PostgreSQL end the first transaction that writes to a table. The sequence counts those that tried."""
     async with database.transaction() as connection:
         await connection.execute(text("CREATE SEQUENCE tried"))
+        await connection.execute(text("GRANT USAGE ON SEQUENCE tried TO PUBLIC"))
         await connection.execute(
             text(f"""
             CREATE FUNCTION ends_the_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
