@@ -86,7 +86,7 @@ async def register(postgres_url: str, migrated_template: str) -> AsyncIterator[R
     await opened.dispose()
 
 
-@pytest.mark.parametrize("sort", partly(fresh.SORTS, suite=("big", "crowd")))
+@pytest.mark.parametrize("sort", partly(fresh.SORTS, suite=("crowd",)))
 async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment(register: Register, sort: str) -> None:
     referral = fresh.name(sort, 1)
     for rival in fresh.beside(sort, 1):
