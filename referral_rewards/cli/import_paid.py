@@ -59,7 +59,7 @@ class PaidByTool:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._database.executemany(_KEEP, self._waiting)
+            self._database.executemany(_KEEP, [(*each, Left.PAID) for each in self._waiting])
             self._waiting.clear()
 
     def _hashed(self, key: Key) -> bytes:
@@ -67,9 +67,9 @@ class PaidByTool:
 
 
 _KEEP: Final = """
-INSERT INTO paid VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+INSERT INTO paid VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE
 SET file = excluded.file, line = excluded.line, left_as = excluded.left_as
-WHERE excluded.left_as = 'paid' AND paid.left_as <> 'paid'
+WHERE excluded.left_as = ?5 AND paid.left_as <> ?5
 """
 
 
