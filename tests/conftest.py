@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +23,7 @@ from models.migrate import upgrade
 from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
+from tests.patience import PATIENCE_SECONDS
 from tests.roles import MIGRATIONS, ROLES, as_role, create_roles
 from tests.snapshots import Snapshots, administer, administrator, beside, copied
 
@@ -103,6 +104,23 @@ def trusted_roots() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_workers() -> Iterator[None]:
+    """Lets a workflow task take its time. Temporal's SDK takes one of two seconds for a deadlock and interrupts it
+    wherever it is; on a busy machine that meets innocent ones, and leaves what it interrupted half done."""
+    from temporalio.worker._workflow import _WorkflowWorker
+
+    begin = _WorkflowWorker.__init__
+
+    def patiently(worker: _WorkflowWorker, **given: Any) -> None:
+        begin(worker, **given)
+        worker._deadlock_timeout_seconds = PATIENCE_SECONDS
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_WorkflowWorker, "__init__", patiently)
         yield
 
 

@@ -30,6 +30,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import workflow_id
+from tests.patience import PATIENCE_SECONDS
 from tests.roles import Register
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay
@@ -170,7 +171,7 @@ class Installation:
 
     async def settled(self, referral: str, *, among: frozenset[str | None] | None = None) -> Any:
         """The referral's row once every wake-up is delivered and it waits for nothing but time or a person."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 # In this order: what came with where it stands is in the outbox by then.
                 row = await self.row(referral)

@@ -18,6 +18,7 @@ from referral_rewards.register.recording import subjects
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.books.checking import problems
 from tests.clawbacks.paid import Cashier
+from tests.patience import PATIENCE_SECONDS
 from tests.rails.cases import OUTSIDE
 from tests.seeds import seeds
 
@@ -195,7 +196,7 @@ async def test_a_payout_planned_second_keeps_only_what_is_left(cashier: Cashier)
 
 async def _waits_for_the_payee(cashier: Cashier) -> None:
     """Returns once a transaction waits for an advisory lock."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await cashier.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
             await asyncio.sleep(0.02)
 

@@ -25,6 +25,7 @@ from referral_rewards.reporting.referrals.own_status import own_status
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.clawbacks.test_life import done
 from tests.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import books, quiet, scene, sql
 
 A = MoneyAct
@@ -52,7 +53,7 @@ async def taken(life: Installation, role: str = "referrer", amount_minor: int = 
 async def returns(life: Installation) -> list[tuple[str, int]]:
     """The state and amount of each return, once nothing moves any more."""
     under_way = "SELECT 1 FROM payout WHERE returns IS NOT NULL AND state IN ('approved', 'sending')"
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await sql(life, under_way):
             await life.relay.deliver()
             await asyncio.sleep(0.05)

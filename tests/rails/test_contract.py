@@ -24,6 +24,7 @@ from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.local.sandbox.stripe import CODE, REVERSAL, Stripe
 from referral_rewards.local.sandbox.tremendous import Tremendous
+from tests.patience import PATIENCE_SECONDS
 from tests.rails.cases import OUTSIDE, Case, Held, in_our_books, key
 
 MICROSECOND = timedelta(microseconds=1)
@@ -142,7 +143,7 @@ async def test_an_answer_that_does_not_come_in_time_is_a_doubt(name: str) -> Non
         assert isinstance(await case.rail.pay(asked, key(asked)), Unknown)
         case.provider.heal()
         # Whether it was carried out or not: the next look finds or makes the one payment, however slow the machine.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not isinstance(await _again(case), Paid):
                 pass
         assert case.paid() == [(key(asked), 2500, "USD", asked.destination)]

@@ -18,7 +18,8 @@ from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payouts import answers
 from referral_rewards.register.payouts.grounds import load
-from tests.register.crowd import CONNECTIONS, INTAKE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told
+from tests.patience import PATIENCE_SECONDS
+from tests.register.crowd import CONNECTIONS, INTAKE, NOW, Crowd, enrolment, life, told
 
 #: Each reward is 400.00, and 2000.00 in the year of 2026 needs a form: four can be paid without one.
 WITHOUT_A_FORM = 4

@@ -17,6 +17,7 @@ from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
 from tests.installation import Installation, installation
+from tests.patience import PATIENCE_SECONDS
 from workflows.payout import Payout
 
 
@@ -146,7 +147,7 @@ async def sql(life: Installation, statement: str, **parameters: Any) -> list[Any
 
 async def quiet(life: Installation, referral: str) -> Any:
     """The referral's row once its workflow has dealt with everything that it was told."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if not await life.relay.deliver():
                 seen = (await life.handle(referral).describe()).raw_description
@@ -160,7 +161,7 @@ async def quiet(life: Installation, referral: str) -> Any:
 async def status_of(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     """What the run says of itself, once it has anything to say. A query, unlike a signal, does not wait for a run that
     is about to be started nor for a worker that is about to ask for work: Temporal refuses it."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 if status := await handle.query("status"):
