@@ -8,10 +8,12 @@ import asyncio
 import shutil
 import signal
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,6 +51,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = tempfile.mkdtemp(prefix="referrals-tests-", dir=_memory())
         config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves to `make chaos` what `@pytest.mark.suite_has(n)` says: the suite has n of a test's cases."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("suite_has") and not item.get_closest_marker("chaos"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for name, each in cases.items():
+        wanted = each[0].get_closest_marker("suite_has")
+        assert wanted is not None
+        # By chance, or cases that repeat at regular steps would be left out together; and the same at each run.
+        kept = Random(name).sample(each, min(len(each), *wanted.args))
+        for item in each:
+            if item not in kept:
+                item.add_marker("chaos")
 
 
 @pytest.fixture(scope="session")

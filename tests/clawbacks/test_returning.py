@@ -163,6 +163,7 @@ async def test_a_row_without_a_signed_decision_pays_nothing_back(life: Installat
     await sql(life, "UPDATE payout SET dropped = true WHERE returns IS NOT NULL")
 
 
+@pytest.mark.chaos
 async def test_who_was_barred_since_returns_nothing_and_it_is_cancelled_and_decided_anew(life: Installation) -> None:
     case = await taken(life)
     await sql(life, "UPDATE app_user SET barred_at = now() WHERE name = 'fiona'")

@@ -116,6 +116,7 @@ async def test_a_look_up_knows_what_was_paid_and_only_that(any_case: Case) -> No
 
 
 @pytest.mark.parametrize("fault", OPEN, ids=lambda fault: fault.name)
+@pytest.mark.suite_has(22)
 async def test_a_doubt_is_no_answer_and_ends_in_the_one_payment(case: Case, fault: Fault) -> None:
     asked = case.request()
     case.provider.fail(fault)
@@ -282,6 +283,7 @@ async def test_a_claim_that_changed_after_an_attempt_is_asked_about_and_not_sent
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK", "MGA", "HUF", "UGX", "EUR"])
+@pytest.mark.suite_has(21)
 async def test_every_currency_arrives_as_it_was_approved(case: Case, currency: str) -> None:
     """What the provider holds is read back by its own rules; what it can't pay is refused, and never rounded."""
     name = case.rail.facts.name

@@ -100,6 +100,7 @@ _MEANWHILE: Final[dict[str, tuple[Callable[[Sending], Awaitable[None]], set[str]
 
 @pytest.mark.parametrize("stops", ["before", "after"])
 @pytest.mark.parametrize("what", _MEANWHILE)
+@pytest.mark.suite_has(5)
 async def test_whatever_is_said_while_it_is_under_way_it_is_paid_once(transfer: Sending, what: str, stops: str) -> None:
     happens, cases = _MEANWHILE[what]
     async with under_way(transfer, stops):

@@ -148,6 +148,7 @@ async def refunded(cycling: Cycling, referral: str) -> None:
 
 @pytest.mark.parametrize("judged", [True, False], ids=["judged before", "found out by the payout"])
 @pytest.mark.parametrize("released", [True, False], ids=["after the release", "before it"])
+@pytest.mark.suite_has(2)
 async def test_a_refund_before_the_send_takes_its_leg_out_and_the_others_are_paid(
     cycling: Cycling, judged: bool, released: bool
 ) -> None:

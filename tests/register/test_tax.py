@@ -183,6 +183,7 @@ async def _unauthorised(crowd: Crowd, connection: AsyncConnection, payout: Any) 
 
 
 @pytest.mark.parametrize(("percent", "sent"), [("24", 304_00), ("0", REWARD), ("100", 0), ("33.333", 266_67)])
+@pytest.mark.suite_has(2)
 async def test_what_a_form_has_withheld_is_not_sent(crowd: Crowd, percent: str, sent: int) -> None:
     await crowd.publish("friends", changes=US)
     await crowd.live([*enrolment("dexter"), *life("a", "dexter", referee="brie", order="o")])
