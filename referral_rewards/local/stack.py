@@ -29,7 +29,7 @@ from referral_rewards.config.stack import PREFIX, StackInfo, stack_file, with_dr
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.interrupts import INTERRUPTED
 from referral_rewards.local import children as sandbox
-from referral_rewards.local import front_door
+from referral_rewards.local import event_sources, front_door
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
     HOST,
@@ -135,7 +135,9 @@ async def stack(
             for each in bootstrap:
                 await each(settings)
             if site:
-                await _open_front_door(data, ports, supervisor, info, say)
+                sells = sandboxes and event_sources.SETTING not in os.environ
+                shop = f"http://{HOST}:{ports.sandboxes}/shop" if sells else None
+                await _open_front_door(data, ports, supervisor, info, shop, say)
             _publish(data, info)
             yield supervisor, info
         finally:
@@ -204,14 +206,18 @@ async def _start(
     )
 
 
-async def _open_front_door(data: Path, ports: Ports, supervisor: Supervisor, info: StackInfo, say: Say) -> None:
+async def _open_front_door(
+    data: Path, ports: Ports, supervisor: Supervisor, info: StackInfo, shop: str | None, say: Say
+) -> None:
     """Start the front door, unless its port is taken or it has no programs to show: the rest works without it."""
-    opened = front_door.program(data, ports.site, info.api, os.environ)
+    opened = front_door.program(data, ports.site, info.api, os.environ, shop)
     if opened is None or not port_is_free(ports.site):
         say(f"no front door: {'its example is not here' if opened is None else f'port {ports.site} is taken'}")
         return
     await supervisor.start(opened)
-    say(f"front door: http://{HOST}:{ports.site}; take part as a customer by {front_door.link(data, ports.site)}")
+    say(f"front door: take part as a customer by {front_door.link(data, ports.site)}")
+    if shop is not None:
+        say(f"a shop to buy at, whose webhooks come here: {shop}")
 
 
 def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, needs_sandboxes: bool) -> None:
