@@ -1,12 +1,15 @@
 """The front door in the local stack: it gets a token of its own and two secrets, and nothing else of the stack's."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Final
 
+import httpx
 import yaml
 
 from referral_rewards.config.credentials import stored
@@ -22,6 +25,9 @@ USER: Final = "front-door"
 #: The programs that it shows, in the repository. An installed wheel does not have them.
 PROGRAMS: Final = Path(__file__).resolve().parents[2] / "examples" / "front-door" / "site.yaml"
 _SITE: Final = f"{PREFIX}SITE_"
+#: A referrer of the example, whose own page has something to show; under this id the example's facts name them.
+_READY: Final = ("acme-friends", "dexter", "Dexter")
+_HIDDEN: Final = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
 #: What whoever tries it out enrols as, in the program in which a referral is lived through in a minute or two.
 _TRIED: Final = ("acme-today", "c-you")
 _LINK_LASTS: Final = timedelta(days=30)
@@ -69,6 +75,24 @@ def link(data: Path, port: int, program: str = _TRIED[0], customer: str = _TRIED
     """Return a signed link to try it out with, as the company's own system makes it."""
     made = Link(program, customer, expiring(datetime.now(UTC), _LINK_LASTS))
     return f"http://{HOST}:{port}/enrol?{made.query(bytes.fromhex(secret(data, 'site-links')))}"
+
+
+async def ready_page(data: Path, port: int) -> str | None:
+    """Have the example's referrer take part, as they would by hand, and return the link to their own page; None if the
+    front door does not take it."""
+    program, customer, name = _READY
+    address = link(data, port, program, customer)
+    async with httpx.AsyncClient(follow_redirects=True, trust_env=False) as browser:
+        try:
+            page = await browser.get(address)
+            if not page.url.path.endswith("/me"):
+                form = {field: unescape(value) for field, value in _HIDDEN.findall(page.text)}
+                page = await browser.post(
+                    page.url.copy_with(query=None), data={**form, "first_name": name, "agreed": "true"}
+                )
+        except httpx.HTTPError:
+            return None
+    return address if page.is_success and page.url.path.endswith("/me") else None
 
 
 def _sending_to(shop: str, data: Path) -> Path:
