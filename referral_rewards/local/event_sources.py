@@ -14,6 +14,8 @@ from referral_rewards.config.stack import PREFIX, keys_folder
 from referral_rewards.local.keys import secret
 from referral_rewards.local.sandbox.shops.delivery import SHOPIFY, STRIPE
 from referral_rewards.local.sandbox.shops.shopify import DOMAIN
+from referral_rewards.vendors.shopify import Shopify
+from referral_rewards.vendors.stripe import Stripe
 
 SETTING: Final = PREFIX + "EVENT_SOURCES"
 #: The program of claims that name none.
@@ -25,13 +27,13 @@ _TELLS: Final = ["conversion.*", "referral.claimed"]
 #: What the shop and the checkout carry: a referral link's code, and the program that it is of.
 _SOURCES: Final[Mapping[str, Mapping[str, Any]]] = {
     SHOPIFY: {
-        "vendor": "shopify",
+        "vendor": Shopify.name,
         "source": "acme/shop",
         "accounts": [DOMAIN],
         "map": {"code": "landing.ref", "program": "landing.program"},
     },
     STRIPE: {
-        "vendor": "stripe",
+        "vendor": Stripe.name,
         "source": "acme/stripe",
         "map": {
             "code": "metadata.referral_code",

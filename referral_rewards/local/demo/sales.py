@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -12,13 +12,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from referral_rewards.domain.labels import counted
 from referral_rewards.local.demo.api import Api
 from referral_rewards.local.sandbox.shops.delivery import Delivery, as_they_come, deliver
-from referral_rewards.local.sandbox.shops.sale import Sale
+from referral_rewards.local.sandbox.shops.sale import Sale, Seller
 from referral_rewards.local.sandbox.shops.shopify import Shopify
 from referral_rewards.local.sandbox.shops.stripe_checkout import StripeCheckout
 from referral_rewards.local.sandbox.webhooks import Sign
 
-_Systems = tuple[Literal["shopify", "stripe"], ...]
-_CURRENCY = "USD"
+_CURRENCY: Final = "USD"
 
 
 class _Step(BaseModel):
@@ -31,7 +30,7 @@ class Sell(_Step):
     """A sale, and whose webhooks tell of it."""
 
     sell: int
-    by: _Systems
+    by: tuple[Seller, ...]
     email: str
     goods: Decimal
     tax: Decimal = Decimal("0.00")
@@ -50,7 +49,7 @@ class GiveBack(_Step):
     """A refund by its number, and whose webhooks tell of it."""
 
     give_back: int
-    by: _Systems
+    by: tuple[Seller, ...]
     number: int
     goods: Decimal
     tax: Decimal = Decimal("0.00")
@@ -119,15 +118,17 @@ class _Sellers:
                     program=program if step.code else None,
                 )
                 both = len(step.by) > 1
-                told = self.shop.sell(sale) if "shopify" in step.by else []
-                return told + (self.checkout.sell(sale, names_order=both) if "stripe" in step.by else [])
+                told = self.shop.sell(sale) if Seller.SHOP in step.by else []
+                return told + (self.checkout.sell(sale, names_order=both) if Seller.CHECKOUT in step.by else [])
             case Edit():
                 return self.shop.edit(step.edit, step.goods, step.at)
             case GiveBack():
                 its = (step.give_back, step.number)
-                told = self.shop.give_back(*its, step.goods, step.tax, step.at) if "shopify" in step.by else []
+                told = self.shop.give_back(*its, step.goods, step.tax, step.at) if Seller.SHOP in step.by else []
                 given = step.goods + step.tax
-                return told + (self.checkout.give_back(*its, given, _CURRENCY, step.at) if "stripe" in step.by else [])
+                return told + (
+                    self.checkout.give_back(*its, given, _CURRENCY, step.at) if Seller.CHECKOUT in step.by else []
+                )
             case Dispute():
                 its = (step.dispute, step.number)
                 return self.checkout.dispute(*its, step.amount, _CURRENCY, step.at, step.outcome, step.ended_at)

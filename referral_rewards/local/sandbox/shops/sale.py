@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
+
+
+class Seller(StrEnum):
+    """Who tells of a sale: the Shopify shop, or Stripe Checkout."""
+
+    SHOP = "shop"
+    CHECKOUT = "checkout"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A shop to buy at by hand: a page for a browser, and forms for `curl`. It sells through Shopify or Stripe Checkout.
 
-``POST /shop/orders`` takes ``email``, ``amount``, and if wished ``by`` (``shopify``, ``stripe``), ``code`` and
+``POST /shop/orders`` takes ``email``, ``amount``, and if wished ``by`` (``shop``, ``checkout``), ``code`` and
 ``program``; ``POST /shop/refunds`` takes ``order``, and if wished ``amount``. What was sold is forgotten at the end of
 the process: then nothing can be given back of it.
 """
@@ -17,14 +17,14 @@ from urllib.parse import parse_qsl
 import httpx
 
 from referral_rewards.local.sandbox.shops.delivery import SHOPIFY, STRIPE, Delivery, NotTaken, deliver, signing
-from referral_rewards.local.sandbox.shops.sale import Sale
+from referral_rewards.local.sandbox.shops.sale import Sale, Seller
 from referral_rewards.local.sandbox.shops.shopify import Shopify
 from referral_rewards.local.sandbox.shops.stripe_checkout import StripeCheckout
 from referral_rewards.loopback import Message, Receive, Send, body_of, reply
 
 _AMOUNT: Final = re.compile(r"\d{1,6}(\.\d{2})?", re.ASCII)
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+", re.ASCII)
-_BY: Final = {"shopify": "the shop (Shopify)", "stripe": "Stripe Checkout"}
+_BY: Final = {Seller.SHOP: "the shop (Shopify)", Seller.CHECKOUT: "Stripe Checkout"}
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Acme, a sandbox shop</title></head><body><main>
@@ -55,7 +55,7 @@ class Till:
     def __init__(self, api: str, secrets: Mapping[str, str]) -> None:
         self._api, self._signs = api, signing(secrets)
         self._shop, self._checkout = Shopify(), StripeCheckout()
-        self._sold: dict[int, tuple[Sale, str]] = {}
+        self._sold: dict[int, tuple[Sale, Seller]] = {}
         self._last = 0
 
     @classmethod
@@ -85,15 +85,16 @@ class Till:
         raise WrongForm("There is /shop/orders and /shop/refunds.")
 
     async def _sell(self, form: Mapping[str, str]) -> str:
-        by = form.get("by", "shopify")
-        if by not in _BY:
-            raise WrongForm(f"by: {by!r} is none of {', '.join(_BY)}.")
+        word = form.get("by", Seller.SHOP)
+        if word not in set(Seller):
+            raise WrongForm(f"by: {word!r} is none of {', '.join(Seller)}.")
+        by = Seller(word)
         if not _EMAIL.fullmatch(form.get("email", "")):
             raise WrongForm("email: write the address that the friend gave at the front door.")
         at, goods = datetime.now(UTC), _amount(form.get("amount", "80.00"))
         code, program = form.get("code") or None, form.get("program") or None
         sale = Sale(self._number(at), at, form["email"], goods, code=code, program=program)
-        told = self._shop.sell(sale) if by == "shopify" else self._checkout.sell(sale)
+        told = self._shop.sell(sale) if by is Seller.SHOP else self._checkout.sell(sale)
         await deliver(self._api, told, self._signs)
         self._sold[sale.order] = sale, by
         return f"Order {sale.order} is paid: {goods} USD, told by {_BY[by]}."
@@ -107,7 +108,7 @@ class Till:
         number = self._number(at)
         told: list[Delivery] = (
             self._shop.give_back(sale.order, number, amount, Decimal(0), at)
-            if by == "shopify"
+            if by is Seller.SHOP
             else self._checkout.give_back(sale.order, number, amount, sale.currency, at)
         )
         await deliver(self._api, told, self._signs)
@@ -126,7 +127,8 @@ class Till:
         said = {name: escape(form.get(name, "")) for name in ("email", "program")}
         code = escape(form.get("code") or form.get("ref") or "")
         bought = "".join(
-            _RETURN.format(order=order, amount=sale.goods, by=by) for order, (sale, by) in reversed(self._sold.items())
+            _RETURN.format(order=order, amount=sale.goods, by=_BY[by])
+            for order, (sale, by) in reversed(self._sold.items())
         )
         page = _PAGE.format(told=escape(told), choices=choices, code=code, bought=bought, **said)
         return await reply(send, status, page.encode(), **{"content-type": "text/html; charset=utf-8"})
