@@ -86,13 +86,18 @@ async def ready_page(data: Path, port: int) -> str | None:
         try:
             page = await browser.get(address)
             if not page.url.path.endswith("/me"):
-                form = {field: unescape(value) for field, value in _HIDDEN.findall(page.text)}
+                form = hidden_fields(page.text)
                 page = await browser.post(
                     page.url.copy_with(query=None), data={**form, "first_name": name, "agreed": "true"}
                 )
         except httpx.HTTPError:
             return None
     return address if page.is_success and page.url.path.endswith("/me") else None
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """Return what the forms of a page send along."""
+    return {name: unescape(value) for name, value in _HIDDEN.findall(page)}
 
 
 def _sending_to(shop: str, data: Path) -> Path:

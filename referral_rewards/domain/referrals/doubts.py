@@ -73,14 +73,10 @@ def _preventing(case: Case) -> list[Fact]:
 def _told_twice(case: Case) -> list[Fact]:
     """Return the reversals without which it would qualify, and which another source may have told once more."""
     seen = _seen(case)
+    if len({fact.source for fact in seen if fact.type is FactType.CONVERSION_REVERSED}) < 2:
+        return []
     own = periods.conversions(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
-    return [
-        fact
-        for each in own
-        if each.perhaps_twice
-        and _qualifies([fact for fact in case.facts if fact not in each.perhaps_twice], each, case)
-        for fact in each.perhaps_twice
-    ]
+    return [fact for each in own if _qualifies_once(each, case) for fact in each.perhaps_twice]
 
 
 def _contested(case: Case) -> list[Fact]:
@@ -116,8 +112,10 @@ def _qualifies_with(record: Fact, case: Case) -> bool:
     return q is not None and q.order == record.order
 
 
-def _qualifies(facts: Sequence[Fact], its: Conversion, case: Case) -> bool:
-    q = _lived(facts, case)
+def _qualifies_once(its: Conversion, case: Case) -> bool:
+    """Return whether it would qualify if what may be told twice counted once, by the larger amount."""
+    twice = {fact.id for fact in its.perhaps_twice}
+    q = _lived([fact for fact in case.facts if fact.id not in twice], case) if twice else None
     return q is not None and q.name == its.name
 
 

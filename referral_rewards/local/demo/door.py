@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email import message_from_bytes, policy
-from html import unescape
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ import httpx
 
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.local.demo.output import Progress
+from referral_rewards.local.front_door import hidden_fields
 from referral_rewards.local.sandbox.shops.delivery import deliver
 from referral_rewards.local.sandbox.shops.sale import Sale
 from referral_rewards.local.sandbox.shops.shopify import Shopify
@@ -27,7 +27,6 @@ from referral_rewards.local.sandbox.shops.stripe_checkout import StripeCheckout
 from referral_rewards.local.sandbox.webhooks import Sign
 
 PROGRAM: Final = "acme-today"
-_HIDDEN: Final = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
 #: A person reads before they send a form; the front door holds up whoever is quicker.
 _READING_SECONDS: Final = 2.2
 _LOOK_AGAIN_SECONDS: Final = 0.2
@@ -84,17 +83,17 @@ async def _pina(door: Door) -> None:
 async def _take_part(door: Door, customer: str, name: str, invites: str | None = None) -> str:
     """Enrol a customer by their signed link, and return the link that they share. ``invites`` is a friend's address."""
     async with _browser(door) as browser:
-        form = _fields(await browser.get(door.link(customer)))
+        form = hidden_fields((await browser.get(door.link(customer))).text)
         own = await browser.post("/enrol", data={**form, "first_name": name, "agreed": "true"})
         if invites is not None:
-            await browser.post("/me/invitations", data={**_fields(own), "email": invites, "name": ""})
+            await browser.post("/me/invitations", data={**hidden_fields(own.text), "email": invites, "name": ""})
         return _first(r"https?://[^\s\"<]+/r/\w+", own.text)
 
 
 async def _accept(door: Door, address: str, email: str) -> None:
     """Accept an invitation at the address of its page."""
     async with _browser(door) as browser:
-        form = _fields(await browser.get(address))
+        form = hidden_fields((await browser.get(address)).text)
         await asyncio.sleep(_READING_SECONDS)
         done = await browser.post(address, data={**form, "email": email, "consent": "true"})
     if not done.url.path.endswith("/claimed"):
@@ -105,7 +104,7 @@ async def _letter(door: Door, to: str) -> str:
     """Wait for the letter to an address, and return the address of the invitation in it."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < until:
-        for path in door.mail.glob("*"):
+        for path in door.mail.glob("*.eml"):
             message = message_from_bytes(path.read_bytes(), policy=policy.default)
             body = message.get_body(("plain",))
             if to in str(message["To"]) and body is not None:
@@ -116,11 +115,6 @@ async def _letter(door: Door, to: str) -> str:
 
 def _browser(door: Door) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=door.url, follow_redirects=True, trust_env=False, timeout=_PATIENCE_SECONDS)
-
-
-def _fields(page: httpx.Response) -> dict[str, str]:
-    """Return the hidden fields of a page's forms."""
-    return {name: unescape(value) for name, value in _HIDDEN.findall(page.text)}
 
 
 def _first(pattern: str, text: str) -> str:
