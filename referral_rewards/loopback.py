@@ -50,6 +50,16 @@ async def reply(send: Send, status: int, body: bytes = b"", **headers: str) -> N
     await send({"type": "http.response.body", "body": body})
 
 
+async def body_of(receive: Receive) -> bytes:
+    """Return the whole body of a request."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ from referral_rewards.register.people import passwords, users
 
 #: The repository that this package runs from. An installed wheel does not have its folders.
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
-_PROGRAM: Final = _REPOSITORY / "programs" / "acme-friends.yaml"
+_PROGRAMS: Final = tuple(_REPOSITORY / "programs" / f"{name}.yaml" for name in ("acme-friends", "acme-today"))
 _FACTS: Final = _REPOSITORY / "examples" / "dexter-and-brie.jsonl"
 
 
@@ -112,21 +112,20 @@ async def _defaults(connection: AsyncConnection, data: Path) -> None:
 
 
 async def example_program(settings: Settings) -> None:
-    """Publish the example program and ingest its referrals."""
-    if not _PROGRAM.is_file() or not _FACTS.is_file():
-        _say("the example program and its referrals are in the repository, not in an installed package: left out")
+    """Publish the example programs and ingest the referrals of the first."""
+    if not all(each.is_file() for each in _PROGRAMS) or not _FACTS.is_file():
+        _say("the example programs and their referrals are in the repository, not in an installed package: left out")
         return
     async with _database(settings) as opened:
-        source = _PROGRAM.read_text(encoding="utf-8")
-        program = load_terms(source).program
-
-        async def publish(connection: AsyncConnection) -> None:
-            if not await programs.versions(connection, program):
-                await programs.publish(connection, source, by="example", at=datetime.now(UTC))
-
-        await opened.write(publish)
+        for each in _PROGRAMS:
+            await opened.write(_publish, each.read_text(encoding="utf-8"))
         await _take(opened, settings)
-    _say(f"example: program {program} with the referrals of {_FACTS.name}")
+    _say(f"example: program {_PROGRAMS[0].stem} with the referrals of {_FACTS.name}, and {_PROGRAMS[1].stem} to try")
+
+
+async def _publish(connection: AsyncConnection, source: str) -> None:
+    if not await programs.versions(connection, load_terms(source).program):
+        await programs.publish(connection, source, by="example", at=datetime.now(UTC))
 
 
 #: What a front door tells, of its own source.

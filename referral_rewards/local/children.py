@@ -13,7 +13,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from referral_rewards.config.stack import PREFIX, StackInfo
+from referral_rewards.config.stack import PREFIX, StackInfo, keys_folder
+from referral_rewards.local import event_sources
 from referral_rewards.local.embedded import HOST
 from referral_rewards.local.keys import ensure_keys
 from referral_rewards.local.sandbox import paypal, stripe, tremendous
@@ -30,6 +31,8 @@ SEALING_KEYS = PREFIX + "SEALING_KEYS"
 RAIL_SECRETS = PREFIX + "RAIL_"  # the prefix of the rails' credentials
 #: The prefix of the settings of provider webhooks, for the API only.
 WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
+#: What the API alone needs of whoever signs in, and of whoever tells it something.
+_HEARS: Final = (SIGN_IN, WEBHOOK_SECRETS, event_sources.SETTING)
 #: How long a worker may take to end: longer than the grace that it gives its work in progress (`worker/build.py`).
 _WORKER_SECONDS: Final = 45.0
 #: The settings for sending letters and events, only for the worker that sends them.
@@ -73,6 +76,7 @@ def environment(
         SEALING_KEYS,
         RAIL_SECRETS,
         WEBHOOK_SECRETS,
+        event_sources.SETTING,
         *TELLING,
         LINK_KEYS,
         *(("TEMPORAL_",) if embedded_temporal else ()),
@@ -112,7 +116,7 @@ def children(
     """Return the programs of the API and the two workers, each with the database's URL for its role, and with its port
     for probes and metrics."""
     serves, works = ({_DATABASE_URL: info.url_for(process)} for process in _PROCESSES)
-    hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
+    hears = {name: value for name, value in given.items() if name.startswith(_HEARS)}
     links = {name: value for name, value in given.items() if name == LINK_KEYS}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
@@ -210,7 +214,8 @@ _HOOKS: Final = {"STRIPE": stripe.WEBHOOK_SECRET, "PAYPAL": paypal.WEBHOOK_ID, "
 
 
 def connected(given: Mapping[str, str], data: Path, port: int) -> dict[str, str]:
-    """Return the environment with a sandbox configured for each provider that it does not configure itself."""
+    """Return the environment with a sandbox configured for each provider that it does not configure itself, and with
+    the sandboxes that sell unless it names sources of events."""
     lacking = [name for name in _GIVEN if not any(each.startswith(f"{RAIL_SECRETS}{name}_") for each in given)]
     found = dict(given)
     for name in lacking:
@@ -220,14 +225,18 @@ def connected(given: Mapping[str, str], data: Path, port: int) -> dict[str, str]
         found[f"{WEBHOOK_SECRETS}SECRETS"] = json.dumps({name.lower(): _HOOKS[name] for name in lacking})
         found[f"{WEBHOOK_SECRETS}PAYPAL_CERTIFICATES"] = f"http://{HOST}:{port}/paypal/v1/notifications/certs/"
         found[f"{WEBHOOK_SECRETS}PAYPAL_ROOTS"] = str(_folder(data) / "paypal-root.pem")
+    if event_sources.SETTING not in given:
+        found[event_sources.SETTING] = str(event_sources.written(data))
     return found
 
 
 def sandboxes(data: Path, port: int, api: str, known: Mapping[str, str]) -> Program:
-    """Return the program of the sandboxes, which report their events to the API."""
+    """Return the program of the sandboxes, which report their events and their sales to the API."""
+    event_sources.secrets_of(data)
     command = [
         *(sys.executable, "-m", "referral_rewards.local.sandbox", "--port", str(port)),
         *("--folder", str(_folder(data)), "--tell", f"{api}/v1/webhooks"),
+        *("--sell", str(keys_folder(data))),
     ]
 
     async def answers() -> bool:

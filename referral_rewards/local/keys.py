@@ -44,6 +44,15 @@ def ensure_keys(data: Path) -> Keys:
     return keys
 
 
+def secret(data: Path, name: str) -> str:
+    """Return a secret of the stack by its file's name; it is made once, and only its owner can read it."""
+    path = keys_folder(data) / name
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path, secrets.token_hex(32).encode())
+    return path.read_text()
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write a file atomically. Others can never read it, not even for a moment."""
     fresh = path.with_name(path.name + ".new")

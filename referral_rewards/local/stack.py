@@ -20,7 +20,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from temporalio.envconfig import ClientConfig
 
@@ -29,7 +28,7 @@ from referral_rewards.config.stack import PREFIX, StackInfo, stack_file, with_dr
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.interrupts import INTERRUPTED
 from referral_rewards.local import children as sandbox
-from referral_rewards.local import front_door
+from referral_rewards.local import event_sources, front_door
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
     HOST,
@@ -42,6 +41,7 @@ from referral_rewards.local.embedded import (
     prepare_temporal,
     servers,
 )
+from referral_rewards.local.greeting import Ports, for_customers, greeting
 from referral_rewards.local.supervisor import LOCK, Say, Supervisor, data_lock, end_recorded
 from referral_rewards.search_attributes import TYPE_NAMES, to_add
 
@@ -51,27 +51,6 @@ PORT_BASE = 8700
 
 Bootstrap = Callable[[Settings], Awaitable[None]]
 """Something to do once everything answers and before the stack counts as ready, like making the example users."""
-
-
-class Ports(NamedTuple):
-    """The ports of a stack, in sequence from its base. The last five are for probes and metrics: of each process of
-    ours, and of Temporal's client in the workers."""
-
-    api: int
-    web_ui: int
-    temporal: int
-    postgres: int
-    sandboxes: int
-    site: int
-    api_operation: int
-    referrals_operation: int
-    payouts_operation: int
-    referrals_temporal: int
-    payouts_temporal: int
-
-    @classmethod
-    def at(cls, base: int) -> "Ports":
-        return cls(*range(base, base + len(cls._fields)))
 
 
 async def up(
@@ -95,7 +74,10 @@ async def up(
         ports = Ports.at(port_base)
         running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, site=site, say=say, kill_all=kill_all)
         async with running as (supervisor, info):
-            say(_greeting(info, ports, folder, time.monotonic() - began, ephemeral))
+            ready = await front_door.ready_page(folder, ports.site) if site else None
+            say(greeting(info, ports, folder, time.monotonic() - began, ephemeral))
+            if ready is not None:
+                say(for_customers(folder, ports, ready, _shop(ports, sandboxes=sandboxes)))
             try:
                 await supervisor.watch()
             finally:
@@ -135,7 +117,7 @@ async def stack(
             for each in bootstrap:
                 await each(settings)
             if site:
-                await _open_front_door(data, ports, supervisor, info, say)
+                await _open_front_door(data, ports, supervisor, info, _shop(ports, sandboxes=sandboxes), say)
             _publish(data, info)
             yield supervisor, info
         finally:
@@ -204,14 +186,21 @@ async def _start(
     )
 
 
-async def _open_front_door(data: Path, ports: Ports, supervisor: Supervisor, info: StackInfo, say: Say) -> None:
+async def _open_front_door(
+    data: Path, ports: Ports, supervisor: Supervisor, info: StackInfo, shop: str | None, say: Say
+) -> None:
     """Start the front door, unless its port is taken or it has no programs to show: the rest works without it."""
-    opened = front_door.program(data, ports.site, info.api, os.environ)
+    opened = front_door.program(data, ports.site, info.api, os.environ, shop)
     if opened is None or not port_is_free(ports.site):
         say(f"no front door: {'its example is not here' if opened is None else f'port {ports.site} is taken'}")
         return
     await supervisor.start(opened)
-    say(f"front door: http://{HOST}:{ports.site}; take part as a customer by {front_door.link(data, ports.site)}")
+
+
+def _shop(ports: Ports, *, sandboxes: bool) -> str | None:
+    """Return the address of the sandbox that sells; None where its webhooks would reach no source."""
+    sells = sandboxes and event_sources.SETTING not in os.environ
+    return f"http://{HOST}:{ports.sandboxes}/shop" if sells else None
 
 
 def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, needs_sandboxes: bool) -> None:
@@ -294,19 +283,3 @@ def _signals_stop() -> Iterator[_Stopping]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def _greeting(info: StackInfo, ports: Ports, data: Path, seconds: float, ephemeral: bool) -> str:
-    kept = "is deleted at the end" if ephemeral else "is kept for the next start"
-    return "\n".join(
-        [
-            f"ready in {seconds:.1f} s; Ctrl-C stops everything",
-            f"  API and approvals  {info.api}  (OpenAPI at {info.api}/docs)",
-            *([f"  Temporal Web UI    {info.web_ui}"] if info.web_ui else []),
-            f"  Temporal           {info.temporal}",
-            f"  probes, metrics    http://{HOST}:{ports.api_operation} (API), :{ports.referrals_operation} and "
-            f":{ports.payouts_operation} (workers)",
-            f"  data               {data}  ({kept}; logs are in {data / 'logs'})",
-            *([f"  other commands find it by {PREFIX}DATA={data}"] if data != Path(".local").resolve() else []),
-        ]
-    )

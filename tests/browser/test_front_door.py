@@ -1,11 +1,12 @@
 """The whole way of a referral through the front door, before real browsers.
 
-A customer enrols by a signed link and invites a friend, the friend accepts on a phone without scripts and buys, an
-approver approves, and the customer sees what it earned.
+A customer enrols by a signed link and invites a friend, the friend accepts on a phone without scripts and buys, the
+shop tells by its webhooks, an approver approves, and the customer sees what it earned.
 """
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +14,14 @@ from urllib.parse import urlsplit
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from referral_rewards.config.event_sources import load
+from referral_rewards.local import event_sources
+from referral_rewards.local.sandbox.shops.delivery import deliver, signing
+from referral_rewards.local.sandbox.shops.sale import Sale
+from referral_rewards.local.sandbox.shops.shopify import Shopify
 from referral_rewards.loopback import served
 from tests.browser.conftest import Office
-from tests.desk import PROGRAM, days_ago, event
+from tests.desk import PROGRAM, days_ago
 from tests.site.door import front_door, link, settings_of, token_of_a_door
 
 #: The front door stands so far in the past that the return period of what is bought there is over.
@@ -29,6 +35,14 @@ async def accessible(page: Page) -> None:
     size = page.viewport_size
     assert size is not None
     assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+async def bought_at_the_shop(office: Office, data: Path, sale: Sale) -> None:
+    """The webhooks of the sandbox shop, by real HTTP, at the source that a local stack sets up."""
+    sources = load(event_sources.written(data))
+    office.desk.app.state.parts = replace(office.desk.parts, event_sources=sources)
+    answers = await deliver(office.url, Shopify().sell(sale), signing(event_sources.secrets_of(data)))
+    assert answers == {"recorded": 2, "ignored": 1}
 
 
 async def test_a_referral_goes_the_whole_way_from_the_front_door(office: Office, tmp_path: Path) -> None:
@@ -81,12 +95,7 @@ async def test_a_referral_goes_the_whole_way_from_the_front_door(office: Office,
                 await accessible(seen)
             await door.work()
 
-            bought = {"order": "o-1", "kind": "purchase", "amount": "80.00", "currency": "USD", "new_customer": True}
-            who = {"customer": "c-brie", "email": "brie@example.com"}
-            told = await office.desk.tell(
-                event("o-1", "conversion.recorded", days_ago(19), {**bought, "customer": who})
-            )
-            assert told.status_code == 202, told.text
+            await bought_at_the_shop(office, tmp_path, Sale(5001, days_ago(19), "brie@example.com", Decimal("80.00")))
             referral = urlsplit(invited).path.removeprefix("/i/")
             assert await office.desk.judge(referral) == "awaiting_approval"
 

@@ -175,7 +175,6 @@ def test_differing_rows_come_first_with_the_fields_that_differ(terminal: bool) -
 
 
 def test_who_decides_first_is_decided_on() -> None:
-    script = Script.load()
-    everybody = {**script.past, **script.live}
+    everybody = Script.load().everybody
     for expected in everybody.values():
         assert expected.decided_after is None or everybody[expected.decided_after].decision != "none"

@@ -12,7 +12,7 @@ import pytest
 from referral_rewards.local.demo.script import Script
 
 DEMO = [sys.executable, "-m", "referral_rewards.local.demo"]
-CAST = len(Script.load().past) + len(Script.load().live)
+CAST = len(Script.load().everybody)
 
 
 @pytest.mark.slow

@@ -103,6 +103,28 @@ def test_a_closing_by_time_that_another_record_would_prevent_is_in_doubt(
     assert (status, doubtful.get("closed_in_conflict", [])) == (_S.EXPIRED, left)
 
 
+def refund(amount: str, *, by: str, **said: Any) -> Fact:
+    data = {"order": "o1", "kind": "refund", "amount": amount, **said}
+    return fact(FactType.CONVERSION_REVERSED, "2026-06-19", data, source=by, event_id=by)
+
+
+@pytest.mark.parametrize(
+    ("back", "left"),
+    [
+        # 80.00 less 25.00 is above the minimum of 50.00, less both it is not.
+        ((refund("25.00", by="shop"), refund("27.00", by="bank")), ["shop"]),
+        ((refund("25.00", by="shop"), refund("27.00", by="bank", reversal="x")), ["shop"]),
+        # Whichever counts, it takes too much.
+        ((refund("35.00", by="shop"), refund("37.00", by="bank")), []),
+        # Two amounts that are no one refund with its tax.
+        ((refund("10.00", by="shop"), refund("25.00", by="bank")), []),
+    ],
+)
+def test_a_closing_by_what_may_be_one_refund_told_twice_is_in_doubt(back: Sequence[Fact], left: list[str]) -> None:
+    status, doubtful = found((*BEGUN, bought("2026-06-18"), *back), "2026-08-20")
+    assert (status, doubtful.get("closed_in_conflict", [])) == (_S.DENIED, left)
+
+
 def test_the_order_of_arrival_changes_nothing() -> None:
     facts = (*BEGUN, report("o9"), record("2026-06-17", "1", customer=STRANGER), record("2026-06-18", "2"))
     assert found(facts, "2026-08-20") == found(facts[::-1], "2026-08-20")

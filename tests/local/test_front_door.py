@@ -30,13 +30,21 @@ def test_it_is_given_its_own_settings_and_nothing_of_the_product(data: Path) -> 
     given = {name.removeprefix("REFERRALS_SITE_").lower(): value for name, value in known.items() if name != "PATH"}
     settings = SiteSettings(**{**given, "link_secrets": [given["link_secrets"][2:-2]]})
     assert (settings.invitations_a_day, settings.host, settings.data) == (3, "127.0.0.1", data / "site")
-    assert set(shown_programs.load(settings.programs)) == {"acme-friends"}
+    assert set(shown_programs.load(settings.programs)) == {"acme-friends", "acme-today"}
     again = front_door.environment(data, 8705, "http://api", "rrt_x", GIVEN)
     assert again == known, "its secrets are made once"
 
     url = httpx.URL(front_door.link(data, 8705))
     link = Link(url.params["program"], url.params["customer"], int(url.params["expires"]))
     assert objection(settings.link_secret_bytes, link, url.params["signature"], datetime.now(UTC)) is None
+
+
+def test_friends_go_on_to_the_shop_of_the_stack(data: Path) -> None:
+    ensure_keys(data)
+    known = front_door.environment(data, 8705, "http://api", "rrt_x", GIVEN, "http://127.0.0.1:8704/shop")
+    shown = shown_programs.load(Path(known["REFERRALS_SITE_PROGRAMS"]))
+    assert {str(each.shop_url) for each in shown.values()} == {"http://127.0.0.1:8704/shop"}
+    assert all(each.logo is not None for each in shown.values())
 
 
 def test_without_a_token_there_is_none(data: Path) -> None:

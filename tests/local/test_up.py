@@ -28,6 +28,7 @@ GIVEN = {
     "REFERRALS_WEBHOOK_SECRETS": "{}",
     "REFERRALS_SMTP_URL": "smtps://acme:secret@mail.example",
     "REFERRALS_WEBHOOKS": "{}",
+    "REFERRALS_EVENT_SOURCES": "/etc/sources.yaml",
     "REFERRALS_STATUS_LINK_KEYS": '["pepper"]',
     "TEMPORAL_API_KEY": "cloud",
 }
@@ -59,6 +60,7 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
         ("REFERRALS_SECOND_FACTOR", {"API"}),
         ("REFERRALS_RAIL_STRIPE_KEY", {"worker payouts"}),
         ("REFERRALS_WEBHOOK_SECRETS", {"API"}),
+        ("REFERRALS_EVENT_SOURCES", {"API"}),
         ("REFERRALS_SMTP_URL", {"worker referrals"}),
         ("REFERRALS_WEBHOOKS", {"worker referrals"}),
         ("REFERRALS_MAIL_FOLDER", set()),
@@ -98,6 +100,12 @@ def test_a_sandbox_stands_in_for_each_provider_that_is_not_named_and_for_no_othe
     urls = {name: value for name, value in found.items() if name.endswith("_URL")}
     assert urls == {f"REFERRALS_RAIL_{name.upper()}_URL": f"http://{HOST}:8704/{name}" for name in sandboxes}
     assert set(json.loads(found.get("REFERRALS_WEBHOOK_SECRETS", "{}"))) == sandboxes
+
+
+@pytest.mark.parametrize(("given", "own"), [({}, True), ({"REFERRALS_EVENT_SOURCES": "/etc/sources.yaml"}, False)])
+def test_sandboxes_sell_unless_sources_of_events_are_named(given: dict[str, str], own: bool, data: Path) -> None:
+    named = connected(given, data, 8704)["REFERRALS_EVENT_SOURCES"]
+    assert (named == str(data / "event-sources.yaml")) is own
 
 
 def test_credentials_of_an_outside_temporal_are_handed_on(data: Path) -> None:

@@ -322,7 +322,7 @@ LOOSE_ENDS: Final = (
         "that another record of the order would have prevented",
         _W.CLOSED_IN_CONFLICT,
         _closed_in_conflict,
-        ("records of order 1001 differ", "reopen the referral"),
+        ("what is told of order 1001 differs", "reopen the referral"),
         {"reopen": _REOPEN, "leave it closed": _LEAVE},
     ),
 )

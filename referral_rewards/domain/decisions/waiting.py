@@ -29,7 +29,7 @@ class Waits(StrEnum):
     RAIL_SHUT = "rail_shut"  # it rejects our credentials or our account, until it answers again
     FORGOTTEN_PAYMENT = "forgotten_payment"
     REPORTED = "reported"
-    CLOSED_IN_CONFLICT = "closed_in_conflict"  # with another record of an order it would have qualified
+    CLOSED_IN_CONFLICT = "closed_in_conflict"  # read otherwise, what is told of an order would have let it qualify
     PARKED = "parked"  # facts wait for terms, or for what begins their referral
     UNLINKED_CLAIM = "unlinked_claim"  # of a code that nobody has, or several
     UNLINKED_ORDER = "unlinked_order"  # with a referrer's code, and of no referral

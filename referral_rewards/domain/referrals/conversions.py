@@ -32,7 +32,8 @@ class Conversion:
     facts of the reversals that count, ``disputes`` those about it, ``told`` all facts about what became of it, and
     ``conflicts`` sentences about what is told in different ways. ``counts`` says whether the remaining amount is
     enough, ``would_count`` whether the largest that it had was; ``of_kind`` whether the terms reward its kind.
-    ``which`` says in which stores the order is.
+    ``which`` says in which stores the order is. ``perhaps_twice`` are those facts of ``reversals`` that another source
+    may have told once more (`reversals.py`).
     """
 
     order: str
@@ -53,6 +54,7 @@ class Conversion:
     conflicts: tuple[str, ...]
     told: tuple[Fact, ...]
     which: Order
+    perhaps_twice: tuple[Fact, ...] = ()
 
     @property
     def name(self) -> OrderName:
@@ -261,6 +263,7 @@ def conversion_of(order: Order, terms: Terms) -> Conversion:
         conflicts=conflicts,
         told=told,
         which=order,
+        perhaps_twice=back.perhaps_twice,
     )
 
 

@@ -1,8 +1,8 @@
 """What the facts of a referral leave for a person to find out, though no fact of them decides it (SPEC §3).
 
 Somebody tells of an order that is not among its conversions; or it closed by time, and with the other one of two
-records of an order it would have qualified. Neither ever counts by itself: each waits until a source, or a person, says
-what is right.
+records of an order, or without a refund that may have been told twice, it would have qualified. None of it ever counts
+by itself: it waits until a source, or a person, says what is right.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.case import Case
-from referral_rewards.domain.referrals.conversions import as_if_its_own, contested_records
+from referral_rewards.domain.referrals.conversions import Conversion, as_if_its_own, contested_records
 from referral_rewards.domain.referrals.lifecycle import CLOSED, WITHOUT_CONVERSION, Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import referee_identity
 
@@ -65,9 +65,18 @@ def _may_mean(report: Fact, order: OrderName) -> bool:
 
 
 def _preventing(case: Case) -> list[Fact]:
-    """Return the records, each of which would make the referral qualify if it were read in another way."""
-    found = {record.id: record for record in (*_other_versions(case), *_contested(case))}
+    """Return the facts, each of which would make the referral qualify if it were read in another way."""
+    found = {fact.id: fact for fact in (*_other_versions(case), *_contested(case), *_told_twice(case))}
     return list(found.values())
+
+
+def _told_twice(case: Case) -> list[Fact]:
+    """Return the reversals without which it would qualify, and which another source may have told once more."""
+    seen = _seen(case)
+    if len({fact.source for fact in seen if fact.type is FactType.CONVERSION_REVERSED}) < 2:
+        return []
+    own = periods.conversions(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
+    return [fact for each in own if _qualifies_once(each, case) for fact in each.perhaps_twice]
 
 
 def _contested(case: Case) -> list[Fact]:
@@ -77,14 +86,7 @@ def _contested(case: Case) -> list[Fact]:
     contested = contested_records(seen, referee_identity(seen, case.now), case.terms, case.acts.orders)
     if not contested:
         return []
-    q = periods.course(
-        as_if_its_own(case.facts, contested),
-        case.terms,
-        case.now,
-        origin=case.origin,
-        linked=case.acts.orders,
-        program=case.program,
-    ).conversion
+    q = _lived(as_if_its_own(case.facts, contested), case)
     return [each.record for each in contested if q is not None and each.record.id == q.record.id]
 
 
@@ -106,15 +108,22 @@ def _qualifies_with(record: Fact, case: Case) -> bool:
     others = [
         fact for fact in case.facts if fact.type is not FactType.CONVERSION_RECORDED or fact.order != record.order
     ]
-    lived = periods.course(
-        [*others, record],
-        case.terms,
-        case.now,
-        origin=case.origin,
-        linked=case.acts.orders,
-        program=case.program,
-    )
-    return lived.conversion is not None and lived.conversion.order == record.order
+    q = _lived([*others, record], case)
+    return q is not None and q.order == record.order
+
+
+def _qualifies_once(its: Conversion, case: Case) -> bool:
+    """Return whether it would qualify if what may be told twice counted once, by the larger amount."""
+    twice = {fact.id for fact in its.perhaps_twice}
+    q = _lived([fact for fact in case.facts if fact.id not in twice], case) if twice else None
+    return q is not None and q.name == its.name
+
+
+def _lived(facts: Sequence[Fact], case: Case) -> Conversion | None:
+    """Return *the* conversion that the referral would have with these facts in the place of its own."""
+    return periods.course(
+        facts, case.terms, case.now, origin=case.origin, linked=case.acts.orders, program=case.program
+    ).conversion
 
 
 def _seen(case: Case) -> list[Fact]:

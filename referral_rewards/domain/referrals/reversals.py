@@ -1,7 +1,8 @@
 """The reversals of an order: which facts tell the same one, which failed, and which count (SPEC §3, Orders).
 
-A shop and its payment processor often tell one refund each in their own way. Whatever is not certain counts once and
-is a conflict, for a person to look at.
+A shop and its payment processor often tell one refund each in their own way. Under one amount it counts once, and is a
+conflict for a person to look at. Under two amounts, without tax and with it, nobody can tell from the facts whether
+they are one refund or two: both count, and that is a conflict too.
 """
 
 from collections import defaultdict
@@ -19,6 +20,10 @@ from referral_rewards.domain.referrals.order_amounts import Worth, in_words, nam
 _K = ReversalKind
 #: Of facts that tell one reversal by several kinds, the first of these stands: a dispute may tell the same loss.
 _STRONGEST_FIRST: Final = (_K.CHARGEBACK_LOST, _K.REFUND, _K.RETURN, None, _K.CANCELLATION)
+#: What gives money back to a customer, who may get its tax back too. A lost chargeback is told of by its dispute.
+_WITH_TAX: Final = frozenset({_K.REFUND, _K.RETURN, None})
+#: With its tax a refund is at most so many percent of what it is without: no usual rate is higher than 27 %.
+_WITH_TAX_PERCENT_MAX: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,14 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True)
 class Reversals:
-    """The reversals that count, and sentences about what is told in different ways."""
+    """The reversals that count, and sentences about what is told in different ways.
+
+    ``perhaps_twice`` are facts of those that count and may be told by another source once more, with the tax in it.
+    """
 
     counted: tuple[Reversal, ...] = ()
     conflicts: tuple[str, ...] = ()
+    perhaps_twice: tuple[Fact, ...] = ()
 
 
 def kind_of(fact: Fact) -> ReversalKind | None:
@@ -68,8 +77,9 @@ def reversals(told: Iterable[Fact], its: Worth | None) -> Reversals:
     read = [found for group in left if (found := _read(group, its)) is not None]
     counted, doubled = _once(read, its)
     undone = [found for group in groups if group not in left and (found := _read(group, its)) is not None]
-    conflicts += [*doubled, *_told_on(undone, read, failures)]
-    return Reversals(tuple(counted), tuple(conflicts))
+    pairs = [] if its is None else _with_and_without_tax(read)
+    conflicts += [*doubled, *_told_on(undone, read, failures), *(_of_a_pair(*pair, its) for pair in pairs if its)]
+    return Reversals(tuple(counted), tuple(conflicts), tuple(fact for less, _ in pairs for fact in less.facts))
 
 
 def undone(told: Iterable[Fact]) -> frozenset[UUID]:
@@ -176,6 +186,32 @@ def _doubled(group: Sequence[Reversal], most: int, amount_minor: int, its: Worth
     sources = sorted(frozenset().union(*(each.sources for each in group)))
     told = f"{len(group)} reversals {amount} are told by {' and '.join(sources)}"
     return f"{told} under different ids or none: {most} of them count{'s' if most == 1 else ''}"
+
+
+def _with_and_without_tax(read: Sequence[Reversal]) -> list[tuple[Reversal, Reversal]]:
+    """Return the pairs of reversals, the lesser first, that may be one refund: one source tells it without its tax, and
+    another with it. An amount that a source of the other tells too is certainly another refund.
+    """
+    sources: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
+    for each in read:
+        sources[each.amount_minor] |= each.sources
+    alike = sorted((each for each in read if each.kind in _WITH_TAX), key=lambda each: each.amount_minor)
+    return [
+        (less, more)
+        for place, less in enumerate(alike)
+        for more in alike[place + 1 :]
+        if less.amount_minor < more.amount_minor
+        and more.amount_minor * 100 <= less.amount_minor * _WITH_TAX_PERCENT_MAX
+        and not sources[less.amount_minor] & sources[more.amount_minor]
+    ]
+
+
+def _of_a_pair(less: Reversal, more: Reversal, its: Worth) -> str:
+    one, other = (
+        f"{money.display(each.amount_minor, its.currency)} by {' and '.join(sorted(each.sources))}"
+        for each in (less, more)
+    )
+    return f"Reversals of {one} and of {other} may be one, without its tax and with it: both count"
 
 
 def _told_on(undone: Iterable[Reversal], read: Sequence[Reversal], failures: Sequence[Fact]) -> Iterable[str]:

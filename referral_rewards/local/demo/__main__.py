@@ -29,10 +29,14 @@ from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import ReferralRewardsError
 from referral_rewards.domain.labels import listed
+from referral_rewards.local import event_sources, front_door
+from referral_rewards.local.bootstrap import example_front_door
 from referral_rewards.local.demo import approvers, story
+from referral_rewards.local.demo.door import PROGRAM, Door
 from referral_rewards.local.demo.output import Progress, show
 from referral_rewards.local.demo.script import Script
-from referral_rewards.local.embedded import free_port
+from referral_rewards.local.embedded import HOST, free_port
+from referral_rewards.local.sandbox.shops.delivery import signing
 from referral_rewards.local.stack import Ports, stack
 from referral_rewards.register import programs
 from referral_rewards.register.decisions.signing import KeyRing
@@ -75,17 +79,21 @@ async def demo(console: Console, *, stay: bool) -> int:
                 await approvers.let_in(database, settings.data, tokens)
         finally:
             await database.close()
+        await example_front_door(settings)
 
     progress.say("starting PostgreSQL, Temporal, the API and the workers")
     with tempfile.TemporaryDirectory(prefix="referrals-demo-", ignore_cleanup_errors=True) as folder:
         ports = Ports(*(free_port() for _ in Ports._fields))
-        async with stack(Path(folder), ports, bootstrap=[furnish], sandboxes=True, say=progress.say) as (_, info):
+        running = stack(Path(folder), ports, bootstrap=[furnish], sandboxes=True, site=True, say=progress.say)
+        async with running as (_, info):
             settings = chosen[0]
             assert settings.verify_keys is not None
             progress.say(f"watch it in the Temporal Web UI while it runs: {info.web_ui}")
             progress.say(f"only the referrals: {info.web_ui}/namespaces/default/workflows?query={_REFERRALS}")
             progress.say(f"the API answers at {info.api} (OpenAPI at {info.api}/docs)")
-            outcome = await story.tell(script, settings, KeyRing.load(settings.verify_keys), tokens, progress)
+            outcome = await story.tell(
+                script, settings, KeyRing.load(settings.verify_keys), tokens, _door(settings, ports.site), progress
+            )
             _conclude(console, outcome, progress)
             if stay:
                 progress.say(f"everything stays up until Ctrl-C; {PREFIX}DATA={folder} lets other commands find it")
@@ -95,6 +103,14 @@ async def demo(console: Console, *, stay: bool) -> int:
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
     return outcome.exit_code
+
+
+def _door(settings: Settings, port: int) -> Door:
+    def link(customer: str) -> str:
+        return front_door.link(settings.data, port, PROGRAM, customer)
+
+    url, signs = f"http://{HOST}:{port}", signing(event_sources.secrets_of(settings.data))
+    return Door(url, link, settings.data / "mail", settings.api_url, signs)
 
 
 def _conclude(console: Console, outcome: story.Outcome, progress: Progress) -> None:

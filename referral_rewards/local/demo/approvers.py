@@ -78,8 +78,8 @@ async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> 
             while expected.decision not in (await api.claim(referral))["takes"]:  # noqa: ASYNC110  (asked over HTTP)
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError:
-        return await api.referral(referral), "there was nothing to decide"
-    before = await api.referral(referral)
+        return await _listed(api, referral), "there was nothing to decide"
+    before = await _listed(api, referral)
     claim = (await api.claim(referral))["claim"]
     try:
         for user in needed(claim["requirement"], everybody=expected.decision == "approve"):
@@ -87,6 +87,14 @@ async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> 
     except Refusal as refusal:
         return before, f"{expected.decision} was refused: {refusal}"
     return before, expected.decision
+
+
+async def _listed(api: Api, referral: str) -> dict[str, Any]:
+    """Return one referral in the form of `list --json`, which names the flags of its claim without their reasons."""
+    found = await api.referral(referral)
+    if found["claim"] is None:
+        return found
+    return {**found, "claim": {**found["claim"], "flags": [raised["flag"] for raised in found["claim"]["flags"]]}}
 
 
 def needed(requirement: Mapping[str, Any], *, everybody: bool) -> list[str]:

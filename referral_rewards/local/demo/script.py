@@ -12,6 +12,7 @@ from referral_rewards.domain.claims.findings import Flag, Recommendation
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import load_terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.local.demo.sales import Sales
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,6 +51,7 @@ class Expectation(_Strict):
     over: tuple[str, ...] = ()
     passes: tuple[ReferralStatus, ...] | None = None
     found_by: FactName | None = None
+    referred_by: str | None = None
     why: str
 
     def says(self, field: str) -> bool:
@@ -75,7 +77,15 @@ class Script:
     past_file: Path
     past: Mapping[str, Expectation]
     live: Mapping[str, Expectation]
+    sold: Mapping[str, Expectation]
+    door: Mapping[str, Expectation]
     steps: Sequence[Step]
+    sales: Sales
+
+    @property
+    def everybody(self) -> Mapping[str, Expectation]:
+        """Every expectation by its name."""
+        return {**self.past, **self.sold, **self.live, **self.door}
 
     @classmethod
     def load(cls, root: Path = ROOT) -> "Script":
@@ -89,7 +99,11 @@ class Script:
             raise BadInput([Problem(str(folder), "is not there; the demo runs from the source repository")])
         sources = [
             (root / "programs" / f"{name}.yaml").read_text()
-            for name in ("acme-friends", *sorted(path.stem for path in (root / "programs").glob("demo-*.yaml")))
+            for name in (
+                "acme-friends",
+                "acme-today",
+                *sorted(path.stem for path in (root / "programs").glob("demo-*.yaml")),
+            )
         ]
         expected = yaml.safe_load((folder / "expectations.yaml").read_text())
         expectations = TypeAdapter(dict[str, Expectation])
@@ -99,5 +113,8 @@ class Script:
             past_file=folder / "past.jsonl",
             past=expectations.validate_python(expected["past"]),
             live=expectations.validate_python(expected["live"]),
+            sold=expectations.validate_python(expected["sold"]),
+            door=expectations.validate_python(expected["door"]),
+            sales=Sales.load(folder / "sales.yaml"),
             steps=TypeAdapter(list[Step]).validate_python(yaml.safe_load((folder / "live.yaml").read_text())["steps"]),
         )

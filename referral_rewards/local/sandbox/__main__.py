@@ -8,6 +8,8 @@ from pathlib import Path
 import uvicorn
 
 from referral_rewards.local.sandbox.app import Sandbox
+from referral_rewards.local.sandbox.shops.delivery import WEBHOOKS
+from referral_rewards.local.sandbox.shops.till import Till
 
 _HOST = "127.0.0.1"
 
@@ -25,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--before-reply", action="store_true", help="tell of an event before the answer is given")
     parser.add_argument("--twice", action="store_true", help="tell of each event two times")
     parser.add_argument("--reordered", action="store_true", help="tell of the newest event first")
+    parser.add_argument("--sell", type=Path, metavar="KEYS", help="sell at /shop, signing with the secrets in KEYS")
     asked = parser.parse_args(arguments)
+    if asked.sell and not asked.tell:
+        parser.error("--sell needs --tell: what is sold is told of")
     sandbox = Sandbox(
         asked.named or f"http://{_HOST}:{asked.port}",
         folder=asked.folder,
@@ -33,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before_reply=asked.before_reply,
         twice=asked.twice,
         reordered=asked.reordered,
+        till=Till.at(asked.tell.rstrip("/").removesuffix(WEBHOOKS), asked.sell) if asked.sell else None,
     )
     uvicorn.run(sandbox, host=asked.host, port=asked.port, lifespan="off", log_level="warning", access_log=False)
     return 0

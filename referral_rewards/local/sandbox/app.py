@@ -1,4 +1,5 @@
-"""All three providers on one port, under ``/stripe``, ``/paypal`` and ``/tremendous``, with the real time.
+"""All three providers on one port, under ``/stripe``, ``/paypal`` and ``/tremendous``, with the real time; and under
+``/shop`` a shop whose sales become webhooks (`shops/till.py`), if it is given what signs them.
 
 Every account can be paid, except accounts that end in ``_closed``. ``POST /control/{provider}`` sets their behaviour:
 ``{"poor": true, "becomes": "UNCLAIMED", "fail": ["REPLY_LOST"]}``. ``{"move": [name, status]}`` changes the status of a
@@ -13,8 +14,9 @@ from typing import Any, Final
 from referral_rewards.local.sandbox import paypal, stripe, tremendous, webhooks
 from referral_rewards.local.sandbox.certificates import certificates
 from referral_rewards.local.sandbox.provider import Fault, Provider, WallClock, encoded
+from referral_rewards.local.sandbox.shops.till import Till
 from referral_rewards.local.sandbox.webhooks import Webhooks
-from referral_rewards.loopback import Message, Receive, Send, reply
+from referral_rewards.loopback import Message, Receive, Send, body_of, reply
 
 _CERTIFICATE: Final = "/v1/notifications/certs/CERT-of-the-sandbox"
 _BOOKS: Final = "books.json"
@@ -40,7 +42,9 @@ class Sandbox:
         before_reply: bool = False,
         twice: bool = False,
         reordered: bool = False,
+        till: Till | None = None,
     ) -> None:
+        self._till = till
         clock = WallClock()
         by_stripe = stripe.Stripe(clock)
         by_stripe.accounts = by_stripe.customers = Everybody()
@@ -75,6 +79,8 @@ class Sandbox:
             await reply(send, 200, self._certificate, **{"content-type": "application/x-pem-file"})
         elif first == "control" and rest in self.providers:
             await self._controlled(self.providers[rest], scope, receive, send)
+        elif first == "shop" and self._till is not None:
+            await self._till(rest, scope, receive, send)
         elif first in self.providers:
             provider = self.providers[first]
             await provider({**scope, "raw_path": f"/{rest}".encode(), "path": f"/{rest}"}, receive, send)
@@ -86,7 +92,7 @@ class Sandbox:
         if scope["method"] != "POST":
             return await reply(send, 200, encoded(provider.books()))
         try:
-            await _set(provider, json.loads(await _body(receive)))
+            await _set(provider, json.loads(await body_of(receive)))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             return await reply(send, 400, json.dumps({"wrong": str(error)}).encode())
         self._keep(provider)
@@ -117,12 +123,3 @@ async def _set(provider: Provider, wanted: Mapping[str, Any]) -> None:
                 await provider.told()
             case _:
                 raise ValueError(f"{name} can't be set so")
-
-
-async def _body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
-from referral_rewards.loopback import Message, Receive, Send, reply
+from referral_rewards.loopback import Message, Receive, Send, body_of, reply
 
 _BEGINNING: Final = datetime(2026, 7, 1, tzinfo=UTC)
 #: Longer than any client waits. It ends with the connection.
@@ -233,11 +233,7 @@ def encoded(document: Mapping[str, Any]) -> bytes:
 
 
 async def _read(scope: Message, receive: Receive) -> Request:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+    body = await body_of(receive)
     headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         document: Mapping[str, Any] = _form(body.decode())

@@ -69,7 +69,7 @@ def _reported(row: EntryRow) -> tuple[str, str]:
 
 def _closed_in_conflict(row: EntryRow) -> tuple[str, str]:
     order = OrderName(row.told_order or "", row.told_store)
-    about = f"records of order {order} differ; with the one of {row.told_source} it would have qualified"
+    about = f"what is told of order {order} differs; if {row.told_source} is read otherwise, it would have qualified"
     return about, _WHICH_RECORD
 
 
@@ -117,8 +117,9 @@ _LINK_IT_CLOSED: Final = (
     "closed."
 )
 _WHICH_RECORD: Final = (
-    "Ask the sources which record is right. If this customer’s is an order of its own, have it sent with its store or "
-    "another id, then reopen the referral; else leave it closed."
+    "Ask the sources what is right. If this customer’s is an order of its own, have it sent with its store or another "
+    "id; if one refund was told twice, have one of the two sent as failed. Then reopen the referral; else leave it "
+    "closed."
 )
 
 _WORDS: Final[Mapping[Waits, Callable[[EntryRow], tuple[str, str]]]] = {
