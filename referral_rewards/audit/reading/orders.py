@@ -76,7 +76,7 @@ def standing(
         if read.amounts:
             found.append(read)
     counted, doubted = _counted(found, gone)
-    return counted, differs or doubted or _taxed_and_not(found)
+    return counted, differs or doubted
 
 
 class _Group(NamedTuple):
@@ -140,19 +140,6 @@ def _counted(found: Sequence[_Group], gone: Sequence[_Group]) -> tuple[list[Reve
         differs = differs or most < len(alike)
         differs = differs or any(was == amount and not each.sources <= by for was, by in lost for each in alike)
     return counted, differs
-
-
-def _taxed_and_not(found: Sequence[_Group]) -> bool:
-    """Whether two amounts, by sources of which none tells both, are at most 30 % apart: one may be with tax."""
-    tellers = defaultdict[Decimal, set[str]](set)
-    for each in found:
-        tellers[max(each.amounts)] |= each.sources
-    apart = [max(each.amounts) for each in found if each.kind not in ("chargeback_lost", "cancellation")]
-    return any(
-        less < more <= less * Decimal("1.3") and tellers[less].isdisjoint(tellers[more])
-        for less in apart
-        for more in apart
-    )
 
 
 def _amount(fact: Told) -> Decimal:

@@ -2,11 +2,11 @@
 
 A shop and its payment processor often tell one refund each in their own way. Under one amount it counts once, and is a
 conflict for a person to look at. Under two amounts, without tax and with it, nobody can tell from the facts whether
-they are one refund or two: both count, and that is a conflict too.
+they are one refund or two: both count.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -77,9 +77,8 @@ def reversals(told: Iterable[Fact], its: Worth | None) -> Reversals:
     read = [found for group in left if (found := _read(group, its)) is not None]
     counted, doubled = _once(read, its)
     undone = [found for group in groups if group not in left and (found := _read(group, its)) is not None]
-    pairs = [] if its is None else _with_and_without_tax(read)
-    conflicts += [*doubled, *_told_on(undone, read, failures), *(_of_a_pair(*pair, its) for pair in pairs if its)]
-    return Reversals(tuple(counted), tuple(conflicts), tuple(fact for less, _ in pairs for fact in less.facts))
+    conflicts += [*doubled, *_told_on(undone, read, failures)]
+    return Reversals(tuple(counted), tuple(conflicts), () if its is None else tuple(_perhaps_with_tax(read)))
 
 
 def undone(told: Iterable[Fact]) -> frozenset[UUID]:
@@ -188,30 +187,21 @@ def _doubled(group: Sequence[Reversal], most: int, amount_minor: int, its: Worth
     return f"{told} under different ids or none: {most} of them count{'s' if most == 1 else ''}"
 
 
-def _with_and_without_tax(read: Sequence[Reversal]) -> list[tuple[Reversal, Reversal]]:
-    """Return the pairs of reversals, the lesser first, that may be one refund: one source tells it without its tax, and
-    another with it. An amount that a source of the other tells too is certainly another refund.
+def _perhaps_with_tax(read: Sequence[Reversal]) -> Iterator[Fact]:
+    """Yield the facts of each reversal that another source may tell with its tax in it, by a higher amount. An amount
+    that a source of the other tells too is certainly another refund.
     """
     sources: defaultdict[int, frozenset[str]] = defaultdict(frozenset)
     for each in read:
         sources[each.amount_minor] |= each.sources
-    alike = sorted((each for each in read if each.kind in _WITH_TAX), key=lambda each: each.amount_minor)
-    return [
-        (less, more)
-        for place, less in enumerate(alike)
-        for more in alike[place + 1 :]
-        if less.amount_minor < more.amount_minor
-        and more.amount_minor * 100 <= less.amount_minor * _WITH_TAX_PERCENT_MAX
-        and not sources[less.amount_minor] & sources[more.amount_minor]
-    ]
-
-
-def _of_a_pair(less: Reversal, more: Reversal, its: Worth) -> str:
-    one, other = (
-        f"{money.display(each.amount_minor, its.currency)} by {' and '.join(sorted(each.sources))}"
-        for each in (less, more)
-    )
-    return f"Reversals of {one} and of {other} may be one, without its tax and with it: both count"
+    with_tax = {each.amount_minor for each in read if each.kind in _WITH_TAX}
+    for less in read:
+        most_minor = less.amount_minor * _WITH_TAX_PERCENT_MAX // 100
+        if less.kind in _WITH_TAX and any(
+            less.amount_minor < more <= most_minor and sources[less.amount_minor].isdisjoint(sources[more])
+            for more in with_tax
+        ):
+            yield from less.facts
 
 
 def _told_on(undone: Iterable[Reversal], read: Sequence[Reversal], failures: Sequence[Fact]) -> Iterable[str]:
