@@ -156,8 +156,9 @@ def _recovered(clawback: Clawback) -> Iterator[str]:
 def _receipt(payment: Payment, clawback: Clawback) -> Iterator[str]:
     """What counts as taken at the provider was sent before it was booked, and our own books are their receipt."""
     booked = payment.entries.get(f"recovered:{clawback.id}")
-    if booked is not None and clawback.first_sent_at is not None and clawback.first_sent_at > booked.posted_at:
-        yield f"it was first sent at {clawback.first_sent_at.isoformat()}, after it was booked as recovered"
+    sent_at = clawback.first_sent_at
+    if booked is not None and sent_at is not None and sent_at > booked.posted_at + _SKEW:
+        yield f"it was first sent at {sent_at.isoformat()}, after it was booked as recovered"
     if clawback.kind == "reverse" and payment.payout.rail == _OWN_CREDIT and clawback.recovered_minor:
         right = str(entry_id(f"uncredited:{clawback.provider_key}"))
         said = {(each.details or {}).get("reference") for each in payment.made.get(clawback.case_id, ())}
