@@ -42,7 +42,7 @@ def problems(payment: Payment, leg: Leg, claim: Claim, terms: Terms | None) -> I
     yield from _advised(payment, claim)
     if terms is not None:
         yield from _scored(claim, terms)
-        yield from _asked(payment.heard.get(claim.referral_id, ()), claim, terms)
+        yield from _asked(payment.heard.get(claim.referral_id, ()), claim, leg, terms)
 
 
 def terms_of(payment: Payment, claim: Claim) -> Terms | None:
@@ -226,7 +226,7 @@ def _cited(payment: Payment, leg: Leg, claim: Claim) -> Iterator[str]:
             yield f"the fact {each['id']} raised the referral to version {fact.version}, which it did not know"
 
 
-def _asked(heard: Iterable[Heard], claim: Claim, terms: Terms) -> Iterator[str]:
+def _asked(heard: Iterable[Heard], claim: Claim, leg: Leg, terms: Terms) -> Iterator[str]:
     """The outside sources that the terms name answered when the claim was assembled, or their check could not run."""
     body: Mapping[str, Any] = claim.body
     document: Mapping[str, Any] = terms.terms
@@ -236,7 +236,7 @@ def _asked(heard: Iterable[Heard], claim: Claim, terms: Terms) -> Iterator[str]:
         for each in heard
         if each.moment == "assembly"
         and each.answer in ("confirmed", "contradicted")
-        and each.asked_at > claim.assembled_at - _RECENT
+        and claim.assembled_at - _RECENT < each.asked_at <= leg.approved_at + _SKEW
         and each.position <= claim.position
     }
     for name, code in (("conversions", "conversion_confirmed"), ("customers", "no_open_issue")):

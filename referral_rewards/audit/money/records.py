@@ -170,6 +170,7 @@ class Referral:
     stores: tuple[str, ...]
     currency: str | None
     facts_version: int
+    judged_at: datetime | None
     reopened: int
     settled_rivals: Mapping[str, str | None] | None
 
@@ -213,6 +214,7 @@ class Clawback:
     state: str
     decision_id: UUID
     created_at: datetime
+    updated_at: datetime
     kept_minor: int
 
 

@@ -187,5 +187,16 @@ def _of_leg(payment: Payment, leg: Leg) -> Iterator[str]:
         yield "more went back to its payee than was recovered"
     if leg.state == "clawed_back" and recovered_minor < leg.amount_minor:
         yield f"it counts as taken back, though only {amount(recovered_minor, leg.currency)} were recovered"
-    if leg.state == "paid" and recovered_minor >= leg.amount_minor and not leg.former:
+    if (
+        leg.state == "paid"
+        and recovered_minor >= leg.amount_minor
+        and not leg.former
+        and _was_judged(payment, leg, its)
+    ):
         yield "all of it was recovered, and it still counts as paid"
+
+
+def _was_judged(payment: Payment, leg: Leg, its: Sequence[Clawback]) -> bool:
+    """Return whether its referral was judged since the last of it was recovered. Until then it counts as paid."""
+    row = payment.referrals.get(leg.referral_id)
+    return row is None or row.judged_at is None or row.judged_at >= max(each.updated_at for each in its)
