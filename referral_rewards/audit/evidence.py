@@ -38,8 +38,9 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Reward:
     """One paid leg, and its payment. ``committed_at`` is when the payment was first sent under its last key, None if
-    its history shows no sending, and ``sight`` what the transaction that sent it saw (`seen`); ``reserved`` numbers the
-    approvals of a program's legs in their order; ``settled_at`` is when its history shows it as settled."""
+    its history shows no sending, ``position`` the number of the transaction that sent it, and ``sight`` what that saw
+    (`seen`); ``reserved`` numbers the approvals of a program's legs in their order; ``settled_at`` is when its history
+    shows it as settled."""
 
     leg: UUID
     referral: str

@@ -146,7 +146,6 @@ class Cited:
     type: str
     occurred_at: datetime
     received_at: datetime
-    position: int
     order: str | None
     store: str | None
     referral: str | None

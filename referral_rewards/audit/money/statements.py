@@ -55,7 +55,7 @@ CLAIMS: Final = text("SELECT * FROM reward_claim WHERE id = ANY(CAST(:ids AS uui
 
 #: The facts that claims cite, and requests of their referrals, which their digests cover as well.
 CITED: Final = text("""
-SELECT DISTINCT c.id AS claim_id, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.position,
+SELECT DISTINCT c.id AS claim_id, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at,
        f.data->>'order' AS "order", f.data->>'store' AS store,
        f.data->>'referral' AS referral, f.digest,
        (SELECT rf.version FROM referral_fact rf WHERE rf.referral_id = c.referral_id AND rf.fact_id = f.id) AS version
