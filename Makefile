@@ -57,6 +57,7 @@ bench: setup ## Measure throughput and latency on this machine
 chaos: setup ## Kill parts at random, and prove by far more chance than `make test` has time for
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
 	@$(BIN)/pytest --ignore tests/chaos -m chaos
+	@$(BIN)/pytest --audited tests/clawbacks tests/register tests/restores tests/workflows
 
 DOCUMENTS := .local/provider-documents
 PAYPAL_AT := ec4d8f36a6ab0abcc3865e1072aaddc85ea14d5c

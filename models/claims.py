@@ -103,6 +103,7 @@ class Inquiry(SQLModel, table=True):
     answer: str  # confirmed, contradicted, unavailable
     sentence: str
     content_hash: str | None = None  # SHA-256 of the response body, if there was one
+    position: int = position()
 
 
 class BlockedMark(SQLModel, table=True):

@@ -47,6 +47,11 @@ def position() -> Any:
     return Field(default=None, sa_column=column)
 
 
+def positions() -> Any:
+    """Places of transactions, in the order that the database gives them."""
+    return Field(default_factory=list, sa_column=Column(ARRAY(BigInteger), nullable=False, server_default="{}"))
+
+
 def off() -> Any:
     """A boolean that is false unless something sets it."""
     return Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, literal_colum
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor, off, position, texts
+from models.columns import by_code_point, document, instant, minor, off, position, positions, texts
 from models.statuses import spelled
 from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, LegState, PayoutState
 
@@ -202,6 +202,8 @@ class PayoutStep(SQLModel, table=True):
     why: str | None = None
     reference: str | None = None
     position: int = position()
+    #: What its transaction saw (``register_sight`` in ``positions.sql``), of an attempt; a trigger records it.
+    sight: list[int] = positions()
 
 
 class RailHalt(SQLModel, table=True):

@@ -26,6 +26,8 @@ class UserRow(SQLModel, table=True):
     reads_programs: list[str] = texts()
     created_at: datetime = instant()
     barred_at: datetime | None = instant(nullable=True)
+    #: The place of the transaction that barred them (``positions.sql``); a trigger sets it.
+    barred_position: int | None = Field(default=None, sa_column=Column(BigInteger))
     password_hash: str | None = None  # argon2id; for local accounts only
     contact_id: UUID | None = None  # the personal data that holds the email address
 

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from tests.desk import Desk
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--audited", action="store_true", help="audit each register that a test leaves behind")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Gives the session a folder of its own. Every session closes the one that pytest shares to other users, and as
@@ -51,6 +55,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = tempfile.mkdtemp(prefix="referrals-tests-", dir=_memory())
         config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+    if config.option.audited:
+        from tests.audited import Auditor
+
+        config.pluginmanager.register(Auditor())
 
 
 @pytest.hookimpl(tryfirst=True)

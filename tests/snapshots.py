@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 
 from referral_rewards.config.stack import with_driver
 
+#: Called with the URL of each copy that a test is done with, before it is dropped.
+farewells: Final[list[Callable[[str], Awaitable[None]]]] = []
 _numbers = count(1)
 _administrators: dict[str, psycopg.AsyncConnection] = {}
 _T = TypeVar("_T")
@@ -40,8 +42,13 @@ async def copied(url: str, template: str) -> AsyncIterator[str]:
     name = f"test_{next(_numbers)}"
     # Copying files costs less than writing each block to the log, where nothing has to survive a crash.
     await administer(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield with_driver(beside(url, name))
-    await administer(url, f"DROP DATABASE {name} WITH (FORCE)")
+    mine = with_driver(beside(url, name))
+    yield mine
+    try:
+        for farewell in farewells:
+            await farewell(mine)
+    finally:
+        await administer(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager

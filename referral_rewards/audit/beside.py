@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.audit import statements
-from referral_rewards.audit.evidence import Asked, ClaimOnRecord, PromisedLeg, Reward, Step, Version
+from referral_rewards.audit.evidence import SKEW, Asked, ClaimOnRecord, PromisedLeg, Reserved, Reward, Step, Version
 from referral_rewards.audit.reading import arithmetic
 from referral_rewards.audit.reading.rewards import Held
 
@@ -44,7 +45,7 @@ async def steps(connection: AsyncConnection, referrals: Collection[str]) -> Mapp
     """The histories of some referrals, oldest step first."""
     found: defaultdict[str, list[Step]] = defaultdict(list)
     for row in await connection.execute(statements.STEPS, {"referrals": sorted(referrals)}):
-        found[row.referral_id].append(Step(row.at, row.status))
+        found[row.referral_id].append(Step(row.at, row.position, row.status))
     return found
 
 
@@ -52,7 +53,7 @@ async def asked(connection: AsyncConnection, referrals: Sequence[str]) -> Mappin
     """What sources answered about some referrals, oldest first."""
     found: defaultdict[str, list[Asked]] = defaultdict(list)
     for row in await connection.execute(statements.ASKED, {"referrals": list(referrals)}):
-        found[row.referral_id].append(Asked(row.source, row.subject, row.asked_at, row.answer))
+        found[row.referral_id].append(Asked(row.source, row.subject, row.asked_at, row.position, row.answer))
     return found
 
 
@@ -65,18 +66,20 @@ async def legs(connection: AsyncConnection, page: Sequence[Reward]) -> Mapping[U
     return found
 
 
-async def held_of_referrals(connection: AsyncConnection, referrals: Collection[str]) -> Mapping[str, Sequence[Held]]:
+async def held_of_referrals(
+    connection: AsyncConnection, referrals: Collection[str]
+) -> Mapping[str, Sequence[Reserved]]:
     """The live legs of some referrals."""
-    found: defaultdict[str, list[Held]] = defaultdict(list)
+    found: defaultdict[str, list[Reserved]] = defaultdict(list)
     asked: dict[str, object] = {"referrals": sorted(referrals), "freed": _FREED}
     for row in await connection.execute(statements.HELD_OF_REFERRALS, asked):
-        found[row.referral_id].append(Held(*row))
+        found[row.referral_id].append(_reserved(row))
     return found
 
 
 async def held_of_referrer(
     connection: AsyncConnection, reward: Reward, versions: Mapping[str, Sequence[Version]]
-) -> Sequence[Held]:
+) -> Sequence[Reserved]:
     """The referrer's live legs that may count for a cap; none where no version of the terms has one."""
     limits = [(each.terms.get("limits") or {}).get("per_referrer") for each in versions[reward.program]]
     periods = [_longest(limit["period"]) for limit in limits if limit is not None]
@@ -86,10 +89,15 @@ async def held_of_referrer(
         "program": reward.program,
         "referrer": reward.referrer,
         "since": max(_EVER, reward.at - max(periods)),
-        "until": reward.at,
+        "until": reward.at + SKEW,
         "freed": _FREED,
     }
-    return [Held(*row) for row in await connection.execute(statements.HELD_OF_REFERRER, asked)]
+    return [_reserved(row) for row in await connection.execute(statements.HELD_OF_REFERRER, asked)]
+
+
+def _reserved(row: Row[Any]) -> Reserved:
+    held = Held(row.referral_id, row.program, row.referrer, row.order_key, row.role, row.amount_minor, row.approved_at)
+    return Reserved(held, row.position, row.reserved)
 
 
 async def counted(

@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from referral_rewards.audit.reading.rewards import Held
 from referral_rewards.audit.reading.told import Terms, Told
+
+#: The clocks of two processes differ by no more.
+SKEW: Final = timedelta(minutes=5)
+
+
+def seen(position: int, by: int, sight: Sequence[int]) -> bool:
+    """Return whether the transaction of a number was seen by another one (``by``) with this ``sight``: the number from
+    which on it saw nothing, and those of the transactions under way (``models/migrations/initial/positions.sql``).
+
+    Without a sight the numbers decide, though they are no order of commits.
+    """
+    if not sight:
+        return position < by
+    return position < sight[0] and position not in sight[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +38,9 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Reward:
     """One paid leg, and its payment. ``committed_at`` is when the payment was first sent under its last key, None if
-    its history shows no sending, and ``position`` the number of the transaction that sent it; ``settled_at`` is when
-    its history shows it as settled."""
+    its history shows no sending, ``position`` the number of the transaction that sent it, and ``sight`` what that saw
+    (`seen`); ``reserved`` numbers the approvals of a program's legs in their order; ``settled_at`` is when its history
+    shows it as settled."""
 
     leg: UUID
     referral: str
@@ -44,12 +59,25 @@ class Reward:
     payout: UUID
     committed_at: datetime | None
     position: int | None
+    sight: tuple[int, ...]
+    reserved: int | None
     settled_at: datetime
 
     @property
     def at(self) -> datetime:
-        """The instant as of which it is examined."""
-        return self.committed_at or self.settled_at
+        """The instant as of which it is examined. Two processes date payment and approval: it is not before either."""
+        return max(self.committed_at or self.settled_at, self.approved_at)
+
+    def was_there(self, at: datetime, position: int | None) -> bool:
+        """Return whether what is dated ``at``, and was recorded by the transaction of this number, was on record when
+        the payment was committed.
+
+        Its transaction saw it or did not. Their dates can't say it to the second: another process with another clock
+        wrote each of them, and a payment is dated before its sources are asked.
+        """
+        if self.position is None or position is None:
+            return at <= self.at
+        return seen(position, self.position, self.sight) and at <= self.at + SKEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +160,7 @@ class Asked:
     source: str
     subject: str
     at: datetime
+    position: int
     answer: str
 
 
@@ -140,7 +169,18 @@ class Step:
     """A change of the status of a referral, from its history."""
 
     at: datetime
+    position: int
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A live leg, the number of the transaction that approved it, and the place of that among the approvals of the
+    program, which come one after the other. Both are None if its entry in the books is missing."""
+
+    held: Held
+    position: int | None
+    reserved: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +202,7 @@ class Evidence:
     versions: Mapping[str, Sequence[Version]]
     asked: Sequence[Asked] = ()
     legs: Sequence[PromisedLeg] = ()
-    held: Sequence[Held] = ()
+    held: Sequence[Reserved] = ()
     rivals: frozenset[str] = frozenset()
     steps: Mapping[str, Sequence[Step]] = field(default_factory=dict)
     rival_decisions: Mapping[str, Sequence[Made]] = field(default_factory=dict)

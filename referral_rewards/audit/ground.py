@@ -2,16 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from referral_rewards.audit.evidence import Evidence, Made, Reward, Version
+from referral_rewards.audit.evidence import Evidence, Made, Version
 from referral_rewards.audit.reading.periods import Linked
 from referral_rewards.audit.reading.world import Acts, Published, Referral, World
 
-#: The clocks of two processes differ by no more.
-_SKEW: Final = timedelta(minutes=5)
 #: What moving a referral to another referrer takes, or linking an order to it: these roles, by two people.
 _MOVING: Final = frozenset({"operations", "program_owner"})
 #: While a referral stands at one of these it claims its order.
@@ -22,30 +19,22 @@ _CLAIMING: Final = frozenset(
 
 def world_of(evidence: Evidence) -> World:
     """What was known when the payment was committed."""
-    now = evidence.reward.at
-    claim = evidence.claim
-    counts = {evidence.reward.referral: claim.first_approved_rewards} if claim is not None else {}
-    decisions = {evidence.reward.referral: evidence.decisions, **evidence.rival_decisions}
+    reward, claim = evidence.reward, evidence.claim
+    counts = {reward.referral: claim.first_approved_rewards} if claim is not None else {}
+    decisions = {reward.referral: evidence.decisions, **evidence.rival_decisions}
     return World(
-        events=[each.told for each in evidence.facts if _was_there(each.received_at, each.position, evidence.reward)],
+        events=[each.told for each in evidence.facts if reward.was_there(each.received_at, each.position)],
         programs={program: [_published(each) for each in its] for program, its in evidence.versions.items()},
-        now=now,
-        held=[each for each in evidence.held if each.referral in evidence.rivals and each.approved_at <= now],
+        now=reward.at,
+        held=[
+            each.held
+            for each in evidence.held
+            if each.held.referral in evidence.rivals and reward.was_there(each.held.approved_at, each.position)
+        ],
         closed=[rival for rival in evidence.rivals if not _claims(evidence, rival)],
         counts=counts,
         acts={name: acts_of(by_then(made, evidence)) for name, made in decisions.items()},
     )
-
-
-def _was_there(at: datetime, position: int, reward: Reward) -> bool:
-    """Whether what is dated ``at`` was on record when the payment was committed.
-
-    The order of their transactions says so. Their dates can't say it to the second: another process with another clock
-    wrote each of them, and a payment is dated before its sources are asked.
-    """
-    if reward.position is None:
-        return at <= reward.at
-    return position < reward.position and at <= reward.at + _SKEW
 
 
 def referral_of(evidence: Evidence) -> Referral | None:
@@ -55,7 +44,7 @@ def referral_of(evidence: Evidence) -> Referral | None:
 
 def by_then(made: Iterable[Made], evidence: Evidence) -> list[Made]:
     """The decisions that were on record when the payment was committed."""
-    return [each for each in made if _was_there(each.at, each.position, evidence.reward)]
+    return [each for each in made if evidence.reward.was_there(each.at, each.position)]
 
 
 def acts_of(made: Sequence[Made]) -> Acts:
@@ -89,7 +78,8 @@ def _with(acts: Acts, completed_by: Made, target: str) -> Acts:
 
 def _claims(evidence: Evidence, rival: str) -> bool:
     """Whether the history of a rival has it claiming its order then."""
-    by_now = [each.status for each in evidence.steps.get(rival, ()) if each.at <= evidence.reward.at]
+    reward = evidence.reward
+    by_now = [each.status for each in evidence.steps.get(rival, ()) if reward.was_there(each.at, each.position)]
     return bool(by_now) and by_now[-1] in _CLAIMING
 
 

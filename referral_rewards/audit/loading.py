@@ -28,7 +28,7 @@ from referral_rewards.domain.facts.identity import Marker
 _PAGE: Final = 100
 _FIRST: Final = UUID(int=0)
 #: Words of the history of payments.
-_SETTLED, _SENT = "settled", ["sent", "adopted"]
+_SETTLED, _SENT, _SHUT_OUT = "settled", ["sent", "adopted"], "shut_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,14 @@ async def _page(
         "limit": _PAGE,
         "settled": _SETTLED,
         "sent": _SENT,
+        "shut_out": _SHUT_OUT,
         "referrals": None if referrals is None else sorted(referrals),
     }
     statement = statements.REWARDS if referrals is None else statements.REWARDS_OF
     rows = await connection.execute(statement, asked)
-    return [Reward(**{**row._mapping, "decisions": tuple(row.decisions)}) for row in rows]
+    return [
+        Reward(**{**row._mapping, "decisions": tuple(row.decisions), "sight": tuple(row.sight or ())}) for row in rows
+    ]
 
 
 async def _evidence(

@@ -5,11 +5,12 @@ A failed check, or another amount, holds if those whom it took decided it by nam
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from referral_rewards.audit import ground, signers, texts
-from referral_rewards.audit.evidence import Evidence, Made, Reward
+from referral_rewards.audit.evidence import Evidence, Made, Reserved, Reward
 from referral_rewards.audit.findings import ACCURACY_PARTS, Finding, Part
 from referral_rewards.audit.reading import arithmetic, claims, people
 from referral_rewards.audit.reading.rewards import Leg
@@ -151,7 +152,7 @@ class _Examination:
             where = f"program_version {version.program} {version.number}"
             self._find(part, f"the terms that are kept differ from their published text at {path}", where)
         ends = [each for each in ground.by_then(self.evidence.program_acts, self.evidence) if _ends(each)]
-        if ends and _holds_from(ends[0]) <= mine.began_at.isoformat():
+        if ends and _holds_from(ends[0]) <= mine.began_at:
             wanted.denials.append("program_not_active")
         if self.reward.currency != mine.terms["currency"]:
             self._find(part, texts.differs("currency", self.reward.currency, mine.terms["currency"]))
@@ -177,11 +178,13 @@ class _Examination:
         source = (mine.terms.get("sources") or {}).get("conversions") or "register"
         if source == "register":
             return "confirmed"
-        about = (self.reward.order, f"{self.reward.order} of store")
+        order = self.reward.order
         its = [
             each
             for each in self.evidence.asked
-            if each.source == source and each.at <= self.reward.at and each.subject.startswith(about)
+            if each.source == source
+            and self.reward.was_there(each.at, each.position)
+            and (each.subject == order or each.subject.startswith(f"{order} of store "))
         ]
         return its[-1].answer if its else "unavailable"
 
@@ -240,13 +243,13 @@ class _Examination:
             return calculated
         reward = self.reward
         own = [
-            each
+            each.held
             for each in self.evidence.held
-            if each.role == "referrer"
-            and each.referrer == reward.referrer
-            and each.program == reward.program
-            and each.referral != reward.referral
-            and each.approved_at < reward.approved_at
+            if each.held.role == "referrer"
+            and each.held.referrer == reward.referrer
+            and each.held.program == reward.program
+            and each.held.referral != reward.referral
+            and _is_earlier(each, reward)
         ]
         left = claims.reckoning(mine).cap_left(own, reward.approved_at)
         return calculated if left is None else max(0, min(calculated, left))
@@ -317,13 +320,20 @@ class _Examination:
         self.findings.append(Finding(part, what, place, reward.referral, reward.role, str(reward.payout)))
 
 
+def _is_earlier(other: Reserved, reward: Reward) -> bool:
+    """Whether another leg was approved before a reward, by their entries in the books if they are on record."""
+    if other.reserved is None or reward.reserved is None:
+        return other.held.approved_at < reward.approved_at
+    return other.reserved < reward.reserved
+
+
 def _ends(made: Made) -> bool:
     return made.kind == "end_program" and "program_owner" in made.roles
 
 
-def _holds_from(made: Made) -> str:
+def _holds_from(made: Made) -> datetime:
     said = made.details.get("holds_from")
-    return str(said) if said is not None else made.at.isoformat()
+    return datetime.fromisoformat(str(said)) if said is not None else made.at
 
 
 def in_order(found: Examined) -> Iterator[Finding]:

@@ -5,18 +5,15 @@ from typing import Final
 from sqlalchemy import text
 
 #: A page of paid rewards by their legs' ids. What was paid is read from the history of payments, not from a status:
-#: the last step of a leg's last payout stands at ``:settled``.
+#: the last step of a leg's last payout stands at ``:settled``. A provider that shut us out (``:shut_out``) saw
+#: nothing of what was sent before.
 REWARDS: Final = text("""
 SELECT l.id AS leg, l.referral_id AS referral, l.role, l.program, l.referrer, l.order_key AS "order", l.beneficiary,
-       l.kind, l.amount_minor, l.currency, l.claim_id, l.digest, l.decisions, l.approved_at, paid.payout_id AS payout, (
-           SELECT min(s.at) FROM payout_step s
-           WHERE s.payout_id = paid.payout_id AND s.act = ANY(CAST(:sent AS text[]))
-             AND s.generation = paid.generation
-       ) AS committed_at, (
-           SELECT min(s.position) FROM payout_step s
-           WHERE s.payout_id = paid.payout_id AND s.act = ANY(CAST(:sent AS text[]))
-             AND s.generation = paid.generation
-       ) AS position, paid.settled_at
+       l.kind, l.amount_minor, l.currency, l.claim_id, l.digest, l.decisions, l.approved_at, paid.payout_id AS payout,
+       sent.at AS committed_at, sent.position, sent.sight, (
+           SELECT min(p.id) FROM ledger_transaction a JOIN posting p ON p.transaction_id = a.id
+           WHERE a.key = 'accrued:' || CAST(l.id AS text)
+       ) AS reserved, paid.settled_at
 FROM leg l CROSS JOIN LATERAL (
     SELECT pl.payout_id, last.generation, (
         SELECT min(s.at) FROM payout_step s
@@ -28,7 +25,13 @@ FROM leg l CROSS JOIN LATERAL (
     WHERE pl.leg_id = l.id AND pl.live AND last.state = :settled
       AND (CAST(:cycle AS uuid) IS NULL OR p.cycle_id = CAST(:cycle AS uuid))
     ORDER BY pl.payout_id LIMIT 1
-) AS paid
+) AS paid LEFT JOIN LATERAL (
+    SELECT s.at, s.position, s.sight FROM payout_step s
+    WHERE s.payout_id = paid.payout_id AND s.generation = paid.generation AND s.act = ANY(CAST(:sent AS text[]))
+      AND s.id > ALL(SELECT id FROM payout_step o WHERE o.payout_id = paid.payout_id
+                     AND o.generation = paid.generation AND o.act = :shut_out)
+    ORDER BY s.id LIMIT 1
+) AS sent ON true
 WHERE l.program = :program AND l.id > CAST(:after AS uuid)
   AND (CAST(:since AS timestamptz) IS NULL OR paid.settled_at >= CAST(:since AS timestamptz))
   AND (CAST(:until AS timestamptz) IS NULL OR paid.settled_at < CAST(:until AS timestamptz))
@@ -86,24 +89,30 @@ SELECT DISTINCT key, referral_id FROM referral_key WHERE key = ANY(CAST(:keys AS
 """)
 
 ASKED: Final = text("""
-SELECT referral_id, source, subject, asked_at, answer FROM inquiry
-WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY asked_at, id
+SELECT referral_id, source, subject, asked_at, position, answer FROM inquiry
+WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY position, asked_at, id
 """)
 
 STEPS: Final = text("""
-SELECT referral_id, at, status FROM referral_step WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY id
+SELECT referral_id, at, position, status FROM referral_step
+WHERE referral_id = ANY(CAST(:referrals AS text[])) ORDER BY id
 """)
 
-_HELD: Final = "SELECT referral_id, program, referrer, order_key, role, amount_minor, approved_at FROM leg"
+#: Legs with the place of their approval: a program's legs are approved under one lock, one after the other.
+_HELD: Final = """
+SELECT l.referral_id, l.program, l.referrer, l.order_key, l.role, l.amount_minor, l.approved_at, a.position,
+       (SELECT min(p.id) FROM posting p WHERE p.transaction_id = a.id) AS reserved
+FROM leg l LEFT JOIN ledger_transaction a ON a.key = 'accrued:' || CAST(l.id AS text)
+"""
 #: The live legs of some referrals.
 HELD_OF_REFERRALS: Final = text(
-    f"{_HELD} WHERE referral_id = ANY(CAST(:referrals AS text[])) AND state <> ALL(CAST(:freed AS text[]))"
+    f"{_HELD} WHERE l.referral_id = ANY(CAST(:referrals AS text[])) AND l.state <> ALL(CAST(:freed AS text[]))"
 )
 #: The live legs of a referrer in a program that were approved in a time.
 HELD_OF_REFERRER: Final = text(f"""
-{_HELD} WHERE program = :program AND referrer = :referrer AND role = 'referrer'
-  AND approved_at > CAST(:since AS timestamptz) AND approved_at <= CAST(:until AS timestamptz)
-  AND state <> ALL(CAST(:freed AS text[]))
+{_HELD} WHERE l.program = :program AND l.referrer = :referrer AND l.role = 'referrer'
+  AND l.approved_at > CAST(:since AS timestamptz) AND l.approved_at <= CAST(:until AS timestamptz)
+  AND l.state <> ALL(CAST(:freed AS text[]))
 """)
 
 #: How many rewards a referrer had when a claim was assembled: surely, and at most. Some were given up since.

@@ -32,7 +32,9 @@ ROWS: Final = {
     "reward_claim": "referral_id = 'r2'",
 }
 
-_PLACE: Final = "the place of the row in the feed of measurement events; no reward depends on it"
+_SEEN: Final = (
+    "it tells what was on record when the payment was sent, together with the dates, of which it can differ by minutes"
+)
 _WORDS: Final = "a sentence for people; what it tells stands in other columns"
 _CLOCK: Final = "when the row was last touched; what happened then has a step or a posting of its own"
 _REMADE: Final = (
@@ -51,17 +53,18 @@ NOT_DERIVED_FROM: Final = {
     "clawback_case.exchange_store": "shown beside the case: of which store that order is",
     "clawback_case.proposed_minor": "what the rules propose to whoever decides; what was taken is what was signed",
     "clawback_case.why": _WORDS,
-    "decision.position": _PLACE,
+    "decision.position": _SEEN,
     "decision_effect.at": "when a decision was carried out; when it was made is signed",
     "decision_effect.why": _WORDS,
     "fact.batch_id": "with which file it came: that delays wake-ups and changes no verdict",
     "fact.content_mac": "tells a repeated fact from a contradicting one when it is told again",
-    "fact.position": _PLACE,
+    "fact.position": _SEEN,
+    "inquiry.position": _SEEN,
     "inquiry.id": "a number; the claim cites the answer by its hash",
     "inquiry.content_hash": "an answer that told no fact has none; where it told one, the fact has its own digest",
     "inquiry.sentence": _WORDS,
     "inquiry.subject": "about whom or what it was asked, in the source's terms; the answer is cited by its hash",
-    "ledger_transaction.position": _PLACE,
+    "ledger_transaction.position": _SEEN,
     "payment_instruction.exported_by": "who exported it; that moves nothing, and the word on it is signed",
     "payout.created_at": "when it was planned; its history says so, too",
     "payout.due_at": "when its workflow looks at it again",
@@ -79,9 +82,10 @@ NOT_DERIVED_FROM: Final = {
     "payout_cycle.turn": "a projection: the number of decisions on it that were carried out",
     "payout_cycle.updated_at": _CLOCK,
     "payout_cycle.version": "of the terms that set its day; each reward has its own terms",
-    "payout_step.position": _PLACE,
+    "payout_step.position": _SEEN,
+    "payout_step.sight": _SEEN,
     "payout_step.why": _WORDS,
-    "posting.id": "a number; the lines of an entry are a set",
+    "posting.id": "a number; it tells in which order rewards were approved, and the lines of an entry are a set",
     "referral.acts": "what its attribution was moved by; a projection of signed decisions, read there",
     "referral.answered_version": _REMADE,
     "referral.began_at": _REMADE,
@@ -116,7 +120,7 @@ NOT_DERIVED_FROM: Final = {
     "referral.waiting_since": _REMADE,
     "referral.wake_at": _REMADE,
     "referral_fact.version": "in which order facts came, by which a claim is judged again; the claim cites facts by id",
-    "reward_claim.position": _PLACE,
+    "reward_claim.position": _SEEN,
 }
 
 _PROJECTION: Final = "a projection: it is made again from what the audit reads"

@@ -48,6 +48,7 @@ async def test_an_offset_that_was_kept_in_part_and_reversed_for_the_rest_has_no_
     await _clear(cashier)
 
 
+@pytest.mark.forges
 async def test_what_offsets_were_released_from_and_nobody_took_is_found(cashier: Cashier) -> None:
     await _settled(cashier)
     cases = await cashier.refunded("r1")

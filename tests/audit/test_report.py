@@ -141,6 +141,18 @@ async def test_a_name_that_stands_twice_in_a_report_is_refused(paid: Desk, tmp_p
     assert verified(report) == (2, "can't be read: ValueError: a name stands twice in the report\n")
 
 
+async def test_a_report_verifies_however_it_is_laid_out_and_holds_nothing_behind_its_end(
+    paid: Desk, tmp_path: Path
+) -> None:
+    report = await reported(paid, tmp_path)
+    document = json.loads(report.read_text())
+    for written in (json.dumps(document), json.dumps(document, indent=2)):
+        report.write_text(written)
+        assert verified(report)[0] == 0
+    report.write_text(json.dumps(document) + "{}")
+    assert verified(report) == (2, "can't be read: ValueError: something stands after the report\n")
+
+
 async def test_the_terms_as_published_are_evidence_that_a_report_names(paid: Desk, tmp_path: Path) -> None:
     report = await reported(paid, tmp_path)
     terms, other = tmp_path / "terms.yaml", tmp_path / "other.yaml"

@@ -24,6 +24,9 @@ from tests.clawbacks.paid import Cashier
 from tests.rails.cases import OUTSIDE
 from tests.seeds import seeds
 
+#: Its rewards are written as paid, without the lives that lead there.
+pytestmark = pytest.mark.forges
+
 A = MoneyAct
 _ACTS: Final = (A.REVERSE_CLAWBACK, A.OFFSET_CLAWBACK, A.WRITE_OFF_CLAWBACK)
 _TAKING: Final = frozenset({"approved", "reversing", "unknown", "manual_review"})

@@ -4,10 +4,14 @@ import random
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+import pytest
 from sqlalchemy import text
 
 from referral_rewards.domain.programs.terms import Role
 from tests.desk import Desk, days_ago, event
+
+#: Its rewards are written as paid, without the lives that lead there.
+pytestmark = pytest.mark.forges
 
 _GROSS, _MINIMUM = Decimal(80), Decimal(50)
 _HISTORIES: Final = 10

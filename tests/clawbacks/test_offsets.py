@@ -42,6 +42,7 @@ async def test_what_a_payout_would_keep_is_free_again_once_it_is_cancelled(life:
     assert (await life.money()).get("recoverable:dexter", 0) == 0
 
 
+@pytest.mark.forges
 @pytest.mark.parametrize("forged", ["more than was decided", "a debt that nobody decided on"])
 @pytest.mark.chaos
 async def test_a_payout_lowered_by_a_row_that_somebody_wrote_is_not_sent(life: Installation, forged: str) -> None:

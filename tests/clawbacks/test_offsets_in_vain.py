@@ -22,6 +22,9 @@ from tests.patience import PATIENCE_SECONDS
 from tests.rails.cases import OUTSIDE
 from tests.seeds import seeds
 
+#: Its rewards are written as paid, without the lives that lead there.
+pytestmark = pytest.mark.forges
+
 A, _P = MoneyAct, PayoutState
 _PAYEE: Final = "c-brie"
 _OPERATIONS: Final = 40

@@ -151,6 +151,7 @@ _WOKEN = """
 """
 
 
+@pytest.mark.forges
 async def test_a_row_without_a_signed_decision_pays_nothing_back(life: Installation) -> None:
     case = await taken(life)
     forged = {"id": "5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c99", "amount": 2500, "case": case}

@@ -26,6 +26,9 @@ from tests.clawbacks.paid import PROGRAM, Cashier
 from tests.rails.cases import OUTSIDE, in_our_books
 from tests.statements import counted
 
+#: Its rewards are written as paid, without the lives that lead there.
+pytestmark = pytest.mark.forges
+
 A = MoneyAct
 MICROSECOND = timedelta(microseconds=1)
 #: Measured; it may not rise.

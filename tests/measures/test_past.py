@@ -217,12 +217,34 @@ async def test_a_moment_that_is_none_is_refused(desk: Desk, path: str, said: str
     assert (refused.status_code, refused.json()["problems"][0]["where"]) == (422, "as_of")
 
 
-async def test_the_page_says_that_it_is_of_the_past_and_leads_nowhere(desk: Desk) -> None:
+async def test_behind_each_figure_of_a_past_report_stand_the_referrals_that_added_to_it(desk: Desk) -> None:
+    for name in ("r1", "r2"):
+        await desk.referral(name)
+    then = _said(datetime.now(UTC))
+    assert (await desk.decide("r1", "approve")).status_code == 201
+    await desk.judge("r1")
+    await desk.referral("r3")
+    path = "/v1/reports/program/acme-friends/referrals"
+    figures = {"claims_created": ["r1", "r2"], "claims_waiting": ["r1", "r2"], "claims_approved": []}
+    for figure, names in figures.items():
+        told = (await desk.get(f"{path}?figure={figure}&as_of={then}")).json()
+        assert ([each["referral"] for each in told["referrals"]], told["next"]) == (names, None)
+    first = (await desk.get(f"{path}?figure=claims_created&as_of={then}&limit=1")).json()
+    rest = (await desk.get(f"{path}?figure=claims_created&as_of={then}&limit=1&after={first['next']}")).json()
+    assert [each["referrals"][0]["referral"] for each in (first, rest)] == ["r1", "r2"]
+    async with desk.browser("paula") as browser:
+        page = (await browser.get(f"/reports/program/acme-friends/behind/claims_waiting?as_of={then}")).text
+    assert ("/referrals/r2" in page, "/referrals/r3" in page, "added to this figure by" in page) == (True, False, True)
+
+
+async def test_the_page_says_that_it_is_of_the_past(desk: Desk) -> None:
     await desk.referral("r1")
     async with desk.browser("paula") as browser:
         now = (await browser.get("/reports/program/acme-friends?every=true")).text
         past_ = (await browser.get("/reports/program/acme-friends?every=true&as_of=2020-01-31")).text
         sheet = (await browser.get("/reports/program/acme-friends/csv?as_of=2020-01-31")).text
+        then = (await browser.get(f"/reports/program/acme-friends?every=true&as_of={_said(datetime.now(UTC))}")).text
     assert ("what was on record" in past_, "/behind/" in past_) == (True, False)
-    assert ("what was on record" in now, "/behind/" in now) == (False, True)
+    assert ("what was on record" in now, "/behind/claims_created" in now, "?as_of=" in now) == (False, True, False)
+    assert "/behind/claims_created?as_of=" in then
     assert "2020-02-01T05:00:00" in sheet

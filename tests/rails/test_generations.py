@@ -202,6 +202,7 @@ async def test_a_generation_that_nobody_released_is_not_sent(name: str, written:
         assert sending.paid() == []
 
 
+@pytest.mark.forges
 async def test_funds_that_somebody_only_wrote_of_release_nothing_where_the_rail_can_not_be_asked(
     opened: Opener,
 ) -> None:

@@ -161,6 +161,7 @@ async def test_nobody_confirms_what_they_approved(manually: Manually) -> None:
     assert (await manually.step()).state == _S.ACCEPTED
 
 
+@pytest.mark.forges
 @pytest.mark.parametrize("how", ["another key", "no key", "of another payout", "of another time"])
 async def test_a_word_that_the_api_has_not_signed_of_this_payout_counts_for_nothing(
     how: str, manually: Manually

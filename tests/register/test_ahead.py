@@ -39,6 +39,9 @@ THEN: Final = NOW + AHEAD
 JUST_BEFORE: Final = THEN - timedelta(microseconds=1)
 WHO: Final = {"customer": "c-brie", "email": "brie@example.com"}
 
+#: Payments are said to be settled here, without a rail that paid them, by a clock of its own.
+pytestmark = pytest.mark.forges
+
 #: What may be told: its type, what it says, and where it leaves a claim that was approved but not paid.
 TOLD: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "a refund": ("conversion.reversed", {"order": "o", "kind": "refund"}, "denied"),

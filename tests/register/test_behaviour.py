@@ -365,6 +365,7 @@ async def test_question_that_breaks_leaves_the_judgement_whole(
     assert found.behaviour.pace is not None
 
 
+@pytest.mark.forges
 async def test_totals_equal_a_recount_after_any_approvals_and_cancellations(register: Register) -> None:
     rng = random.Random(7)
     live: list[str] = []

@@ -29,6 +29,7 @@ async def test_every_constraint_that_means_something_to_people_is_one_of_the_sch
     assert administration.IDENTITY in {row.conname for row in rows}
 
 
+@pytest.mark.forges
 async def test_an_order_that_is_rewarded_already_voids_the_approval(crowd: Crowd) -> None:
     await _one_waits(crowd)
     await crowd.approve("a", "paula")
@@ -39,6 +40,7 @@ async def test_an_order_that_is_rewarded_already_voids_the_approval(crowd: Crowd
     assert await crowd.outcomes() == {("awaiting_approval", None): 1}
 
 
+@pytest.mark.forges
 async def test_an_order_that_is_rewarded_already_is_not_approved(crowd: Crowd) -> None:
     await _one_waits(crowd)
     await _stray_leg(crowd, order="o")
@@ -66,6 +68,7 @@ async def test_any_other_constraint_that_a_reservation_violates_is_a_bug(crowd: 
     assert await crowd.held() == []
 
 
+@pytest.mark.forges
 async def test_another_unique_index_is_no_order_that_is_rewarded_already(crowd: Crowd) -> None:
     await _one_waits(crowd)
     await _stray_leg(crowd, order="another order")

@@ -355,6 +355,7 @@ async def test_whoever_let_a_cycle_out_does_not_confirm_what_it_had_paid_by_hand
         assert (await cycling.send(cycle, only={"dexter"}))["dexter"] == "settled"
 
 
+@pytest.mark.forges
 @pytest.mark.parametrize(
     "forgery",
     [
@@ -383,6 +384,7 @@ async def test_what_was_only_written_releases_nothing(cycling: Cycling, forgery:
     assert await cycling.money() == owed
 
 
+@pytest.mark.forges
 async def test_what_a_cycle_paid_is_not_paid_by_the_next_whatever_the_rows_say(cycling: Cycling) -> None:
     first = await cycling.frozen()
     await cycling.decided(first, RELEASE)

@@ -163,6 +163,7 @@ async def test_a_decision_by_somebody_without_the_role_is_refused_and_noted(desk
     assert [row.actor for row in noted] == ["ada", "fiona", "oscar"]
 
 
+@pytest.mark.forges
 async def test_a_row_that_nobody_signed_ends_nothing(desk: Desk) -> None:
     made = await acted(desk, "end_program")
     async with desk.database.transaction() as connection:
@@ -231,6 +232,7 @@ async def test_a_planned_resumption_says_when_a_payout_goes_on(desk: Desk) -> No
     assert row.due_at == until
 
 
+@pytest.mark.forges
 async def test_a_payout_that_was_sent_is_looked_up_while_the_program_is_paused(desk: Desk) -> None:
     await desk.referral("r1")
     await desk.decide("r1", "approve")

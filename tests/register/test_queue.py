@@ -43,6 +43,7 @@ async def _with_two_of_all_roles(opened: Desk) -> None:
         await opened.add_user(name, Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER)
 
 
+@pytest.mark.forges
 async def test_the_projection_is_what_reading_everything_comes_to(desk: Desk) -> None:
     history, seen = _History(desk, random.Random(4)), set()
     await history.begin()

@@ -62,6 +62,7 @@ async def test_what_a_holder_of_the_referral_writes_is_in_the_queue_at_the_commi
         assert [tuple(each) for each in kept] == [tuple(each) for each in await by_reading_everything(connection)]
 
 
+@pytest.mark.forges
 async def test_the_queue_is_kept_once_however_much_was_written_and_not_if_nothing_was(desk: Desk) -> None:
     async with desk.database.transaction() as connection:
         payout, *_ = await reservations.payouts_of(connection, "a")

@@ -101,6 +101,7 @@ _PLACES: Final = [
 ]
 
 
+@pytest.mark.forges
 async def test_the_database_itself_refuses_a_second_live_leg_of_one_order(crowd: Crowd) -> None:
     await crowd.publish("friends")
     await crowd.live(enrolment("dexter") + life("a", "dexter", referee="otto", order="1001"))

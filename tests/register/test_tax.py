@@ -71,6 +71,7 @@ async def test_a_form_that_arrives_while_approvals_race_leaves_nobody_waiting(cr
     assert await _states(crowd) == {"reserved": 12}
 
 
+@pytest.mark.forges
 async def test_at_the_turn_of_the_year_what_settled_in_the_old_one_counts_no_more(crowd: Crowd) -> None:
     names = await _live(crowd, 6)
     await crowd.approve_together(names)
@@ -88,6 +89,7 @@ async def test_at_the_turn_of_the_year_what_settled_in_the_old_one_counts_no_mor
     assert await _states(crowd) == {"paid": 3, "reserved": 3}
 
 
+@pytest.mark.forges
 async def test_a_payment_that_settles_in_the_new_year_counts_there(crowd: Crowd) -> None:
     names = await _live(crowd, WITHOUT_A_FORM + 1)
     await crowd.approve_together(names)
@@ -182,6 +184,7 @@ async def _unauthorised(crowd: Crowd, connection: AsyncConnection, payout: Any) 
     return deductions.unauthorised(payout, grounds.dates.planned_at, parts, lowered_by, grounds.told, kept_for)
 
 
+@pytest.mark.forges
 @pytest.mark.parametrize(("percent", "sent"), [("24", 304_00), ("0", REWARD), ("100", 0), ("33.333", 266_67)])
 @pytest.mark.suite_has(2)
 async def test_what_a_form_has_withheld_is_not_sent(crowd: Crowd, percent: str, sent: int) -> None:

@@ -43,6 +43,9 @@ from tests.workflows.scenes import (
 )
 from worker.build import PAYOUT_WORKFLOWS, REFERRAL_WORKFLOWS
 
+#: That is what it proves.
+pytestmark = pytest.mark.forges
+
 
 @pytest.fixture
 async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIterator[Installation]:

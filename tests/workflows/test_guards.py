@@ -17,6 +17,9 @@ from tests.installation import Installation
 from tests.money import RECOVERED
 from tests.workflows.scenes import before_its_approver, books, payouts, scene, sql
 
+#: That is what it proves.
+pytestmark = pytest.mark.forges
+
 
 @pytest.fixture
 async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIterator[Installation]:

@@ -251,6 +251,7 @@ async def test_a_payout_whose_workflow_is_started_again_after_it_settled_pays_no
     assert await life.money() == books("r1")
 
 
+@pytest.mark.forges
 async def test_a_long_history_is_continued_as_new_and_goes_on_where_it_was(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,8 @@ CREATE TABLE inquiry (
     asked_at TIMESTAMPTZ NOT NULL,
     answer VARCHAR NOT NULL,
     sentence VARCHAR NOT NULL,
-    content_hash VARCHAR
+    content_hash VARCHAR,
+    position BIGINT NOT NULL DEFAULT register_position()
 );
 CREATE INDEX ix_inquiry_referral_id ON inquiry (referral_id);
 

@@ -65,7 +65,7 @@ CREATE TRIGGER payout_measured AFTER UPDATE OF state ON payout FOR EACH ROW
     WHEN (OLD.state IS DISTINCT FROM NEW.state AND 'settled' IN (OLD.state, NEW.state))
     EXECUTE FUNCTION note_payout_to_measure();
 
--- The highest position of any row; all tables with a position, of which each has an index on it.
+-- The highest position of any row that causes a measurement event, of which each has an index on it.
 CREATE FUNCTION highest_position() RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT greatest(
         (SELECT max(position) FROM reward_claim), (SELECT max(position) FROM decision),
@@ -74,10 +74,13 @@ CREATE FUNCTION highest_position() RETURNS bigint LANGUAGE sql STABLE AS $$
         (SELECT max(position) FROM fact WHERE type = 'satisfaction.rated'), 0)
 $$;
 
--- After a dump was restored on another server, whose transactions have lower numbers.
+-- After a dump was restored on another server, whose transactions have lower numbers. The newest rows of a dump may be
+-- facts that nothing has judged yet. This reads all of them, once for each upgrade: no index is kept for it.
 CREATE FUNCTION carry_on_positions() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    ahead bigint := highest_position() - register_position() + 1;
+    highest bigint := greatest(highest_position(), (SELECT max(position) FROM fact),
+                               (SELECT max(position) FROM inquiry), (SELECT max(barred_position) FROM app_user));
+    ahead bigint := highest - register_position() + 1;
     moved bigint := register_position() - CAST(CAST(pg_current_xact_id() AS text) AS bigint);
 BEGIN
     IF ahead <= 0 THEN
@@ -85,6 +88,10 @@ BEGIN
     END IF;
     EXECUTE format('CREATE OR REPLACE FUNCTION register_position() RETURNS bigint LANGUAGE sql VOLATILE AS '
         '$f$ SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint) + %s $f$', moved + ahead);
+    EXECUTE format('CREATE OR REPLACE FUNCTION register_sight() RETURNS bigint[] LANGUAGE sql STABLE AS '
+        '$f$ SELECT CAST(CAST(pg_snapshot_xmax(now) AS text) AS bigint) + %1$s '
+        '|| ARRAY(SELECT CAST(CAST(xip AS text) AS bigint) + %1$s FROM pg_snapshot_xip(now) AS xip) '
+        'FROM pg_current_snapshot() AS now $f$', moved + ahead);
     EXECUTE format('CREATE OR REPLACE FUNCTION register_horizon() RETURNS bigint LANGUAGE sql STABLE AS '
         '$f$ SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) + %s $f$', moved + ahead);
 END $$;

@@ -180,7 +180,8 @@ CREATE TABLE payout_step (
     state VARCHAR NOT NULL,
     why VARCHAR,
     reference VARCHAR,
-    position BIGINT NOT NULL DEFAULT register_position()
+    position BIGINT NOT NULL DEFAULT register_position(),
+    sight BIGINT[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX ix_payout_step_position ON payout_step (position);
 CREATE INDEX ix_payout_step_act ON payout_step (act, state, at, id);
@@ -197,6 +198,15 @@ END $$;
 CREATE TRIGGER payout_history AFTER INSERT ON payout FOR EACH ROW EXECUTE FUNCTION note_payout_step();
 CREATE TRIGGER payout_history_of_moves AFTER UPDATE ON payout FOR EACH ROW
     WHEN (NEW.state <> OLD.state OR NEW.generation <> OLD.generation) EXECUTE FUNCTION note_payout_step();
+
+-- Facts and decisions may be told while a payment is sent. An audit has to know which of them it could see.
+CREATE FUNCTION note_sight() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sight := register_sight();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER payout_step_sight BEFORE INSERT ON payout_step FOR EACH ROW
+    WHEN (NEW.act IN ('sent', 'adopted')) EXECUTE FUNCTION note_sight();
 
 -- A halted rail, which refused our credentials.
 CREATE TABLE rail_halt (

@@ -2,8 +2,14 @@
 -- transaction before `register_horizon()` will find nothing new before it, however late a transaction commits.
 --
 -- Numbers of transactions belong to one server. A dump that is restored on another one goes on from the highest that it
--- holds: `carry_on_positions()` moves both functions there. `referrals db upgrade` calls it.
+-- holds: `carry_on_positions()` moves these functions there. `referrals db upgrade` calls it.
 CREATE FUNCTION register_position() RETURNS bigint LANGUAGE sql VOLATILE AS
     $$ SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint) + 0 $$;
+-- What a transaction sees by now: everything before the first number, but for the transactions that the others name. A
+-- transaction has its number since its first write, and may wait long for a lock: their order is not that of commits.
+CREATE FUNCTION register_sight() RETURNS bigint[] LANGUAGE sql STABLE AS
+    $$ SELECT CAST(CAST(pg_snapshot_xmax(now) AS text) AS bigint) + 0
+           || ARRAY(SELECT CAST(CAST(xip AS text) AS bigint) + 0 FROM pg_snapshot_xip(now) AS xip)
+       FROM pg_current_snapshot() AS now $$;
 CREATE FUNCTION register_horizon() RETURNS bigint LANGUAGE sql STABLE AS
     $$ SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) + 0 $$;

@@ -9,9 +9,19 @@ CREATE TABLE app_user (
     reads_programs TEXT[] NOT NULL DEFAULT '{}',
     created_at TIMESTAMPTZ NOT NULL,
     barred_at TIMESTAMPTZ,
+    barred_position BIGINT,
     password_hash VARCHAR,
     contact_id UUID
 );
+
+-- Whether a payment was sent before somebody was barred is told by transactions: two processes date the two.
+CREATE FUNCTION note_when_barred() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.barred_position := CASE WHEN NEW.barred_at IS NOT NULL THEN register_position() END;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER app_user_barred BEFORE UPDATE OF barred_at ON app_user FOR EACH ROW
+    WHEN (OLD.barred_at IS DISTINCT FROM NEW.barred_at) EXECUTE FUNCTION note_when_barred();
 
 -- An API token, stored as its hash.
 CREATE TABLE api_token (

@@ -159,12 +159,15 @@ async def behind(
     figure: Figure,
     part: Typed | None = None,
     after: Typed = "",
+    as_of: Typed = "",
 ) -> Response:
-    """The referrals that add to a figure."""
+    """The referrals that add to a figure, or did as of a past moment."""
     async with parts.database.reading() as connection:
         zone = await zone_of(connection, wanted.program)
+        moment = await measured.moment(connection, wanted.program, as_of.strip() or None, datetime.now(UTC))
+        wanted = replace(wanted, as_of=moment)
         found = await behind_figure.behind(connection, wanted, figure, part, after, _BEHIND_ON_A_PAGE)
-    asked = {**dict(_query_of(wanted)), **({"part": part} if part is not None else {})}
+    asked = {**dict(_of_its_moment(wanted)), **({"part": part} if part is not None else {})}
     return page(
         "report_behind.html",
         visit,
@@ -176,7 +179,7 @@ async def behind(
         name=_NAMES.get(figure, figure.replace("_", " ")),
         part=part,
         rows=[(each, _adds(figure, each.amount, each.currency)) for each in found.referrals],
-        query=_query(wanted),
+        query=urlencode(_of_its_moment(wanted)),
         following=urlencode({**asked, "after": found.next}) if found.next else None,
     )
 
@@ -214,15 +217,18 @@ def _query_of(wanted: Wanted) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in asked.items() if value is not None]
 
 
+def _of_its_moment(wanted: Wanted) -> list[tuple[str, str]]:
+    """The query that asks for the same, as of the same moment."""
+    return [*_query_of(wanted), *([("as_of", wanted.as_of.isoformat())] if wanted.as_of is not None else [])]
+
+
 def beside(wanted: Wanted, now: Figures, before: Figures | None) -> list[Row]:
     """Each line of the report, and what it was in the period before: a dash where that had no such line."""
     earlier = {(each.measure, each.part): each.value for each in _named(before)} if before else {}
     rows, last = [], ""
     for each in _named(now):
-        asked = [*_query_of(wanted), *([("part", each.of_part)] if each.of_part is not None else [])]
+        asked = [*_of_its_moment(wanted), *([("part", each.of_part)] if each.of_part is not None else [])]
         link = f"/reports/program/{wanted.program}/behind/{each.figure}?{urlencode(asked)}" if each.figure else None
-        # The referrals behind a figure are kept as of now only.
-        link = None if wanted.as_of is not None else link
         defined = DEFINITIONS[each.measure] if each.measure != last else None
         value = earlier.get((each.measure, each.part), "0" if before and each.value.isdecimal() else "–")
         rows.append(Row(defined, each.part, each.value, value, link))

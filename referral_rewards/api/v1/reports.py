@@ -228,6 +228,7 @@ class FigureBehind(Slice):
         default="", description="The value of `next` from the previous page."
     )
     limit: int = Field(default=100, ge=1, le=1000)
+    as_of: AsOf | None = Field(default=None, description=f"{AS_OF} Days are the program's.")
 
 
 @router.get(
@@ -260,5 +261,7 @@ async def referrals_behind(
     connection: Reading, person: Person, program: NamedInPath, asked: Annotated[FigureBehind, Query()]
 ) -> BehindPage:
     """Returns the referrals that add to a figure of the report, by id, each with its day and what it adds. It lags the
-    report by the seconds since each was last measured."""
-    return await behind_figure.behind(connection, asked.of(program), asked.figure, asked.part, asked.after, asked.limit)
+    report by the seconds since each was last measured. With `as_of` it is the list behind the report as of then."""
+    as_of = await measured.moment(connection, program, asked.as_of, datetime.now(UTC))
+    wanted = replace(asked.of(program), as_of=as_of)
+    return await behind_figure.behind(connection, wanted, asked.figure, asked.part, asked.after, asked.limit)

@@ -7,7 +7,7 @@ signed with the decision.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -15,7 +15,7 @@ from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money import claims, redirects, terms
 from referral_rewards.audit.money.about import finding
 from referral_rewards.audit.money.chain import Chain
-from referral_rewards.audit.money.records import Claim, Leg, Made, Payment, Terms
+from referral_rewards.audit.money.records import Claim, Leg, Made, Payment, Step, Terms
 
 _OF_A_CLAIM: Final = frozenset({"approve", "deny", "hold", "release"})
 _SKEW: Final = timedelta(minutes=5)
@@ -56,7 +56,6 @@ def _claim(leg: Leg) -> str:
 
 def _approved(payment: Payment, leg: Leg, claim: Claim, its: Terms, chain: Chain) -> Iterator[str]:
     """Enough different people with the authority approved it, before it was sent, and nobody took that back."""
-    sent_at = payment.payout.first_sent_at
     made = [
         each
         for each in payment.made.get(leg.claim_id, ())
@@ -74,8 +73,8 @@ def _approved(payment: Payment, leg: Leg, claim: Claim, its: Terms, chain: Chain
         yield f"it names the approvals {list(leg.decisions)}; carried out were {[str(each.id) for each in standing]}"
     yield from _enough(named, routes, required)
     for each in named:
-        yield from _in_time(payment, leg, claim, each, sent_at)
-    yield from _not_stopped(made, routes, leg, sent_at)
+        yield from _in_time(payment, leg, claim, each)
+    yield from _not_stopped(made, routes, payment.sent)
 
 
 def _enough(named: Sequence[Made], routes: frozenset[str], required: Mapping[str, Any]) -> Iterator[str]:
@@ -87,25 +86,26 @@ def _enough(named: Sequence[Made], routes: frozenset[str], required: Mapping[str
         yield f"{len(people)} people approved it; its terms require {required['people']}"
 
 
-def _in_time(payment: Payment, leg: Leg, claim: Claim, made: Made, sent_at: datetime | None) -> Iterator[str]:
+def _in_time(payment: Payment, leg: Leg, claim: Claim, made: Made) -> Iterator[str]:
+    """Other clocks than that of a decision date the rest: the payment's transaction saw it or did not."""
+    sent = payment.sent
     if made.referral_id != leg.referral_id:
         yield f"decision {made.seq} is listed under {made.referral_id}"
     if made.decided_at + _SKEW < claim.assembled_at:
         yield f"decision {made.seq} was made before what it approves was assembled"
     if made.decided_at > leg.approved_at + _SKEW:
         yield f"the reward counts as approved since {leg.approved_at.isoformat()}, before decision {made.seq}"
-    if sent_at is not None and made.decided_at > sent_at + _SKEW:
+    if sent is not None and (made.decided_at > sent.at + _SKEW or not sent.saw(made.position)):
         yield f"decision {made.seq} was made after the payment was sent"
-    used_at = payment.payout.key_used_at
-    if made.barred_at is not None and used_at is not None and made.barred_at < used_at:
+    if made.barred_position is not None and sent is not None and sent.saw(made.barred_position):
         yield f"{made.username}, who approved it, was barred before it was sent"
 
 
-def _not_stopped(made: Sequence[Made], routes: frozenset[str], leg: Leg, sent_at: datetime | None) -> Iterator[str]:
+def _not_stopped(made: Sequence[Made], routes: frozenset[str], sent: Step | None) -> Iterator[str]:
     """No denial, and no hold that was not released, stood when it was sent."""
     held = None
     for each in made:
-        if not frozenset(each.roles) & routes or (sent_at is not None and each.decided_at > sent_at):
+        if not frozenset(each.roles) & routes or (sent is not None and not sent.saw(each.position)):
             continue
         if each.kind == "deny":
             yield f"{each.username} denied it before it was sent (decision {each.seq})"

@@ -12,7 +12,7 @@ from typing import Final
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money import keys
 from referral_rewards.audit.money.about import amount, finding
-from referral_rewards.audit.money.records import Clawback, Entry, Leg, Line, Payment
+from referral_rewards.audit.money.records import Clawback, Entry, Leg, Line, Payment, Step
 
 #: What each kind of entry is called in the books.
 _CALLED: Final = {
@@ -40,8 +40,8 @@ _REVERSAL_ENDED: Final = frozenset({"reversed", "partly_reversed", "unrecoverabl
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An entry that must stand in the books. ``at`` is when it must have been posted, None if that is not known;
-    ``near``: another clock than that of its occasion said when."""
+    """An entry that must stand in the books. ``at`` is when it must have been posted, None if that is not known. Of one
+    that a rail posted by itself that is the latest time, by another clock, and ``after`` the step that asked for it."""
 
     key: str
     called: str
@@ -49,7 +49,7 @@ class Expected:
     referral: str
     lines: tuple[Line, ...]
     at: datetime | None = None
-    near: bool = False
+    after: Step | None = None
 
 
 def findings(payment: Payment) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def _of_payment(payment: Payment) -> Iterator[Expected]:
         if payout.rail == _OWN_CREDIT and event.step.reference == str(keys.entry_id(key)):
             lines = _pair(f"clearing:{_OWN_CREDIT}", f"credit:{payout.payee}", payout.amount_minor, payout.currency)
             referral = str(payout.body.get("referral", ""))
-            yield _of(key, payment.program, referral, lines, event.step.at, near=True)
+            yield _of(key, payment.program, referral, lines, event.step.at, after=payment.sent)
 
 
 def _settlement(payment: Payment) -> tuple[Line, ...]:
@@ -171,8 +171,15 @@ def _differences(wanted: Expected, posted: Entry) -> Iterator[str]:
         yield f"the entry is called “{posted.description}”; right would be “{wanted.called}”"
     if posted.id != keys.entry_id(posted.key):
         yield f"the entry has the id {posted.id}; right would be {keys.entry_id(posted.key)}"
-    if wanted.at is not None and abs(posted.posted_at - wanted.at) > (_SKEW if wanted.near else timedelta()):
+    if wanted.at is not None and not _is_when(wanted.at, wanted.after, posted):
         yield f"the entry was posted at {posted.posted_at.isoformat()}; right would be {wanted.at.isoformat()}"
+
+
+def _is_when(at: datetime, after: Step | None, posted: Entry) -> bool:
+    """Return whether an entry was posted at a time, or between a step and that time: a worker may be killed between."""
+    if after is None:
+        return posted.posted_at == at
+    return after.at - _SKEW <= posted.posted_at <= at + _SKEW and posted.position > after.position
 
 
 def _of(
@@ -183,11 +190,11 @@ def _of(
     at: datetime | None = None,
     lost: bool = False,
     *,
-    near: bool = False,
+    after: Step | None = None,
 ) -> Expected:
     kind = key.partition(":")[0]
     called = _CALLED_LOST.get(kind, _CALLED[kind]) if lost else _CALLED[kind]
-    return Expected(key, called, program, referral, lines, at, near)
+    return Expected(key, called, program, referral, lines, at, after)
 
 
 def _pair(debit: str, credit: str, amount_minor: int, currency: str) -> tuple[Line, ...]:

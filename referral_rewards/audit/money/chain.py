@@ -94,7 +94,7 @@ def _note(
 
 def _made(row: Mapping[str, object]) -> Made:
     names = Made.__dataclass_fields__
-    return Made(**{name: row[name] for name in names if name in row}, effects=(), barred_at=None)  # type: ignore[arg-type]
+    return Made(**{name: row[name] for name in names if name in row}, effects=(), barred_position=None)  # type: ignore[arg-type]
 
 
 def _finding(what: str, where: str) -> Finding:

@@ -22,7 +22,7 @@ _DENYING: Final = frozenset({"self_referral", "duplicate_claim"})
 _DECIDED_BY_PERIODS: Final = frozenset({"within_periods", "minimum_met", "conversion_not_reversed"})
 _SCORE_MAX: Final = 100
 _SKEW: Final = timedelta(minutes=5)
-#: A source is asked again when a claim is assembled.
+#: A source is asked again when a claim is assembled, which counts since its workflow asked for it.
 _RECENT: Final = timedelta(hours=1)
 #: Everything that a claim says, and nothing else.
 _FIELDS: Final = frozenset(
@@ -42,7 +42,7 @@ def problems(payment: Payment, leg: Leg, claim: Claim, terms: Terms | None) -> I
     yield from _advised(payment, claim)
     if terms is not None:
         yield from _scored(claim, terms)
-        yield from _asked(payment.heard.get(claim.referral_id, ()), claim, terms)
+        yield from _asked(payment.heard.get(claim.referral_id, ()), claim, leg, terms)
 
 
 def terms_of(payment: Payment, claim: Claim) -> Terms | None:
@@ -205,7 +205,7 @@ def _cited(payment: Payment, leg: Leg, claim: Claim) -> Iterator[str]:
     body: Mapping[str, Any] = claim.body
     for each in body["evidence"]:
         if not _is_fact(each["id"]):
-            yield from _answered(payment.heard.get(claim.referral_id, ()), claim, each)
+            yield from _answered(payment.heard.get(claim.referral_id, ()), claim, leg, each)
             continue
         fact = facts.get(each["id"])
         if fact is None:
@@ -218,15 +218,15 @@ def _cited(payment: Payment, leg: Leg, claim: Claim) -> Iterator[str]:
             yield f"the fact {each['id']} is {fact.source} {fact.event_id}; shown was {shown}"
         if fact.occurred_at != datetime.fromisoformat(each["observed_at"]):
             yield f"the fact {each['id']} is of {fact.occurred_at.isoformat()}; shown was {each['observed_at']}"
-        if fact.received_at > claim.assembled_at + _SKEW:
-            yield f"the fact {each['id']} was received after the claim was assembled"
+        if fact.received_at > leg.approved_at + _SKEW:
+            yield f"the fact {each['id']} was received after what cites it was approved"
         if fact.version is None and _is_its_own(fact, claim, leg):
             yield f"the fact {each['id']} is not linked to the referral"
         if fact.version is not None and fact.version > claim.facts_version:
             yield f"the fact {each['id']} raised the referral to version {fact.version}, which it did not know"
 
 
-def _asked(heard: Iterable[Heard], claim: Claim, terms: Terms) -> Iterator[str]:
+def _asked(heard: Iterable[Heard], claim: Claim, leg: Leg, terms: Terms) -> Iterator[str]:
     """The outside sources that the terms name answered when the claim was assembled, or their check could not run."""
     body: Mapping[str, Any] = claim.body
     document: Mapping[str, Any] = terms.terms
@@ -236,7 +236,8 @@ def _asked(heard: Iterable[Heard], claim: Claim, terms: Terms) -> Iterator[str]:
         for each in heard
         if each.moment == "assembly"
         and each.answer in ("confirmed", "contradicted")
-        and abs(claim.assembled_at - each.asked_at) < _RECENT
+        and claim.assembled_at - _RECENT < each.asked_at <= leg.approved_at + _SKEW
+        and each.position <= claim.position
     }
     for name, code in (("conversions", "conversion_confirmed"), ("customers", "no_open_issue")):
         source = document["sources"].get(name)
@@ -251,7 +252,7 @@ def _is_its_own(fact: Cited, claim: Claim, leg: Leg) -> bool:
     return fact.referral == claim.referral_id or (fact.type == "conversion.recorded" and fact.order == leg.order_key)
 
 
-def _answered(heard: Iterable[Heard], claim: Claim, cited: Mapping[str, Any]) -> Iterator[str]:
+def _answered(heard: Iterable[Heard], claim: Claim, leg: Leg, cited: Mapping[str, Any]) -> Iterator[str]:
     """The answer of an outside source that a claim cites was given, and before the claim was assembled."""
     named = f"the answer of {cited['source']} about {cited['reference']}"
     its = [
@@ -261,7 +262,7 @@ def _answered(heard: Iterable[Heard], claim: Claim, cited: Mapping[str, Any]) ->
     ]
     if not its:
         yield f"{named} that it cites is not on record"
-    elif all(each.asked_at > claim.assembled_at + _SKEW for each in its):
+    elif all(each.position > claim.position or each.asked_at > leg.approved_at + _SKEW for each in its):
         yield f"{named} came after the claim was assembled"
     elif all(each.answer not in ("confirmed", "contradicted") for each in its):
         yield f"{named} counts, though it did not answer"

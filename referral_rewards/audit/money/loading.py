@@ -173,6 +173,7 @@ async def _entries(connection: AsyncConnection, named: Collection[str]) -> list[
         Entry(
             id=row.id,
             key=row.key,
+            position=row.position,
             description=row.description,
             posted_at=row.posted_at,
             program=row.program,

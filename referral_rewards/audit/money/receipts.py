@@ -10,14 +10,12 @@ from referral_rewards.audit.canonical import ascii_sha256_of
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import amount, differs, finding
 from referral_rewards.audit.money.keys import MOVES, entry_id
-from referral_rewards.audit.money.records import Leg, Made, Payment, Step
+from referral_rewards.audit.money.records import SENT, Leg, Made, Payment, Step
 
 _PAYOUTS: Final = UUID("5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c11")
 _CYCLES: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
 #: The clocks of two workers differ by no more.
 _SKEW: Final = timedelta(minutes=5)
-#: From here on a provider may have seen the request.
-_SENT: Final = frozenset({"sent", "adopted"})
 #: A provider refused or returned it for good: only then may it go out under another key.
 _REFUSALS: Final = frozenset({"refused", "waiting_funds", "returned"})
 #: People say with their signature under which reference it was paid.
@@ -214,7 +212,7 @@ def _dates(payment: Payment) -> Iterator[str]:
     right = settled[-1].at if settled and payout.state == "settled" else None
     if payout.state == "settled" and payout.settled_at != right:
         yield differs("time of settlement", payout.settled_at, right)
-    sent = [step for step in steps if step.act in _SENT]
+    sent = [step for step in steps if step.act in SENT]
     if not sent:
         yield "its history has no attempt; a payment is recorded before it is sent"
         return
@@ -226,8 +224,9 @@ def _dates(payment: Payment) -> Iterator[str]:
 
 
 def _is_when(at: datetime | None, step: Step) -> bool:
-    """Return whether an attempt was made at that time; what was adopted after a restore may have been made earlier."""
-    return at is not None and (at == step.at or (step.act == "adopted" and at < step.at))
+    """Return whether an attempt was made at that time; what was adopted after a restore may have been made earlier, by
+    the clock of its provider."""
+    return at is not None and (at == step.at or (step.act == "adopted" and at < step.at + _SKEW))
 
 
 def _receipt(payment: Payment) -> Iterator[str]:
@@ -245,7 +244,7 @@ def _receipt(payment: Payment) -> Iterator[str]:
         right = str(entry_id(f"credited:{payout.provider_key}"))
         if receipt != right and not _said_by_people(payment, receipt):
             yield differs("receipt", receipt, right)
-    attempts = [step for step in payment.steps if step.act in _SENT and step.generation == payout.generation]
+    attempts = [step for step in payment.steps if step.act in SENT and step.generation == payout.generation]
     said = _said_by_people(payment, receipt)
     if not attempts and not said:
         yield "it is settled, though no attempt under its key and no signed word of people is on record"

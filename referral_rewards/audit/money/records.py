@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
+from referral_rewards.audit.evidence import seen
 from referral_rewards.audit.signed import DecisionRow
 
 Document = Mapping[str, object]
+#: The acts from which on a provider may have seen a request.
+SENT: Final = frozenset({"sent", "adopted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,21 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a payout's history. The database itself writes those that move it."""
+    """One step of a payout's history. The database itself writes those that move it. ``position`` is the number of the
+    transaction that recorded it, as everywhere."""
 
     id: int
     generation: int
     at: datetime
+    position: int
     act: str
     state: str
     reference: str | None
+    sight: tuple[int, ...]
+
+    def saw(self, position: int) -> bool:
+        """Return whether its transaction saw what that of this number recorded (see `evidence.seen`)."""
+        return seen(position, self.position, self.sight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +108,15 @@ class Claim:
     referrer: str | None
     approved_rewards: int
     assembled_at: datetime
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Made(DecisionRow):
-    """A decision on record, what became of it, and since when its user may decide nothing (None: still may)."""
+    """A decision on record, what became of it, and by which transaction its user was barred (None: still may)."""
 
     effects: tuple[str, ...]
-    barred_at: datetime | None
+    barred_position: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +169,7 @@ class Referral:
     stores: tuple[str, ...]
     currency: str | None
     facts_version: int
+    judged_at: datetime | None
     reopened: int
     settled_rivals: Mapping[str, str | None] | None
 
@@ -170,6 +183,7 @@ class Heard:
     source: str
     subject: str
     asked_at: datetime
+    position: int
     answer: str
     content_hash: str | None
 
@@ -199,6 +213,7 @@ class Clawback:
     state: str
     decision_id: UUID
     created_at: datetime
+    updated_at: datetime
     kept_minor: int
 
 
@@ -264,6 +279,7 @@ class Entry:
 
     id: UUID
     key: str
+    position: int
     description: str
     posted_at: datetime
     program: str
@@ -317,6 +333,18 @@ class Payment:
     def program(self) -> str:
         """The program that its request names."""
         return str(self.payout.body.get("program"))
+
+    @property
+    def sent(self) -> Step | None:
+        """The step that first sent it under its last key; None if its history has none. A provider that shut us out
+        saw nothing of what was sent before."""
+        found: Step | None = None
+        for each in (step for step in self.steps if step.generation == self.payout.generation):
+            if each.act == "shut_out":
+                found = None
+            elif found is None and each.act in SENT:
+                found = each
+        return found
 
     @property
     def is_given_up(self) -> bool:

@@ -156,8 +156,9 @@ def _recovered(clawback: Clawback) -> Iterator[str]:
 def _receipt(payment: Payment, clawback: Clawback) -> Iterator[str]:
     """What counts as taken at the provider was sent before it was booked, and our own books are their receipt."""
     booked = payment.entries.get(f"recovered:{clawback.id}")
-    if booked is not None and clawback.first_sent_at is not None and clawback.first_sent_at > booked.posted_at:
-        yield f"it was first sent at {clawback.first_sent_at.isoformat()}, after it was booked as recovered"
+    sent_at = clawback.first_sent_at
+    if booked is not None and sent_at is not None and sent_at > booked.posted_at + _SKEW:
+        yield f"it was first sent at {sent_at.isoformat()}, after it was booked as recovered"
     if clawback.kind == "reverse" and payment.payout.rail == _OWN_CREDIT and clawback.recovered_minor:
         right = str(entry_id(f"uncredited:{clawback.provider_key}"))
         said = {(each.details or {}).get("reference") for each in payment.made.get(clawback.case_id, ())}
@@ -186,5 +187,16 @@ def _of_leg(payment: Payment, leg: Leg) -> Iterator[str]:
         yield "more went back to its payee than was recovered"
     if leg.state == "clawed_back" and recovered_minor < leg.amount_minor:
         yield f"it counts as taken back, though only {amount(recovered_minor, leg.currency)} were recovered"
-    if leg.state == "paid" and recovered_minor >= leg.amount_minor and not leg.former:
+    if (
+        leg.state == "paid"
+        and recovered_minor >= leg.amount_minor
+        and not leg.former
+        and _was_judged(payment, leg, its)
+    ):
         yield "all of it was recovered, and it still counts as paid"
+
+
+def _was_judged(payment: Payment, leg: Leg, its: Sequence[Clawback]) -> bool:
+    """Return whether its referral was judged since the last of it was recovered. Until then it counts as paid."""
+    row = payment.referrals.get(leg.referral_id)
+    return row is None or row.judged_at is None or row.judged_at >= max(each.updated_at for each in its)

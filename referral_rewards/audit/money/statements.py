@@ -69,7 +69,9 @@ FROM reward_claim c CROSS JOIN LATERAL (
 WHERE c.id = ANY(CAST(:ids AS uuid[]))
 """)
 
-HEARD: Final = text("SELECT * FROM inquiry WHERE referral_id = ANY(CAST(:ids AS text[])) ORDER BY asked_at, id")
+HEARD: Final = text(
+    "SELECT * FROM inquiry WHERE referral_id = ANY(CAST(:ids AS text[])) ORDER BY position, asked_at, id"
+)
 
 REFERRALS: Final = text("""
 SELECT r.*, (SELECT count(*) FROM decision d WHERE d.referral_id = r.id AND d.kind = 'reopen') AS reopened
@@ -86,14 +88,16 @@ FROM program_version v WHERE v.program = ANY(CAST(:ids AS text[])) ORDER BY v.pr
 
 #: Decisions on claims, payouts, cases and cycles, with what became of them and of who made them.
 MADE: Final = text("""
-SELECT d.*, ARRAY(SELECT e.effect FROM decision_effect e WHERE e.decision_id = d.id ORDER BY 1) AS effects, u.barred_at
+SELECT d.*, ARRAY(SELECT e.effect FROM decision_effect e WHERE e.decision_id = d.id ORDER BY 1) AS effects,
+       u.barred_position
 FROM decision d LEFT JOIN app_user u ON u.name = d.username
 WHERE d.claim_id = ANY(CAST(:ids AS uuid[])) ORDER BY d.seq
 """)
 
 #: Adjustments of referrals' claims: an adjusted claim is another one than that which was adjusted.
 ADJUSTED: Final = text("""
-SELECT d.*, ARRAY(SELECT e.effect FROM decision_effect e WHERE e.decision_id = d.id ORDER BY 1) AS effects, u.barred_at
+SELECT d.*, ARRAY(SELECT e.effect FROM decision_effect e WHERE e.decision_id = d.id ORDER BY 1) AS effects,
+       u.barred_position
 FROM decision d LEFT JOIN app_user u ON u.name = d.username
 WHERE d.referral_id = ANY(CAST(:ids AS text[])) AND d.kind = 'adjust' ORDER BY d.seq
 """)

@@ -6,7 +6,7 @@ whose quantiles are asked for.
 
 from array import array
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, NamedTuple
@@ -19,7 +19,7 @@ from referral_rewards.domain.measures.measures import Days, Key, Measures, Sum, 
 from referral_rewards.domain.measures.quantiles import quantile
 from referral_rewards.register import typed_rows
 from referral_rewards.register.measures.lives import lives_then
-from referral_rewards.register.measures.sums import Asked, Step, first_of
+from referral_rewards.register.measures.sums import Asked, Behind, Step, first_of
 
 #: How many referrals are read at a time.
 _BATCH: Final = 500
@@ -71,6 +71,7 @@ class Past:
 class Then(NamedTuple):
     """A referral as it stood before a moment: whose it is, when it began, and what it adds to the figures."""
 
+    referral: str
     referrer: str | None
     began_at: datetime
     told: Sequence[Contribution]
@@ -88,14 +89,51 @@ async def past(connection: AsyncConnection, asked: Asked, moment: datetime) -> P
     return found
 
 
-async def each_then(connection: AsyncConnection, asked: Asked, moment: datetime) -> AsyncIterator[Then]:
-    """Yield each referral that is asked for and was on record before a moment, by id."""
-    after = ""
+async def behind_then(
+    connection: AsyncConnection,
+    asked: Asked,
+    moment: datetime,
+    figure: Figure,
+    part: str | None,
+    after: str,
+    limit: int,
+) -> Sequence[Behind]:
+    """Return the referrals that added to a figure, or to one part of it, before a moment; by id after ``after``."""
+    found: list[Behind] = []
+    async for each in each_then(connection, asked, moment, after):
+        found += _behind(each, asked.days, figure, part)
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _behind(each: Then, days: Days, figure: Figure, part: str | None) -> Iterator[Behind]:
+    """Yield what a referral adds to a figure in a period, by currency."""
+    its: defaultdict[str, list[Contribution]] = defaultdict(list)
+    for one in each.told:
+        if one.figure is figure and one.day in days and part in (None, one.part):
+            its[one.currency].append(one)
+    for currency, told in sorted(its.items()):
+        yield Behind(
+            each.referral,
+            min(one.day for one in told),
+            min(one.part for one in told),
+            currency,
+            sum(one.n for one in told),
+            sum(one.amount for one in told),
+        )
+
+
+async def each_then(
+    connection: AsyncConnection, asked: Asked, moment: datetime, after: str = ""
+) -> AsyncIterator[Then]:
+    """Yield each referral that is asked for and was on record before a moment, by id after ``after``."""
     while names := await _names(connection, asked, after):
         referrers = dict(names)
-        for each in await lives_then(connection, list(referrers), moment):
+        lives = await lives_then(connection, list(referrers), moment)
+        for each in sorted(lives, key=lambda one: one.life.referral):
             told = contributions(each.life, each.terms.zone)
-            yield Then(referrers[each.life.referral], each.life.began_at, told)
+            yield Then(each.life.referral, referrers[each.life.referral], each.life.began_at, told)
         after = names[-1].id
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.register import programs
-from referral_rewards.register.measures import sums
+from referral_rewards.register.measures import past, sums
 from referral_rewards.reporting.measures.program import Wanted, asked
 from referral_rewards.reporting.shape import Shape
 
@@ -33,13 +33,17 @@ class BehindPage(Shape):
 async def behind(
     connection: AsyncConnection, wanted: Wanted, figure: Figure, part: str | None, after: str, limit: int
 ) -> BehindPage:
-    """Return the referrals behind a figure of a report.
+    """Return the referrals behind a figure of a report, as of its moment.
 
     Raises:
         RequestInvalid: if there is no such program.
     """
     await programs.hold_known(connection, wanted.program)
-    found = await sums.behind(connection, await asked(connection, wanted), figure, part, after, limit)
+    its = await asked(connection, wanted)
+    if wanted.as_of is None:
+        found = await sums.behind(connection, its, figure, part, after, limit)
+    else:
+        found = await past.behind_then(connection, its, wanted.as_of, figure, part, after, limit)
     rows = tuple(
         BehindFigure(referral=each.referral_id, **{name: getattr(each, name) for name in each._fields[1:]})
         for each in found
