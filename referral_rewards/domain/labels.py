@@ -494,6 +494,7 @@ _AUDIT: Final = {
     "token.revoked": "token revoked",
     "user.added": "user added",
     "user.barred": "user barred",
+    "user.confirmed": "changed account confirmed",
     "user.contact_removed": "email address removed",
     "user.contact_set": "email address set",
     "user.factor_reset": "second factor reset",
@@ -598,6 +599,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "audience": {
             "referrer": "referrer",
             "referee": "referee",
+            "account": "user, about their account",
             "approvers": "approver",
             "webhook": "webhook",
         },

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.facts.rights import NOTHING, Rights
+from referral_rewards.domain.people.account_changes import AccountAct
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register import audit, typed_rows
-from referral_rewards.register.people import users
+from referral_rewards.register.people import account_changes, users
 from referral_rewards.register.people.administration import check_tells, told
 from referral_rewards.register.people.users import User, hash_of
 
@@ -74,6 +75,8 @@ async def issue(
         number=number,
         issued_by=issued_by,
     )
+    if by is not None and Scope.CLAIMS_DECIDE in scopes:
+        await account_changes.keep(connection, user.name, AccountAct.TOKEN_ISSUED, by=by, at=at)
     said = {"token": str(number), "scopes": sorted(scopes), "expires_at": expires_at.isoformat()}
     said |= told(tells)
     await audit.note(connection, actor=by or user.name, act="token.issued", subject=user.name, at=at, **said)

@@ -72,7 +72,8 @@ def _rights(tells: bool, sources: Collection[str], types: Collection[str]) -> Ri
 
 _UNREAD: Final = text("SELECT subject FROM queue_entry WHERE exception >= :unread AND exception <= :unread")
 
-# A user who is barred, or has no password, provider or token to decide with, can't sign in. The keys
+# A user who is barred, or has no password, provider or token to decide with, can't sign in; one with an unconfirmed
+# change of their account decides nothing. The keys
 # of a program's enrolments lie beside each other.
 _PEOPLE: Final = text("""
 SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tells_types,
@@ -86,6 +87,7 @@ SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tell
            AS password_alone
 FROM app_user u
 WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
+  AND NOT EXISTS (SELECT 1 FROM account_change c WHERE c.username = u.name AND c.confirmed_at IS NULL)
   AND (u.password_hash IS NOT NULL
        OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name)
        OR EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
