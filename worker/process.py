@@ -20,16 +20,20 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities.queues import Queues
+from activities.restores import Whole
 from models import pooler
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
+from referral_rewards.config.rails import RailSettings
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
-from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS, RAILS_OF
 from referral_rewards.namespace import Namespace
 from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
+from referral_rewards.rails.port import Rail
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
@@ -49,7 +53,9 @@ from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 from worker.watched import Watched, look, told
 
-ROLES = ("referrals", "payouts", "all")
+#: The role of a worker that calls one provider and holds no other's secrets, by the provider.
+OF_PROVIDERS: Final[Mapping[str, str]] = {provider: f"payouts-{provider}" for provider in RAILS_OF}
+ROLES: Final = ("referrals", "payouts", *OF_PROVIDERS.values(), "all")
 
 _log = structlog.get_logger("worker")
 
@@ -75,6 +81,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def access_of(settings: RailSettings, role: str) -> Access:
+    """Return the access to providers of a worker of this role: to all that are set, to one, or to none.
+
+    Raises:
+        BadInput: if the worker of one provider lacks its settings, or was given another's.
+    """
+    if role not in ("payouts", "all", *OF_PROVIDERS.values()):
+        return Access()
+    access = settings.access()
+    for provider, its_role in OF_PROVIDERS.items():
+        if role in ("payouts", "all"):
+            break
+        given, setting = getattr(access, provider), f"REFERRALS_RAIL_{provider.upper()}_…"
+        if its_role == role and given is None:
+            raise BadInput([Problem(setting, f"not set; a worker of the role {role} serves this provider alone")])
+        if its_role != role and given is not None:
+            raise BadInput([Problem(setting, f"set; a worker of the role {role} holds no other provider's secrets")])
+    return access
+
+
 async def run(settings: Settings, role: str) -> int:
     """Serve the role's task queues until stopped. The relay, the postman and the measuring run beside the referrals
     worker.
@@ -85,7 +111,7 @@ async def run(settings: Settings, role: str) -> int:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
     deployment = versions.deployment(os.environ)
-    access = settings.access() if role in ("payouts", "all") else Access()
+    access = access_of(settings, role)
     tracing = Tracing.to(settings.traces_url, f"referrals-worker-{role}")
     interceptors = [tracing.interceptor()] if tracing is not None else []
     client = await connect(settings, runtime=runtime(settings), interceptors=interceptors)
@@ -120,6 +146,8 @@ async def run(settings: Settings, role: str) -> int:
         process.beside["the look at its clock"] = clock_watch(database)
         if role in ("payouts", "all"):
             await process.serve_payouts(access)
+        elif role in OF_PROVIDERS.values():
+            await process.serve_providers(access)
         if role in ("referrals", "all"):
             await process.serve_referrals()
         observability.announce_ready(settings)
@@ -150,7 +178,28 @@ class _Process:
     serving: list[Worker] = field(default_factory=list)
 
     async def serve_payouts(self, access: Access) -> None:
-        """Serve payouts and all that moves money, over the rails that the process has access to."""
+        """Serve payouts and all that moves money, and the rails of the providers that the process has access to. What
+        goes over the rails of others is left to the processes that serve them."""
+        queue = self.settings.payouts_queue
+        rails, whole = await self.serve_providers(access)
+        of_all = {name: f"{queue}-{provider}" for name, provider in PROVIDERS.items()}
+        queues = Queues(
+            {name: each for name, each in of_all.items() if name in rails},
+            {name: each for name, each in of_all.items() if name not in rails},
+        )
+        await self._serve(
+            payouts_worker(
+                *(self.client, queue, self.database, self.keys, self.intake, self.sources),
+                queues=queues,
+                is_whole=whole,
+                steps=self.steps,
+                deployment=self.deployment,
+            )
+        )
+
+    async def serve_providers(self, access: Access) -> tuple[Mapping[str, Rail], Whole]:
+        """Serve the task queue of each provider that the process has access to. Return their rails, and what says
+        whether the register lacks nothing of its mark."""
         rails = await self.running.enter_async_context(outside(access, self.watched.noting))
         queue = self.settings.payouts_queue
         marking = Marking(self.database, self.client, queue)
@@ -158,22 +207,16 @@ class _Process:
         await marking.turn()
         self.beside["the watch of the register's mark"] = marking.turn
         self.beside["the report of connected rails"] = Connections(self.database, modes(access, rails)).turn
-        elsewhere = {name: f"{queue}-{PROVIDERS[name]}" for name in rails}
         common = (self.database, self.keys, self.intake, self.sources)
-        whole, steps, version = marking.is_whole, self.steps, self.deployment
-        await self._serve(
-            payouts_worker(
-                *(self.client, queue, *common),
-                elsewhere=elsewhere,
-                is_whole=whole,
-                steps=steps,
-                deployment=version,
-            )
-        )
-        for provider, its_queue in {PROVIDERS[name]: each for name, each in elsewhere.items()}.items():
+        for provider in sorted({PROVIDERS[name] for name in rails}):
             its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
             pace = self.settings.requests_pace()[provider]
-            await self._serve(provider_worker(self.client, its_queue, *common, its, pace, whole, steps, version))
+            worker = provider_worker(
+                *(self.client, f"{queue}-{provider}", *common, its, pace),
+                *(marking.is_whole, self.steps, self.deployment),
+            )
+            await self._serve(worker)
+        return rails, marking.is_whole
 
     async def serve_referrals(self) -> None:
         """Serve referrals; relay, postman, examining and measuring run beside."""

@@ -17,7 +17,7 @@ from referral_rewards.config.stack import PREFIX
 from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application
 from tests.deploy.components import ROOT, Component, components
-from worker.process import ROLES
+from worker.process import OF_PROVIDERS, ROLES
 
 COMPONENTS: Final = components()
 #: What secrets hold without which no component loads its settings.
@@ -34,12 +34,18 @@ def _serves(component: Component) -> bool:
     return component.command != _UPGRADE
 
 
-def test_each_place_runs_the_same_four_processes() -> None:
+def test_each_place_runs_the_same_processes_and_a_cluster_one_for_each_provider() -> None:
     commands: dict[str, set[tuple[str, ...]]] = {}
     for name, each in COMPONENTS.items():
         commands.setdefault(name.partition("-")[0], set()).add(each.command)
-    four = {_API, _UPGRADE, *(("python", "-m", "worker", "--role", role) for role in ROLES if role != "all")}
-    assert commands == {"compose": four, "production": four, "staging": four}
+    four = {_API, _UPGRADE, *(_worker(role) for role in ("referrals", "payouts"))}
+    cluster = four | {_worker(role) for role in OF_PROVIDERS.values()}
+    assert commands == {"compose": four, "production": cluster, "staging": cluster}
+    assert {each[-1] for each in cluster if "worker" in each} == {*ROLES} - {"all"}
+
+
+def _worker(role: str) -> tuple[str, ...]:
+    return ("python", "-m", "worker", "--role", role)
 
 
 @pytest.mark.parametrize("command", sorted({each.command for each in COMPONENTS.values()}))

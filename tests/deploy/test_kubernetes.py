@@ -22,6 +22,7 @@ from kubernetes_validate import utils
 
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
+from referral_rewards.domain.payouts.rail_catalogue import RAILS_OF
 from tests.deploy.kustomize import Manifest, documents, pod, rendered, workloads
 from worker import build
 from worker.watched import Watched
@@ -52,7 +53,10 @@ SPEAKS_TO: Final = {
         "465": "outside",
         "587": "outside",
     },
-    "worker-payouts": {"5432": "database", "7233": "0.0.0.0/0", "443": "outside"},
+    **{
+        each: {"5432": "database", "7233": "0.0.0.0/0", "443": "outside"}
+        for each in ("worker-payouts", *(f"worker-payouts-{provider}" for provider in RAILS_OF))
+    },
     "migrations": {"5432": "database"},
 }
 
@@ -132,25 +136,20 @@ def test_an_image_is_named_by_its_version(objects: list[Manifest]) -> None:
 
 
 @overlays
-def test_only_payout_workers_are_handed_a_provider_s_key(objects: list[Manifest]) -> None:
-    holders = {
-        workload["metadata"]["name"]
-        for workload, container in workloads(objects)
-        if any("provider" in each for each, _ in _secrets(workload, container))
-        or any(variable["name"].startswith(f"{PREFIX}RAIL_") for variable in container["env"])
-    }
-    assert holders == {"referrals-worker-payouts"}
-    keys = {
-        variable["name"]
-        for workload, container in workloads(objects)
-        if workload["metadata"]["name"] in holders
-        for variable in container["env"]
-        if variable["name"].startswith(f"{PREFIX}RAIL_")
-    }
-    unpaced = {
-        f"{PREFIX}{each.upper()}" for each in Settings.model_fields if re.match(r"rail_(?!.*(url|second)$)", each)
-    }
-    assert keys == unpaced
+def test_the_worker_of_a_provider_alone_is_handed_its_secrets_and_all_of_them(objects: list[Manifest]) -> None:
+    handed: dict[str, set[str]] = {}
+    for workload, container in workloads(objects):
+        name = workload["metadata"]["name"]
+        handed |= {f"{name} {secret}": keys for secret, keys in _secrets(workload, container) if "-provider-" in secret}
+        rails = {each["name"] for each in container["env"] if each["name"].startswith(f"{PREFIX}RAIL_")}
+        of = name.removeprefix("referrals-worker-payouts-") if "worker-payouts-" in name else None
+        unpaced = {f"{PREFIX}{each.upper()}" for each in Settings.model_fields if _is_of_provider(each, of)}
+        assert rails == unpaced, name
+    assert set(handed) == {f"referrals-worker-payouts-{each} referrals-provider-{each}" for each in RAILS_OF}
+
+
+def _is_of_provider(setting: str, provider: str | None) -> bool:
+    return re.match(rf"rail_{provider}_(?!.*(url|second)$)", setting) is not None
 
 
 @overlays
@@ -167,6 +166,7 @@ def test_api_workers_and_migrations_reach_the_database_as_three(objects: list[Ma
         "referrals-api": "referrals-database-api",
         "referrals-worker-referrals": "referrals-database-workers",
         "referrals-worker-payouts": "referrals-database-workers",
+        **{f"referrals-worker-payouts-{each}": "referrals-database-workers" for each in RAILS_OF},
         "referrals-migrations": "referrals-database-migrations",
     }
 
@@ -208,7 +208,9 @@ def test_the_example_names_every_secret_with_its_keys_and_no_value() -> None:
 
 @overlays
 def test_a_worker_has_more_time_to_end_than_its_work_in_progress(objects: list[Manifest]) -> None:
-    for name in ("referrals-worker-referrals", "referrals-worker-payouts"):
+    workers = [each["metadata"]["name"] for each, _ in workloads(objects) if "-worker-" in each["metadata"]["name"]]
+    assert len(workers) == 2 + len(RAILS_OF)
+    for name in workers:
         grace = timedelta(seconds=pod(_named(objects, "Deployment", name))["terminationGracePeriodSeconds"])
         assert grace >= 2 * build.GRACE, name
 
@@ -266,7 +268,8 @@ def test_only_the_ingress_reaches_the_api_and_only_monitoring_the_rest(objects: 
 
     monitored = {("monitoring", port) for port in ("9400", "9464")}
     assert reached("api") == {("ingress-nginx", "http"), *monitored}
-    assert reached("worker-payouts") == reached("worker-referrals") == monitored
+    workers = ("worker-referrals", "worker-payouts", *(f"worker-payouts-{each}" for each in RAILS_OF))
+    assert all(reached(each) == monitored for each in workers)
     assert reached("migrations") == set()
 
 
