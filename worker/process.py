@@ -22,7 +22,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.queues import Queues
 from activities.restores import Whole
-from models import pooler
+from models import pooler, power
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
@@ -259,6 +259,8 @@ async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> N
     """
     if (unnamed := await pooler.problem(database)) is not None:
         raise BadInput([unnamed])
+    if (excess := await power.excess(database)) is not None:
+        _log.warning("database_role_too_strong", why=excess)
     fingerprint = intake.key_for(secrets.PURPOSE).hex()
     await secrets.check(database, fingerprint, keys.listed, None, datetime.now(UTC))
 

@@ -595,7 +595,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "clearing": "clearing",
         },
         "answer": {"confirmed": "confirmed", "contradicted": "not confirmed", "unavailable": "no answer"},
-        "area": {"terms": "terms", "billing": "billing", "rails": "rails", "people": "people"},
+        "area": {"terms": "terms", "billing": "billing", "rails": "rails", "people": "people", "database": "database"},
         "audience": {
             "referrer": "referrer",
             "referee": "referee",

@@ -58,6 +58,7 @@ SPEAKS_TO: Final = {
         for each in ("worker-payouts", *(f"worker-payouts-{provider}" for provider in RAILS_OF))
     },
     "migrations": {"5432": "database"},
+    "site": {"8700": "api", "443": "outside", "465": "outside", "587": "outside"},
 }
 
 
@@ -161,7 +162,11 @@ def test_only_the_api_is_handed_the_signing_key_and_the_secrets_of_events(object
 
 @overlays
 def test_api_workers_and_migrations_reach_the_database_as_three(objects: list[Manifest]) -> None:
-    found = {w["metadata"]["name"]: _reference(c, f"{PREFIX}DATABASE_URL")["name"] for w, c in workloads(objects)}
+    found = {
+        workload["metadata"]["name"]: _reference(container, f"{PREFIX}DATABASE_URL")["name"]
+        for workload, container in workloads(objects)
+        if workload["metadata"]["name"] != "referrals-site"
+    }
     assert found == {
         "referrals-api": "referrals-database-api",
         "referrals-worker-referrals": "referrals-database-workers",
@@ -219,6 +224,8 @@ def test_a_worker_has_more_time_to_end_than_its_work_in_progress(objects: list[M
 def test_one_pod_of_each_component_goes_on_while_nodes_are_drained(objects: list[Manifest]) -> None:
     deployments = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Deployment"}
     budgets = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "PodDisruptionBudget"}
+    # Its store is one file: a second pod could not open it, and a budget would keep its node from being drained.
+    assert deployments.pop("referrals-site")["spec"]["strategy"] == {"type": "Recreate"}
     assert budgets.keys() == deployments.keys()
     for name, deployment in deployments.items():
         labels = deployment["spec"]["template"]["metadata"]["labels"]
@@ -244,6 +251,10 @@ def test_a_component_speaks_only_to_whom_it_must(objects: list[Manifest], compon
     found = {}
     for rule in _rules(objects, component, "egress"):
         (where,) = rule["to"]
+        if "ipBlock" not in where and "namespaceSelector" not in where:
+            told = where["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+            found |= {str(each["port"]): told for each in rule["ports"]}
+            continue
         if "ipBlock" not in where:
             assert [each["port"] for each in rule["ports"]] == [53, 53]
             continue
@@ -260,17 +271,38 @@ def test_a_component_speaks_only_to_whom_it_must(objects: list[Manifest], compon
 def test_only_the_ingress_reaches_the_api_and_only_monitoring_the_rest(objects: list[Manifest]) -> None:
     def reached(component: str) -> set[tuple[str, str]]:
         return {
-            (each["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], str(port["port"]))
+            (_who(each), str(port["port"]))
             for rule in _rules(objects, component, "ingress")
             for each in rule["from"]
             for port in rule["ports"]
         }
 
     monitored = {("monitoring", port) for port in ("9400", "9464")}
-    assert reached("api") == {("ingress-nginx", "http"), *monitored}
+    assert reached("api") == {("ingress-nginx", "http"), ("site", "http"), *monitored}
+    assert reached("site") == {("ingress-nginx", "http")}
     workers = ("worker-referrals", "worker-payouts", *(f"worker-payouts-{each}" for each in RAILS_OF))
     assert all(reached(each) == monitored for each in workers)
     assert reached("migrations") == set()
+
+
+def _who(peer: Manifest) -> str:
+    """A namespace, or a component of ours."""
+    if "namespaceSelector" in peer:
+        return str(peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"])
+    return str(peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"])
+
+
+@overlays
+def test_the_front_door_holds_its_own_secret_and_nobody_else_does(objects: list[Manifest]) -> None:
+    held = {w["metadata"]["name"]: set(dict(_secrets(w, c))) for w, c in workloads(objects)}
+    assert held.pop("referrals-site") == {"referrals-site"}
+    assert not any("referrals-site" in secrets for secrets in held.values())
+
+
+@overlays
+def test_the_api_alone_is_handed_the_sources_of_events(objects: list[Manifest]) -> None:
+    held = [w["metadata"]["name"] for w, c in workloads(objects) if "referrals-event-sources" in dict(_secrets(w, c))]
+    assert held == ["referrals-api"]
 
 
 def test_what_is_scaled_follows_what_is_there_and_is_told() -> None:

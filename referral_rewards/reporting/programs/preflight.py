@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import text
 
+from models import power
 from models.session import Database
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.facts.rights import NOTHING, Rights
@@ -51,6 +52,7 @@ async def readiness(
         rails=connected,
         halted=halted,
         unread=unread,
+        role=await power.excess(database),
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
             Person(
