@@ -77,7 +77,7 @@ async def ended(client: Client, name: str, arguments: list[Any], queue: str) -> 
 async def test_a_run_with_wrong_arguments_ends_at_once_and_says_why(life: Installation) -> None:
     client, before = life.environment.client, await counted(life)
     async with referrals_at_work(life), payouts_at_work(life):
-        queues = {each.__name__: life.queue for each in REFERRAL_WORKFLOWS}
+        queues = {each.__name__: f"{life.queue}-referrals" for each in REFERRAL_WORKFLOWS}
         tried = [
             (name, what, ended(client, name, given, queues.get(name, f"{life.queue}-payouts")))
             for name in OURS
@@ -103,7 +103,11 @@ async def test_a_run_for_what_does_not_exist_ends_or_waits_and_moves_nothing(lif
             "ProgramLife",
             "Reconciliation",
         ):
-            queue = life.queue if name in {each.__name__ for each in REFERRAL_WORKFLOWS} else f"{life.queue}-payouts"
+            queue = (
+                f"{life.queue}-referrals"
+                if name in {each.__name__ for each in REFERRAL_WORKFLOWS}
+                else f"{life.queue}-payouts"
+            )
             handle = await client.start_workflow(name, "nowhere", id=f"by-hand-{uuid4()}", task_queue=queue)
             with suppress(WorkflowFailureError):
                 await asyncio.wait_for(handle.result(), 60)
