@@ -139,6 +139,22 @@ def _is_mounted(path: str, component: Component) -> bool:
     return any(path == each or path.startswith(f"{each}/") for each in (*component.mounted, *component.folders))
 
 
+#: What one place alone needs: another's pooler, and another's way to Temporal.
+_OF_A_CLUSTER: Final = {
+    *(f"{PREFIX}DATABASE_POOLING", "TEMPORAL_API_KEY"),
+    *("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH"),
+}
+
+
+@pytest.mark.parametrize("command", sorted({each.command for each in COMPONENTS.values()}))
+def test_what_can_be_set_in_one_place_can_be_set_in_all(command: tuple[str, ...]) -> None:
+    """A setting that a file forgets is read nowhere, and nobody is told."""
+    named = {name: each.named - _OF_A_CLUSTER for name, each in COMPONENTS.items() if each.command == command}
+    assert len(set(named.values())) == 1, {
+        name: sorted(frozenset.union(*named.values()) - its) for name, its in named.items()
+    }
+
+
 @each_component
 def test_only_the_api_is_given_the_signing_key(component: Component) -> None:
     assert (f"{PREFIX}SIGNING_KEY" in component.named) is (component.command == _API)
