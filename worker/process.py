@@ -26,10 +26,9 @@ from models import pooler, power
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
-from referral_rewards.config.rails import RailSettings
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
-from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS, RAILS_OF
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.namespace import Namespace
 from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
@@ -50,12 +49,9 @@ from worker.letters import Home, Letters
 from worker.marking import Marking
 from worker.measuring import Measuring
 from worker.relay import Relay
+from worker.roles import OF_PROVIDERS, ROLES, access_of
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 from worker.watched import Watched, look, told
-
-#: The role of a worker that calls one provider and holds no other's secrets, by the provider.
-OF_PROVIDERS: Final[Mapping[str, str]] = {provider: f"payouts-{provider}" for provider in RAILS_OF}
-ROLES: Final = ("referrals", "payouts", *OF_PROVIDERS.values(), "all")
 
 _log = structlog.get_logger("worker")
 
@@ -79,26 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TRANSIENT as error:
         print(f"worker: {reason(error)}", file=sys.stderr)
         return 1
-
-
-def access_of(settings: RailSettings, role: str) -> Access:
-    """Return the access to providers of a worker of this role: to all that are set, to one, or to none.
-
-    Raises:
-        BadInput: if the worker of one provider lacks its settings, or was given another's.
-    """
-    if role not in ("payouts", "all", *OF_PROVIDERS.values()):
-        return Access()
-    access = settings.access()
-    for provider, its_role in OF_PROVIDERS.items():
-        if role in ("payouts", "all"):
-            break
-        given, setting = getattr(access, provider), f"REFERRALS_RAIL_{provider.upper()}_…"
-        if its_role == role and given is None:
-            raise BadInput([Problem(setting, f"not set; a worker of the role {role} serves this provider alone")])
-        if its_role != role and given is not None:
-            raise BadInput([Problem(setting, f"set; a worker of the role {role} holds no other provider's secrets")])
-    return access
 
 
 async def run(settings: Settings, role: str) -> int:

@@ -201,6 +201,25 @@ async def test_an_administrator_who_could_be_another_confirms_nothing(desk: Desk
     assert (refused.status_code, "eve decides nothing" in refused.text) == (403, True)
 
 
+async def test_whoever_signs_in_through_the_change_confirms_nothing_and_keeps_nothing(desk: Desk) -> None:
+    """Ada links her identity to paula. As paula she has new recovery codes made, and asks for a token that lasts."""
+    desk.app.state.parts = replace(desk.parts, sealer=SEALER)
+    async with desk.database.transaction() as connection:
+        at = datetime.now(UTC)
+        await enrol(desk, connection, "paula", at)
+        await administration.link(
+            connection, "paula", issuer="https://id.example.com", subject="1", by="ada", at=datetime.now(UTC)
+        )
+        codes = await factors.renew_codes(connection, "paula", at=at)
+    async with desk.browser("paula") as as_paula:
+        its = form(await as_paula.get("/account"), "/account/confirm")
+        refused = await as_paula.send(its.action, **{**its.fields, "one_time_code": codes[0]})
+        assert (refused.status_code, "a recovery code does not confirm this" in refused.text) == (422, True)
+        token = await as_paula.send("/account/tokens", label="lasts", scope="claims:decide", days="7")
+        assert (token.status_code, "decides nothing until this is confirmed" in token.text) == (403, True)
+    assert (await person(desk, "paula")).unconfirmed == 1
+
+
 @pytest.mark.parametrize(("before", "status"), [(True, 303), (False, 403)])
 async def test_the_person_confirms_with_a_second_factor_that_is_older(desk: Desk, before: bool, status: int) -> None:
     desk.app.state.parts = replace(desk.parts, sealer=SEALER)

@@ -20,7 +20,7 @@ from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application
 from referral_rewards.site.app import PROBES
 from tests.deploy.components import ROOT, Component, components
-from worker.process import OF_PROVIDERS, ROLES
+from worker.roles import OF_PROVIDERS, ROLES
 
 COMPONENTS: Final = components()
 #: What secrets hold without which no component loads its settings.

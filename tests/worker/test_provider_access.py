@@ -7,7 +7,7 @@ import pytest
 from referral_rewards.config.rails import RailSettings
 from referral_rewards.domain.errors import BadInput
 from referral_rewards.domain.payouts.rail_catalogue import RAILS_OF
-from worker.process import ROLES, access_of
+from worker.roles import ROLES, access_of
 
 GIVEN: dict[str, dict[str, str]] = {
     "stripe": {"rail_stripe_key": "sk_test_1"},

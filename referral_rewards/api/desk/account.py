@@ -16,10 +16,11 @@ from referral_rewards.api.desk.second_factor import is_fresh, show_again
 from referral_rewards.api.desk.session.asking import said
 from referral_rewards.api.desk.session.beginning import matches, shows_factor
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
-from referral_rewards.domain.errors import BadInput, NotAllowed, RequestInvalid
+from referral_rewards.domain.errors import AccountUnconfirmed, BadInput, NotAllowed, RequestInvalid
 from referral_rewards.domain.labels import listed
 from referral_rewards.domain.people.account_changes import Confirmer
 from referral_rewards.domain.people.authority import Scope
+from referral_rewards.domain.people.second_factor import is_recovery_code
 from referral_rewards.register.people import account_changes, factors, passwords, tokens, users
 from referral_rewards.register.people import administration as people
 
@@ -115,6 +116,8 @@ async def issue_token(request: Request, visit: Visitor, form: SentForm, parts: I
         )
     except BadInput as refusal:
         return await _shown(request, parts, visit, problem=refusal.problems[0].what)
+    except AccountUnconfirmed as refusal:
+        return await _shown(request, parts, visit, problem=str(refusal), status=HTTPStatus.FORBIDDEN)
     return await _shown(request, parts, visit, token=token, status=HTTPStatus.CREATED)
 
 
@@ -163,7 +166,12 @@ async def _shown(
 
 
 async def _factor_since(request: Request, parts: Parts, name: str, code: str) -> datetime | None:
-    """Return since when the user has the second factor whose code this is; None if there is none to show."""
+    """Return since when the user has the second factor whose code this is; None if there is none to show.
+
+    A recovery code proves nothing here: whoever is signed in through the change that waits could have had new ones.
+    """
+    if is_recovery_code(code):
+        raise RequestInvalid("Type the code that your app shows; a recovery code does not confirm this.", "code")
     async with parts.database.reading() as connection:
         since = (await factors.of(connection, name)).enrolled_at
     if since is not None and not await shows_factor(request, parts, name, code):

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.errors import NotAllowed, RequestInvalid
+from referral_rewards.domain.errors import AccountUnconfirmed, NotAllowed, RequestInvalid
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.domain.people.account_changes import (
     ACCOUNT_CHANGED,
@@ -34,6 +34,16 @@ async def keep(connection: AsyncConnection, name: str, act: AccountAct, *, by: s
 async def unconfirmed(connection: AsyncConnection, name: str) -> Sequence[AccountChange]:
     """Return the changes of somebody's account that nobody has confirmed yet, the earliest first."""
     return await typed_rows.read(connection, AccountChange, _UNCONFIRMED, {"name": name})
+
+
+async def need_none(connection: AsyncConnection, name: str) -> None:
+    """Return if every change of somebody's account by others is confirmed.
+
+    Raises:
+        AccountUnconfirmed: if not.
+    """
+    if changes := await unconfirmed(connection, name):
+        raise AccountUnconfirmed(name, [each.in_words for each in changes])
 
 
 async def confirm(

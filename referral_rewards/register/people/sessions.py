@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import SessionRow
 from referral_rewards.domain import clocks
-from referral_rewards.domain.errors import AccountUnconfirmed, FactorNeeded, NotSignedIn
+from referral_rewards.domain.errors import FactorNeeded, NotSignedIn
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.people.second_factor import Factor, is_lacking
 from referral_rewards.domain.programs.terms import Role
@@ -146,8 +146,8 @@ async def still(connection: AsyncConnection, user: User, *, at: datetime) -> Use
     if not row.by_token and is_lacking(Factor(row.factor), roles):
         raise FactorNeeded
     now.need_scope(Scope.CLAIMS_DECIDE)
-    if changes := await account_changes.unconfirmed(connection, user.name) if row.is_unconfirmed else ():
-        raise AccountUnconfirmed(user.name, [each.in_words for each in changes])
+    if row.is_unconfirmed:
+        await account_changes.need_none(connection, user.name)
     return now
 
 

@@ -43,6 +43,7 @@ async def issue(
         NotSignedIn: if the token that asks was revoked meanwhile.
         NotAllowed: for a scope or a fact that the user, or the token that asks, has no right to, or a longer life than
             its own.
+        AccountUnconfirmed: for a token that decides, of a user whose account somebody else changed.
     """
     label = label.strip()
     if not 0 < len(label) <= LABEL_LENGTH_MAX or not label.isprintable():
@@ -54,6 +55,9 @@ async def issue(
     for scope in sorted(scopes):
         user.need_scope(scope)
     tells = _tells(user, scopes, tells)
+    if by is None and Scope.CLAIMS_DECIDE in scopes:
+        # It would outlast the change of the account, whatever becomes of that.
+        await account_changes.need_none(connection, user.name)
     issued_by = None
     if by_token is not None:
         # Held, so that revoking it comes before, and nothing is issued, or after, and takes what was issued along.
