@@ -19,11 +19,11 @@ NOTE = (
     "memory (resident, children included) then, and before."
 )
 _SECONDS = 30.0
-_SLOWEST = 20
+_SLOWEST = 4
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Measure an idle stage with ``size`` open referrals; about an hour for 100,000."""
+    """Measure an idle stage with ``size`` open referrals; hours for 100,000."""
     async with stage(data) as its:
         supervisor = Supervisor(its.data / "run" / "workers.json", print)
         try:
