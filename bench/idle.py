@@ -14,7 +14,7 @@ from referral_rewards.local.supervisor import Supervisor
 
 GOAL = 2.0
 NOTE = (
-    "CPU seconds that PostgreSQL, Temporal and both workers take in a second in which nothing happens, with so many "
+    "Milliseconds of CPU that PostgreSQL, Temporal and both workers take in a second in which nothing happens, with so many "
     "open referrals that all wait for a deadline, against the same stage before it had any. MB are what each holds in "
     "memory (resident, children included) then, and before."
 )
@@ -37,7 +37,7 @@ async def measure(data: Path, size: int) -> Measurement:
             await supervisor.stop()
     return Measurement(
         name="open referrals at rest",
-        unit="CPU s/s",
+        unit="ms CPU/s",
         size=size,
         ours=sum(ours.values()),
         bare=sum(bare.values()),
@@ -68,11 +68,11 @@ async def _filled(lives: Lives, size: int) -> None:
 
 
 async def _idle(meter: Meter) -> dict[str, float]:
-    """Return the CPU seconds of each process in a second."""
+    """Return the milliseconds of CPU that each process takes in a second."""
     begin: Reading = meter.read()
     await asyncio.sleep(_SECONDS)
     end = meter.read()
-    return {name: (end.seconds[name] - begin.seconds[name]) / (end.at - begin.at) for name in end.seconds}
+    return {name: 1000 * (end.seconds[name] - begin.seconds[name]) / (end.at - begin.at) for name in end.seconds}
 
 
 def _megabytes(pids: dict[str, int]) -> dict[str, float]:
