@@ -14,9 +14,9 @@ from referral_rewards.local.supervisor import Supervisor
 
 GOAL = 2.0
 NOTE = (
-    "Milliseconds of CPU that PostgreSQL, Temporal and both workers take in a second in which nothing happens, with so many "
-    "open referrals that all wait for a deadline, against the same stage before it had any. MB are what each holds in "
-    "memory (resident, children included) then, and before."
+    "Milliseconds of CPU that PostgreSQL, Temporal and both workers take in a second in which nothing happens, with so "
+    "many open referrals that all wait for a deadline, against the same stage before it had any. MB are what each "
+    "holds in memory (resident, children included) then, and before."
 )
 _SECONDS = 30.0
 _SLOWEST = 4
