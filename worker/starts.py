@@ -5,7 +5,7 @@ The SDK would fail the workflow task of a start that it can't read, and try it a
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from temporalio.api.common.v1 import Payload
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -42,7 +42,7 @@ def objection(defn: _Definition, arguments: Sequence[Payload], converter: Payloa
     return None if all(map(_may_be_an_id, ids)) else f"an argument of {defn.name} is no id"
 
 
-def _may_be_an_id(value: Any) -> bool:
+def _may_be_an_id(value: object) -> bool:
     """Return whether it is a text that an id of ours could be, and that the database and the server can take. Nothing
     at all is read as None, whatever type is asked for."""
     return (
