@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.messages import PayoutProgress
 from activities.moment import moment
+from activities.queues import NONE_APART, Queues
 from activities.restores import Whole, always_whole
 from activities.sending import ask
 from models.session import Database
@@ -23,8 +23,8 @@ from referral_rewards.register.decisions.signing import KeyRing
 class Moving:
     """Moves money by one intent at a time: its attempt is recorded, the rail is called, its answer is recorded.
 
-    It trusts only the signatures of decisions, no message and no row (SPEC §6). ``elsewhere`` maps a rail to its task
-    queue where only that queue's workers may call the rail. ``is_whole`` says whether the register lacks nothing of its
+    It trusts only the signatures of decisions, no message and no row (SPEC §6). ``queues`` knows the rails that only
+    workers of another task queue may call. ``is_whole`` says whether the register lacks nothing of its
     mark; otherwise it was restored, and nothing is sent from it.
     """
 
@@ -34,25 +34,25 @@ class Moving:
         keys: KeyRing,
         rails: Mapping[str, Rail],
         clock: Callable[[], datetime],
-        elsewhere: Mapping[str, str] = MappingProxyType({}),
+        queues: Queues = NONE_APART,
         is_whole: Whole = always_whole,
     ) -> None:
         self._database = database
         self._keys = keys
         self._rails = rails
         self._clock = clock
-        self._elsewhere = elsewhere
+        self._queues = queues
         self._is_whole = is_whole
 
     async def _elsewhere_for(
         self, intent: UUID, rail_of: Callable[[AsyncConnection, UUID], Awaitable[str | None]]
     ) -> str | None:
         """Return the task queue whose workers alone call the intent's rail; None means that this worker may."""
-        if not self._elsewhere:
+        if self._queues == NONE_APART:
             return None
         async with self._database.reading() as connection:
             rail = await rail_of(connection, intent)
-        return self._elsewhere.get(rail) if rail is not None else None
+            return await self._queues.of(connection, rail, self._clock()) if rail is not None else None
 
     def _now(self, asked: datetime) -> datetime:
         """Return the time that a step acts as of.

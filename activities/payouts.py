@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.moment import beating
 from activities.moving import Moving, id_of, progress
+from activities.queues import NONE_APART, Queues
 from activities.restores import RESTORED, Whole, always_whole
 from activities.sending import look, what_was_taken_back
 from models.session import Database
@@ -62,10 +62,10 @@ class Payouts(Moving):
         rails: Mapping[str, Rail],
         asking: Inquiries,
         clock: Callable[[], datetime],
-        elsewhere: Mapping[str, str] = MappingProxyType({}),
+        queues: Queues = NONE_APART,
         is_whole: Whole = always_whole,
     ) -> None:
-        super().__init__(database, keys, rails, clock, elsewhere, is_whole)
+        super().__init__(database, keys, rails, clock, queues, is_whole)
         self._asking = asking
 
     @activity.defn

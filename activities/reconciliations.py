@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from types import MappingProxyType
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.messages import Place, ReconciliationProgress, ReconciliationRequest
 from activities.moment import moment
+from activities.queues import NONE_APART, Queues
 from models.session import UNREACHABLE, Database
 from referral_rewards.domain.books.reconciliation import (
     Difference,
@@ -47,20 +47,20 @@ class Reconciliations:
     """The activities of a reconciliation. Each sends at most one request to a rail, because requests are limited. They
     only read from the rail and record; they never change a payout.
 
-    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail.
+    ``queues`` knows the rails that only workers of another task queue may call.
     """
 
-    def __init__(
-        self, database: Database, rails: Mapping[str, Rail], elsewhere: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, database: Database, rails: Mapping[str, Rail], queues: Queues = NONE_APART) -> None:
         self._database = database
         self._rails = rails
-        self._elsewhere = elsewhere
+        self._queues = queues
 
     @activity.defn
     async def route_reconciliation(self, reconciliation: str) -> str | None:
         """Return the task queue whose workers call the rail; None means the workflow's own queue."""
-        return self._elsewhere.get((await self._asked(reconciliation)).rail)
+        asked = await self._asked(reconciliation)
+        async with self._database.reading() as connection:
+            return await self._queues.of(connection, asked.rail, datetime.now(UTC))
 
     @activity.defn
     async def list_page(self, request: ReconciliationRequest) -> ReconciliationProgress:

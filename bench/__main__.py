@@ -10,7 +10,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import audits, backfill, cpu, cycle, desk, intake, judging, measures, outage, payouts, report, webhooks
+from bench import (
+    audits,
+    backfill,
+    cpu,
+    cycle,
+    deadlines,
+    desk,
+    idle,
+    intake,
+    judging,
+    measures,
+    outage,
+    payouts,
+    report,
+    webhooks,
+)
 from referral_rewards.domain.errors import ReferralRewardsError
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,6 +40,8 @@ SIZES = {
     "backfill": 20_000,
     "audits": 2_000,
     "outage": 150,
+    "deadlines": 10_000,
+    "idle": 100_000,
     "webhooks": 1_000,
 }
 MEASURES = {
@@ -38,6 +55,8 @@ MEASURES = {
     "backfill": backfill.measure,
     "audits": audits.measure,
     "outage": outage.measure,
+    "deadlines": deadlines.measure,
+    "idle": idle.measure,
     "webhooks": webhooks.measure,
 }
 

@@ -30,6 +30,7 @@ _LOOK_SECONDS: Final = 0.02
 #: Facts of a back-fill that are taken in together.
 _BATCH: Final = 500
 _PATIENCE_SECONDS: Final = 120.0
+_SLOW: Final = Pace(expiry=3600.0, offer=3600.0, return_=3600.0, watch=3600.0, pause=0.0)
 #: How many friends each referrer invites.
 _FRIENDS: Final = 8
 
@@ -76,7 +77,7 @@ class Lives:
         handles = [self._client.get_workflow_handle(workflow_id(name)) for name in names]
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await asyncio.gather(*(handle.result() for handle in handles))
-        await self._all_stand(program, names, "rewarded")
+        await self.all_stand(program, len(names), "rewarded")
 
     async def brought_before_approvers(self, program: str, names: Sequence[str], pace: Pace) -> None:
         """Run a referral for each name, from the invitation until it waits for an approver."""
@@ -90,16 +91,16 @@ class Lives:
                 await self._tell(name, "referrer.enrolled", enrolled, ago=timedelta(days=1))
             invited = {"channel": "email", "referee": {"email": f"{name}@example.com"}}
             await self._tell(name, "referral.sent", {"referral": name, **referrer, **invited})
-        await self._all_stand(program, names, "invited")
+        await self.all_stand(program, len(names), "invited")
         for name in names:
             await self._tell(name, "referral.claimed", {"referral": name, "referee": _person(name), "consent": True})
-        await self._all_stand(program, names, "claimed")
+        await self.all_stand(program, len(names), "claimed")
         await asyncio.sleep(pace.expiry)
         for name in names:
             bought = {"order": f"o-{name}", "kind": "purchase", "amount": "80.00", "currency": "USD"}
             told = {**bought, "customer": _person(name), "new_customer": True}
             await self._tell(name, "conversion.recorded", told)
-        await self._all_stand(program, names, "awaiting_approval")
+        await self.all_stand(program, len(names), "awaiting_approval")
 
     async def approved_and_paid(self, name: str) -> float:
         """Approve the referral, and return the seconds until its rewards are paid."""
@@ -110,16 +111,28 @@ class Lives:
                 await asyncio.sleep(_LOOK_SECONDS)
         return time.perf_counter() - began
 
-    async def back_filled(self, program: str, count: int) -> None:
-        """Tell so many invitations of a program, as fast as they are taken in."""
+    async def back_filled(self, program: str, count: int, pace: Pace = _SLOW) -> datetime:
+        """Tell so many invitations of a program, as fast as they are taken in. All were sent at one instant; return
+        when they end."""
         now = datetime.now(UTC)
-        slow = Pace(expiry=3600.0, offer=3600.0, return_=3600.0, watch=3600.0, pause=0.0)
         async with self._database.transaction() as connection:
-            await programs.publish(connection, TERMS.format(program=program, pace=slow), by="bench", at=now)
+            await programs.publish(connection, TERMS.format(program=program, pace=pace), by="bench", at=now)
         for first in range(0, count, _BATCH):
             told = [self._invitation(program, number, now) for number in range(first, min(first + _BATCH, count))]
             async with self._database.transaction() as connection:
                 await self._intake.record(connection, told, received_at=now)
+        return now + timedelta(seconds=pace.expiry)
+
+    async def until(self, moment: datetime) -> None:
+        """Wait until then.
+
+        Raises:
+            RuntimeError: if it is over already.
+        """
+        left = (moment - datetime.now(UTC)).total_seconds()
+        if left < 0:
+            raise RuntimeError(f"the deadline passed {-left:.0f} s before all invitations were judged")
+        await asyncio.sleep(left)
 
     async def unjudged(self, program: str) -> int:
         """Return how many referrals of the program were never judged."""
@@ -180,21 +193,21 @@ class Lives:
             )
             await outbox.enqueue(connection, WakeupKind.DECISION, name, decision.id)
 
-    async def _all_stand(self, program: str, names: Sequence[str], status: str) -> None:
+    async def all_stand(self, program: str, count: int, status: str, patience: float = _PATIENCE_SECONDS) -> None:
         """Wait until all the program's referrals have a status, judged on all their facts.
 
         Raises:
             RuntimeError: if they do not in time, because something else happened.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + _PATIENCE_SECONDS
+        until = loop.time() + patience
         while True:
             async with self._database.transaction() as connection:
                 found = (await connection.execute(_STANDING, {"program": program, "status": status})).scalar_one()
-            if found == len(names):
+            if found == count:
                 return
             if loop.time() > until:
-                raise RuntimeError(f"only {found} of {len(names)} referrals came to be {status}")
+                raise RuntimeError(f"only {found} of {count} referrals came to be {status}")
             await asyncio.sleep(_POLL_SECONDS)
 
 

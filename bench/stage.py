@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from bench.lives import Lives
 from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.config.stack import StackInfo, decode_secret, with_driver
-from referral_rewards.local.children import Secrets, children, environment
-from referral_rewards.local.embedded import Servers, servers
+from referral_rewards.local.children import Secrets, Watched, children, environment
+from referral_rewards.local.embedded import HOST, Servers, servers
 from referral_rewards.local.supervisor import Program
 from referral_rewards.register.decisions.signing import Signer
 
@@ -65,5 +66,15 @@ async def lives_on(its: Stage) -> AsyncIterator[Lives]:
 
 def workers(its: Stage) -> tuple[Program, Program]:
     """Return the two workers as the local stack runs them."""
-    _, referrals, payouts = children(its.data, 1, {}, its.common, its.info, its.secrets)
+    watched = Watched(*_free_ports(len(Watched._fields)))
+    _, referrals, payouts = children(its.data, 1, {}, its.common, its.info, its.secrets, watched)
     return referrals, payouts
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return so many ports of loopback that nobody uses."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [int(each.getsockname()[1]) for each in sockets]

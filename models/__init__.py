@@ -34,6 +34,7 @@ from models.restores import (
 )
 from models.source_events import SourceEvent, SourceName, SourcePayload, SourceReading
 from models.users import (
+    AccountChange,
     Identity,
     RecoveryCode,
     SecondFactor,
@@ -48,6 +49,7 @@ from models.users import (
 metadata = SQLModel.metadata
 
 __all__ = [
+    "AccountChange",
     "AuditEvent",
     "BlockedMark",
     "ClaimRow",

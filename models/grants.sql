@@ -26,8 +26,8 @@ GRANT SELECT (name, roles, scopes, marks, tells_sources, tells_types, created_at
 
 -- The API: facts that are told, decisions that people sign, and what these do to money that is not sent.
 GRANT INSERT ON
-    api_token, app_user, audit_event, blocked_mark, clawback, clawback_case, decision, decision_effect, decision_head,
-    fact, fact_key, fact_teller, ingest_batch, inquiry, ledger_transaction, notice, oidc_flow, oidc_identity, outbox,
+    account_change, api_token, app_user, audit_event, blocked_mark, clawback, clawback_case, decision, decision_effect,
+    decision_head, fact, fact_key, fact_teller, ingest_batch, inquiry, ledger_transaction, notice, oidc_flow, oidc_identity, outbox,
     payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, personal_data, posting,
     program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, recovery_code, referral,
     referral_fact, referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view,
@@ -38,6 +38,7 @@ GRANT DELETE ON
     blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, saved_view, session,
     sign_in_failure, sign_in_step
     TO {api};
+GRANT UPDATE (confirmed_by, confirmed_at) ON account_change TO {api};
 GRANT UPDATE (revoked_at) ON api_token TO {api};
 GRANT UPDATE (
     roles, marks, tells_sources, tells_types, reads_programs, barred_at, password_hash, contact_id

@@ -24,7 +24,7 @@ class Notice(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)  # derived from the occasion, so that each occasion is planned once
-    referral_id: str = by_code_point()
+    referral_id: str = by_code_point()  # empty where it is about the recipient's own account, as the program then is
     program: str
     template: str
     audience: str  # referrer, referee, approvers, webhook

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Column, Index, Text
+from sqlalchemy import ARRAY, BigInteger, Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import instant, none_yet, texts
@@ -108,6 +108,26 @@ class SecondFactor(SQLModel, table=True):
     #: Who reset it, until there is another.
     reset_by: str | None = None
     reset_at: datetime | None = instant(nullable=True)
+
+
+class AccountChange(SQLModel, table=True):
+    """Somebody else changed how a user signs in, or where they are written to. Until it is confirmed, the user decides
+    nothing. Its letter is the notice of the same id."""
+
+    __tablename__ = "account_change"
+    __table_args__ = (
+        Index("ix_account_change_unconfirmed", "username", postgresql_where=text("confirmed_at IS NULL")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    username: str = Field(foreign_key="app_user.name")
+    act: str  # an `AccountAct`
+    changed_by: str
+    changed_at: datetime = instant()
+    #: The personal data that holds the address that was known before.
+    known_contact_id: UUID | None = None
+    confirmed_by: str | None = None
+    confirmed_at: datetime | None = instant(nullable=True)
 
 
 class RecoveryCode(SQLModel, table=True):

@@ -15,6 +15,7 @@ from activities.cycles import Cycles
 from activities.inquiries import Inquiries
 from activities.payouts import Payouts
 from activities.programs import Programs
+from activities.queues import NONE_APART, Queues
 from activities.reconciliations import Reconciliations
 from activities.referrals import Referrals
 from activities.restores import Whole, always_whole
@@ -94,7 +95,7 @@ def payouts_worker(
     intake: Intake,
     sources: Mapping[str, Source],
     outside: Mapping[str, Rail] = MappingProxyType({}),
-    elsewhere: Mapping[str, str] = MappingProxyType({}),
+    queues: Queues = NONE_APART,
     is_whole: Whole = always_whole,
     steps: Database | None = None,
     deployment: WorkerDeploymentConfig | None = None,
@@ -102,16 +103,16 @@ def payouts_worker(
     """The worker of payouts, clawbacks, payout cycles, reconciliations and the register's mark. Its activities pay in
     our own books and over the rails ``outside``.
 
-    ``elsewhere`` maps each rail that a `provider_worker` serves to its task queue. ``is_whole`` is asked before
+    ``queues`` knows the rails that a `provider_worker` serves, here or in another process. ``is_whole`` is asked before
     anything is sent: whether the register lacks nothing of its mark. ``steps`` is the same database, planned once, for
     paying; ``deployment`` the version of the code (`versions.deployment`).
     """
     steps = steps or database
     connected = rails(steps, keys, outside)
-    paying = Payouts(steps, keys, connected, Inquiries(steps, intake, sources), _now, elsewhere, is_whole)
-    reversing = Clawbacks(database, keys, connected, _now, elsewhere, is_whole)
+    paying = Payouts(steps, keys, connected, Inquiries(steps, intake, sources), _now, queues, is_whole)
+    reversing = Clawbacks(database, keys, connected, _now, queues, is_whole)
     cycling = Cycles(database, keys)
-    reconciling = Reconciliations(database, connected, elsewhere)
+    reconciling = Reconciliations(database, connected, queues)
     return Worker(
         client,
         task_queue=queue,

@@ -11,7 +11,7 @@ from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, WARNINGS, NoticeState, Template
 from referral_rewards.domain.referrals.referral import Referral
-from referral_rewards.notices.composing import Written, compose, without_secrets
+from referral_rewards.notices.composing import AccountLetter, Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import status_links, surveys
@@ -19,6 +19,7 @@ from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience, Notice
 from referral_rewards.register.payees import method_notices
 from referral_rewards.register.payouts import handovers
+from referral_rewards.register.people import account_changes
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.reporting.referrals.everything import showing
@@ -69,6 +70,8 @@ class Letters:
 
     async def prepare(self, connection: AsyncConnection, notice: Notice, now: datetime) -> Ready | AtRest | HeldUntil:
         """Return the letter to send now, or why it is not sent, or when it may be sent."""
+        if notice.audience == Audience.ACCOUNT:
+            return await self._about_account(connection, notice)
         template = Template(notice.template)
         row = await referrals.row(connection, notice.referral_id)
         case = await open_case(connection, row, now, self._keys) if row is not None and row.status else None
@@ -91,6 +94,14 @@ class Letters:
         said = letter(notice, shown, case.terms, link, handed)
         written = compose(said)
         return Ready(Message(notice.id, to, *written), without_secrets(written, said))
+
+    async def _about_account(self, connection: AsyncConnection, notice: Notice) -> Ready | AtRest:
+        told = await account_changes.told(connection, notice.id)
+        if told is None or told.address is None:
+            return AtRest(NoticeState.UNDELIVERABLE, "no address is on record")
+        link = f"{self._home.public_url}/account"
+        written = compose(AccountLetter(template=notice.template, user=notice.recipient, change=told.what, link=link))
+        return Ready(Message(notice.id, told.address, *written), written)
 
     def _link(self, notice: Notice, row: Referral) -> str:
         if notice.audience == Audience.APPROVERS:

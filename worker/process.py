@@ -20,7 +20,9 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
-from models import pooler
+from activities.queues import Queues
+from activities.restores import Whole
+from models import pooler, power
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
@@ -30,6 +32,7 @@ from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.namespace import Namespace
 from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
+from referral_rewards.rails.port import Rail
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
@@ -46,10 +49,9 @@ from worker.letters import Home, Letters
 from worker.marking import Marking
 from worker.measuring import Measuring
 from worker.relay import Relay
+from worker.roles import OF_PROVIDERS, ROLES, access_of
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 from worker.watched import Watched, look, told
-
-ROLES = ("referrals", "payouts", "all")
 
 _log = structlog.get_logger("worker")
 
@@ -85,7 +87,7 @@ async def run(settings: Settings, role: str) -> int:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
     deployment = versions.deployment(os.environ)
-    access = settings.access() if role in ("payouts", "all") else Access()
+    access = access_of(settings, role)
     tracing = Tracing.to(settings.traces_url, f"referrals-worker-{role}")
     interceptors = [tracing.interceptor()] if tracing is not None else []
     client = await connect(settings, runtime=runtime(settings), interceptors=interceptors)
@@ -120,6 +122,8 @@ async def run(settings: Settings, role: str) -> int:
         process.beside["the look at its clock"] = clock_watch(database)
         if role in ("payouts", "all"):
             await process.serve_payouts(access)
+        elif role in OF_PROVIDERS.values():
+            await process.serve_providers(access)
         if role in ("referrals", "all"):
             await process.serve_referrals()
         observability.announce_ready(settings)
@@ -150,7 +154,28 @@ class _Process:
     serving: list[Worker] = field(default_factory=list)
 
     async def serve_payouts(self, access: Access) -> None:
-        """Serve payouts and all that moves money, over the rails that the process has access to."""
+        """Serve payouts and all that moves money, and the rails of the providers that the process has access to. What
+        goes over the rails of others is left to the processes that serve them."""
+        queue = self.settings.payouts_queue
+        rails, whole = await self.serve_providers(access)
+        of_all = {name: f"{queue}-{provider}" for name, provider in PROVIDERS.items()}
+        queues = Queues(
+            {name: each for name, each in of_all.items() if name in rails},
+            {name: each for name, each in of_all.items() if name not in rails},
+        )
+        await self._serve(
+            payouts_worker(
+                *(self.client, queue, self.database, self.keys, self.intake, self.sources),
+                queues=queues,
+                is_whole=whole,
+                steps=self.steps,
+                deployment=self.deployment,
+            )
+        )
+
+    async def serve_providers(self, access: Access) -> tuple[Mapping[str, Rail], Whole]:
+        """Serve the task queue of each provider that the process has access to. Return their rails, and what says
+        whether the register lacks nothing of its mark."""
         rails = await self.running.enter_async_context(outside(access, self.watched.noting))
         queue = self.settings.payouts_queue
         marking = Marking(self.database, self.client, queue)
@@ -158,22 +183,16 @@ class _Process:
         await marking.turn()
         self.beside["the watch of the register's mark"] = marking.turn
         self.beside["the report of connected rails"] = Connections(self.database, modes(access, rails)).turn
-        elsewhere = {name: f"{queue}-{PROVIDERS[name]}" for name in rails}
         common = (self.database, self.keys, self.intake, self.sources)
-        whole, steps, version = marking.is_whole, self.steps, self.deployment
-        await self._serve(
-            payouts_worker(
-                *(self.client, queue, *common),
-                elsewhere=elsewhere,
-                is_whole=whole,
-                steps=steps,
-                deployment=version,
-            )
-        )
-        for provider, its_queue in {PROVIDERS[name]: each for name, each in elsewhere.items()}.items():
+        for provider in sorted({PROVIDERS[name] for name in rails}):
             its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
             pace = self.settings.requests_pace()[provider]
-            await self._serve(provider_worker(self.client, its_queue, *common, its, pace, whole, steps, version))
+            worker = provider_worker(
+                *(self.client, f"{queue}-{provider}", *common, its, pace),
+                *(marking.is_whole, self.steps, self.deployment),
+            )
+            await self._serve(worker)
+        return rails, marking.is_whole
 
     async def serve_referrals(self) -> None:
         """Serve referrals; relay, postman, examining and measuring run beside."""
@@ -216,6 +235,8 @@ async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> N
     """
     if (unnamed := await pooler.problem(database)) is not None:
         raise BadInput([unnamed])
+    if (excess := await power.excess(database)) is not None:
+        _log.warning("database_role_too_strong", why=excess)
     fingerprint = intake.key_for(secrets.PURPOSE).hex()
     await secrets.check(database, fingerprint, keys.listed, None, datetime.now(UTC))
 

@@ -1,7 +1,7 @@
 """`python -m worker.replay`, or `referrals replay`: whether this build can go on with the runs of production.
 
-It reads histories only, and starts, signals and changes nothing. Exit codes: 0 nothing breaks, 2 some run would break
-or the input is bad, 1 Temporal did not answer.
+It reads histories only, and starts, signals and changes nothing. Exit codes as of every command: 0 nothing breaks, 1
+some run would break or Temporal did not answer, 2 the input is bad.
 """
 
 from referral_rewards import interrupts
@@ -75,7 +75,7 @@ async def _replay(given: argparse.Namespace) -> int:
             broken += 1
             print(found, flush=True)
     print(_summary(replayed, broken), file=sys.stderr)
-    return 2 if broken else 0
+    return 1 if broken else 0
 
 
 async def _histories(given: argparse.Namespace, codec: Codec) -> AsyncIterator[WorkflowHistory]:

@@ -10,6 +10,8 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info, _Definition
 
+from worker import starts
+
 #: Pure modules that workflow code may share with the process, because they hold no state and read no clock. Importing
 #: them anew for every workflow would be slow.
 _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
@@ -45,20 +47,31 @@ class _Runner(WorkflowRunner):
             _loaded.add(defn.cls)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        return _Instance(self._sandbox.create_instance(det), versioned=self._versioned)
+        return _Instance(det, self._sandbox.create_instance(det), versioned=self._versioned)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         self._sandbox.set_worker_level_failure_exception_types(types)
 
 
 class _Instance(WorkflowInstance):
-    """A workflow in its sandbox."""
+    """A workflow in its sandbox, which it never enters if it was started with arguments that are not its own."""
 
-    def __init__(self, sandboxed: WorkflowInstance, *, versioned: bool) -> None:
+    def __init__(self, det: WorkflowInstanceDetails, sandboxed: WorkflowInstance, *, versioned: bool) -> None:
+        self._defn = det.defn
+        self._converter = det.payload_converter_factory
         self._sandboxed = sandboxed
         self._versioned = versioned
+        self._is_refused = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        if self._is_refused:
+            return starts.nothing_more(act)
+        for job in act.jobs:
+            if job.HasField("initialize_workflow"):
+                why = starts.objection(self._defn, job.initialize_workflow.arguments, self._converter())
+                if why is not None:
+                    self._is_refused = True
+                    return starts.refused(why)
         completion = self._sandboxed.activate(act)
         if not self._versioned and completion.HasField("successful"):
             completion.successful.ClearField("versioning_behavior")

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Annotated, Final, TypeVar
 
 import httpx
+import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
-from models import pooler
+from models import pooler, power
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
@@ -44,6 +45,8 @@ from referral_rewards.tracing import Tracing, current
 from referral_rewards.vendors.connected import ConnectedSource
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,8 @@ async def check_secrets(parts: Parts) -> None:
     try:
         if (unnamed := await pooler.problem(database)) is not None:
             raise BadInput([unnamed])
+        if (excess := await power.excess(database)) is not None:
+            _log.warning("database_role_too_strong", why=excess)
         await secrets.check(database, fingerprint, parts.keys.listed, signing, now)
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != _NO_SUCH_TABLE:

@@ -78,6 +78,12 @@ class Metrics:
             "For how long the outcome of a payout is unknown, of the oldest one; 0 without any.",
             registry=self._registry,
         )
+        self.rail_connected = Gauge(
+            "referrals_rail_connected",
+            "1 for a rail that a worker with access to its provider has reported lately.",
+            ["rail"],
+            registry=self._registry,
+        )
         self.rail_halted = Gauge(
             "referrals_rail_halted", "1 for a rail that does not let us in.", ["rail"], registry=self._registry
         )

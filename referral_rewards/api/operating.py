@@ -147,6 +147,7 @@ async def _count_money(parts: Parts, connection: AsyncConnection) -> None:
     told.unknown_for_long.set(found.unknown_for_long)
     told.oldest_unknown.set(found.oldest_unknown_seconds)
     for rail in CATALOGUE:
+        told.rail_connected.labels(rail).set(rail in found.connected)
         told.rail_halted.labels(rail).set(rail in found.halted)
     told.restored_rails.set(found.restored_rails)
     told.forgotten_payments.set(found.forgotten)

@@ -38,7 +38,10 @@ Histories = Annotated[
     Path | None, typer.Option("--from", metavar="DIR", help="Read histories from its *.json files, not from Temporal.")
 ]
 Saved = Annotated[Path | None, typer.Option("--save", metavar="DIR", help="Write each history there.")]
-WorkerRole = Annotated[Literal["all", "referrals", "payouts"], typer.Option("--role", help="Which task queues.")]
+WorkerRole = Annotated[
+    Literal["all", "referrals", "payouts", "payouts-stripe", "payouts-paypal", "payouts-tremendous"],
+    typer.Option("--role", help="Which task queues."),
+]
 
 _DATA: Final = Path(".local")
 _NO_SERVERS: Final = (
@@ -79,14 +82,15 @@ def api(data: Data = None) -> None:
 
 
 def worker(role: WorkerRole = "all", data: Data = None) -> None:
-    """Run workers: `referrals` without provider secrets, `payouts` that may move money."""
+    """Run workers: `referrals` without provider secrets, `payouts` that may move money. `payouts-PROVIDER` calls one
+    provider and holds its secrets alone; `payouts` then needs none."""
     _become("worker", "--role", role, data=data)
 
 
 def replay(
     sample: Sample = 200, recent: Recent = 7, histories: Histories = None, save: Saved = None, data: Data = None
 ) -> None:
-    """Replay runs of production with this build, and end with 2 if one would break.
+    """Replay runs of production with this build, and end with 1 if one would break.
 
     Reads histories of open and recent runs from the Temporal that TEMPORAL_* name. It changes nothing there.
     """

@@ -88,6 +88,7 @@ _COLUMNS: Final = (
     Column("known by", lambda each: ", ".join(each["mark_kinds"]), spare=3),
     Column("signs in by", _ways, spare=1),
     Column("since", lambda each: _day(each["created_at"]), spare=4),
+    Column("unconfirmed", lambda each: each["unconfirmed"] or None, spare=1),
     Column("barred", lambda each: _day(each["barred_at"])),
 )
 
@@ -249,6 +250,20 @@ def link(
     else:
         _act(data, user, "POST", name, "identities", {"issuer": issuer, "subject": subject})
     say(f"{name} is {'unlinked' if remove else 'linked'}")
+
+
+@commands.command()
+def confirm(name: Name, user: As = None, data: Data = None) -> None:
+    """Stand behind what another administrator changed of somebody's account; until then they decide nothing."""
+    path = f"{_PATH}/{quote(name, safe='')}"
+    with api_of(data, user, Purpose.ADMINISTER) as api:
+        changes = api.get(f"{path}/changes")
+        for each in changes:
+            tell(each["what"])
+        if not changes:
+            raise RequestInvalid(f"nothing of {name} waits to be confirmed", "NAME")
+        api.send("PUT", f"{path}/confirmation", {"changes": [each["id"] for each in changes]}, options=_OPTIONS)
+    say(f"{name} is confirmed")
 
 
 @commands.command("end-sessions")

@@ -174,6 +174,19 @@ class FactorNeeded(NotAllowed):
         super().__init__("set up a second factor first: it is asked of everybody who may decide")
 
 
+class AccountUnconfirmed(NotAllowed):
+    """Somebody else changed how the person signs in. They decide again once a second person confirmed it.
+
+    ``changes`` are clauses that say who did what, and when.
+    """
+
+    def __init__(self, name: str, changes: Sequence[str]) -> None:
+        super().__init__(
+            f"{name} decides nothing until this is confirmed: {'; '.join(changes)}. Another administrator confirms it"
+            f" (referrals user confirm {name}), or you do at /account with a second factor that is older"
+        )
+
+
 class NotSignedIn(ReferralRewardsError):
     """No valid credential came with the request."""
 

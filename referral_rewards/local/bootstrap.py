@@ -48,13 +48,15 @@ class _Example(NamedTuple):
     tells: Rights = NOTHING
 
 
-#: One person for each role, two for finance to try four eyes, and the site that sends facts of every source.
+#: One person for each role, two for finance to try four eyes, two administrators of whom one confirms what the other
+#: changed of somebody's account, and the site that sends facts of every source.
 USERS: Final = (
     _Example("fiona", (Role.FINANCE,)),
     _Example("frank", (Role.FINANCE,)),
     _Example("paula", (Role.PROGRAM_OWNER,)),
     _Example("oscar", (Role.OPERATIONS,)),
     _Example("ada", (Role.ADMINISTRATOR,)),
+    _Example("alan", (Role.ADMINISTRATOR,)),
     _Example("site", scopes=(Scope.EVENTS_WRITE,), tells=EVERYTHING),
 )
 

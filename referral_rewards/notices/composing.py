@@ -35,6 +35,25 @@ class Letter:
     taken: Sequence[str] = ()
     left_out: str | None = None
 
+    @property
+    def links(self) -> frozenset[str]:
+        return frozenset({self.link, *(each.what for each in self.handed if each.kind == "link")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLetter:
+    """The content of a letter to a user about a change of their account. ``change`` is a clause that says who did what
+    and when, and ``link`` leads to the account."""
+
+    template: str
+    user: str
+    change: str
+    link: str
+
+    @property
+    def links(self) -> frozenset[str]:
+        return frozenset({self.link})
+
 
 class Written(NamedTuple):
     """A letter as sent: its subject, its plain text and its HTML."""
@@ -44,19 +63,15 @@ class Written(NamedTuple):
     html: str
 
 
-def compose(letter: Letter) -> Written:
+def compose(letter: Letter | AccountLetter) -> Written:
     """Compose a letter. The HTML is generated from the plain text and says the same."""
     plain = _texts().get_template(f"{letter.template}.txt").render(letter=letter)
     first, _, rest = plain.partition("\n")
     subject = " ".join(first.removeprefix(_SUBJECT).split())
     paragraphs = [each.strip().splitlines() for each in _GAP.split(rest) if each.strip()]
     text = "\n\n".join("\n".join(lines) for lines in paragraphs) + "\n"
-    html = _pages().get_template("letter.html").render(subject=subject, paragraphs=paragraphs, links=_links(letter))
+    html = _pages().get_template("letter.html").render(subject=subject, paragraphs=paragraphs, links=letter.links)
     return Written(subject, text, html)
-
-
-def _links(letter: Letter) -> frozenset[str]:
-    return frozenset({letter.link, *(each.what for each in letter.handed if each.kind == "link")})
 
 
 def without_secrets(written: Written, letter: Letter) -> Written:

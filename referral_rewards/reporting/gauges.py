@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.payouts.states import BEING_SENT, UNDER_WAY, PayoutState
+from referral_rewards.reporting import rails
 
 #: How long an outcome may stay unknown before a person should look into it.
 PATIENCE: Final = timedelta(hours=1)
@@ -24,7 +25,7 @@ WATCHED: Final = tuple(state for state in PayoutState if state not in (_S.SETTLE
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """The gauges. ``payouts`` counts by state and rail, without final states; ``standing_still`` counts those that are
-    overdue and do not move. ``restored_rails`` are halted
+    overdue and do not move. ``connected`` are the rails that can pay. ``restored_rails`` are halted
     after a restore of the register, and ``forgotten`` counts the payments that it forgot and nobody assigned.
     ``unbalanced`` counts among the newest entries of the books; the database keeps it zero."""
 
@@ -32,6 +33,7 @@ class Gauges:
     standing_still: int
     unknown_for_long: int
     oldest_unknown_seconds: float
+    connected: frozenset[str]
     halted: frozenset[str]
     restored_rails: int
     forgotten: int
@@ -53,6 +55,7 @@ async def gauges(connection: AsyncConnection, now: datetime) -> Gauges:
         standing_still=(await connection.execute(_STILL, {"before": now - _OVERDUE})).scalar_one(),
         unknown_for_long=unknown.long,
         oldest_unknown_seconds=max(0.0, (now - since).total_seconds()) if since is not None else 0.0,
+        connected=await rails.connected(connection, now),
         halted=frozenset((await connection.execute(_HALTED)).scalars()),
         restored_rails=restored.rails,
         forgotten=restored.forgotten,

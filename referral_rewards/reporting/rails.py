@@ -1,7 +1,7 @@
 """The rails of an installation: which are connected, which are halted and why, and how many payouts wait for each."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
@@ -10,12 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OF_OURS
 from referral_rewards.domain.payouts.states import WAITING_FOR_ITS_RAIL
-from referral_rewards.register import typed_rows
+from referral_rewards.register import rail_connections, typed_rows
 from referral_rewards.register.rail_halts import HALTS
 from referral_rewards.reporting.shape import Instant, Shape
-
-#: A worker reports its rails every minute; a rail not reported for this long is not connected.
-FRESH: Final = timedelta(minutes=10)
 
 
 class Rail(Shape):
@@ -47,8 +44,7 @@ class Halt(Shape):
 
 async def connected(connection: AsyncConnection, now: datetime) -> frozenset[str]:
     """Return the rails that can pay now: our own, and those that a worker has reported recently."""
-    found = await connection.execute(_SEEN, {"since": now - FRESH})
-    return OF_OURS | {row.rail for row in found}
+    return OF_OURS | await rail_connections.served(connection, now)
 
 
 async def rails(connection: AsyncConnection, now: datetime) -> list[Rail]:
@@ -91,8 +87,6 @@ def _rail(name: str, row: _Known | None, there: bool) -> Rail:
         waiting=row.waiting if row else 0,
     )
 
-
-_SEEN: Final = text("SELECT rail FROM rail_connection WHERE seen_at > :since")
 
 _MODE: Final = text("SELECT mode FROM rail_connection WHERE rail = :rail")
 

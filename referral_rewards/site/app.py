@@ -1,6 +1,6 @@
 """Assembles the front door: its pages, its guards, and its work in the background."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -42,8 +42,8 @@ def create_app(parts: Parts) -> Guarded:
     for router in (enrolment.router, own_page.router, landing.router):
         app.include_router(router)
     app.add_api_route("/", _home)
-    app.add_api_route("/livez", _alive)
-    app.add_api_route("/readyz", _ready)
+    for path, probe in PROBES.items():
+        app.add_api_route(path, probe)
     app.add_api_route("/static/site.css", _style)
     app.add_api_route("/theme/{program}.css", _theme)
     app.add_api_route("/theme/{program}/logo", _logo)
@@ -68,6 +68,10 @@ async def _ready(parts: Its) -> Response:
         _log.error("store_fails", error=type(error).__name__)
         return JSONResponse({"store": "fails"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return JSONResponse({"store": "ok", "facts_waiting": waiting, "facts_refused": refused})
+
+
+#: What answers probes, by its address.
+PROBES: Final[Mapping[str, Callable[..., Awaitable[Response]]]] = {"/livez": _alive, "/readyz": _ready}
 
 
 async def _style() -> Response:

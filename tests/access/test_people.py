@@ -14,7 +14,7 @@ from tests.desk import Desk, marks
 
 ACTS = (
     *("roles", "marks", "contact", "password", "no-password", "reset-second-factor", "end-sessions"),
-    *("link", "unlink", "bar", "unbar"),
+    *("link", "unlink", "bar", "unbar", "confirm"),
     "tokens/00000000-0000-0000-0000-000000000000/revoke",
 )
 

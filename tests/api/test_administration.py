@@ -38,6 +38,8 @@ REQUESTS: list[tuple[str, str, Any, set[str]]] = [
     ("DELETE", "/v1/users/oscar/sessions", None, {"ada"}),
     ("PUT", "/v1/users/nobody-else/bar", None, {"ada"}),
     ("DELETE", "/v1/users/nobody-else/bar", None, {"ada"}),
+    ("GET", "/v1/users/oscar/changes", None, {"ada"}),
+    ("PUT", "/v1/users/oscar/confirmation", {"changes": [TOKEN]}, {"ada"}),
     ("GET", "/v1/users/fiona/tokens", None, {"ada", "fiona"}),
     ("POST", "/v1/users/paula/tokens", {"label": "x"}, {"ada", "paula"}),
     ("DELETE", f"/v1/users/oscar/tokens/{TOKEN}", None, {"ada"}),

@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess, modes
 from referral_rewards.register import rail_halts
+from referral_rewards.register.rail_connections import FRESH
 from referral_rewards.reporting.programs.preflight import readiness
-from referral_rewards.reporting.rails import FRESH, connected
+from referral_rewards.reporting.rails import connected
 from tests.desk import Desk
 from worker.process import Connections
 

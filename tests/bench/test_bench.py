@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 #: A minute of CPU and more: `make chaos` runs it.
 LONG = pytest.mark.chaos
+PROCESSES = ("PostgreSQL", "Temporal", "worker referrals", "worker payouts")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,12 @@ LONG = pytest.mark.chaos
         ),
         pytest.param("backfill", 1000, 2, {"p95", "left"}, marks=LONG),
         pytest.param("outage", 5, 1, {"events", "events without an outage", "s to go on"}, marks=LONG),
+        pytest.param("deadlines", 40, 0.5, {"approval s", "three workers /s"}, marks=LONG),
+        pytest.param(
+            *("idle", 40, 2),
+            {f"{name}{of}" for name in PROCESSES for of in ("", " MB")},
+            marks=LONG,
+        ),
         pytest.param("webhooks", 40, 0.5, {"p99 ms"}, marks=LONG),
         pytest.param("measures", 500, 2, {"median", "kept/s", "ms CPU a referral"}, marks=LONG),
     ],
@@ -53,7 +60,7 @@ def test_a_measurement_is_kept_with_its_ratio_its_goal_and_a_profile_if_missed(
     assert measured["ratio"] == pytest.approx(measured["ours"] / measured["bare"])
     assert set(measured["parts"]) == parts
     # Where the time goes between processes no profile shows.
-    assert measured["met"] is not bool(measured["profile"]) or name == "backfill"
+    assert measured["met"] is not bool(measured["profile"]) or name in ("backfill", "deadlines", "idle")
     assert f"{measured['ratio']:.2f}" in done.stdout
 
 

@@ -216,6 +216,9 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
     shell("ingest", EXAMPLE)
     shell.judge_all()
     token = shell("user", "add", "olga", "--role", "program_owner").out.strip()
+    second = shell("user", "add", "alan", "--role", "administrator", "--database").out.strip()
+    store(shell.folder / "data", "alan", second)
+    assert shell("user", "confirm", "olga", "--as", "alan").out == "olga is confirmed\n"
     port = free_port()
     serving = {**os.environ, "REFERRALS_SIGNING_KEY": str(keys.signing_key), "REFERRALS_API_PORT": str(port)}
     serving["REFERRALS_SEALING_KEYS"] = keys.sealing.read_text()

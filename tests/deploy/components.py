@@ -20,7 +20,8 @@ class Component:
     """A process of ours: its command, its environment, the ports that others reach, and what asks how it is.
 
     ``given`` are the values that stand in the file, empty ones left out; ``named`` are all variables, those too whose
-    value comes from a secret or from outside. ``probed_from_outside``: by somebody who cannot reach loopback.
+    value comes from a secret or from outside. ``mounted`` are the paths of secrets, ``folders`` of all else that is
+    mounted. ``probed_from_outside``: by somebody who cannot reach loopback.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Component:
     ports: frozenset[int]
     probes: frozenset[tuple[int, str]]
     mounted: tuple[str, ...]
+    folders: tuple[str, ...]
     probed_from_outside: bool
 
 
@@ -53,6 +55,7 @@ def _of_compose() -> Iterator[Component]:
             frozenset(int(port.rpartition(":")[2]) for port in service.get("ports", ())),
             frozenset((int(port), path) for port, path in _PROBED.findall(asked)),
             tuple(f"/run/secrets/{each}" for each in service.get("secrets", ())),
+            tuple(each.removesuffix(":ro").rpartition(":")[2] for each in service.get("volumes", ())),
             probed_from_outside=False,
         )
 
@@ -73,7 +76,8 @@ def _of_kubernetes(overlay: str) -> Iterator[Component]:
             frozenset(settled),
             frozenset(ports.values()),
             frozenset(_probes(container, ports)),
-            _mounted(workload, container),
+            _mounted(workload, container, secret=True),
+            _mounted(workload, container, secret=False),
             probed_from_outside=True,
         )
 
@@ -85,6 +89,7 @@ def _probes(container: Manifest, ports: Mapping[str, int]) -> Iterator[tuple[int
             yield ports[asked["port"]], asked["path"]
 
 
-def _mounted(workload: Manifest, container: Manifest) -> tuple[str, ...]:
-    secret = {each["name"] for each in pod(workload)["volumes"] if "secret" in each}
-    return tuple(each["mountPath"] for each in container["volumeMounts"] if each["name"] in secret)
+def _mounted(workload: Manifest, container: Manifest, *, secret: bool) -> tuple[str, ...]:
+    """Return where the volumes of secrets, or all others, are mounted."""
+    its = {each["name"] for each in pod(workload)["volumes"] if ("secret" in each) is secret}
+    return tuple(each["mountPath"] for each in container["volumeMounts"] if each["name"] in its)

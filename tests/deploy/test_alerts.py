@@ -14,6 +14,7 @@ import pytest
 import yaml
 from sqlalchemy import text
 
+from referral_rewards.config.settings import Settings
 from referral_rewards.reporting.gauges import gauges
 from tests.deploy.exported import RAILS, STATES, a_worker, jobs, problem, series
 from tests.deploy.promql import Selector, selectors
@@ -23,6 +24,7 @@ from tests.operation.test_temporal_metrics import OF_TEMPORAL
 _ROOT = Path(__file__).parents[2]
 _DEPLOY = _ROOT / "deploy"
 _DURATION = re.compile(r"\d+[mh]")
+_QUEUES = {Settings.model_fields[f"{name}_queue"].default for name in ("referrals", "payouts")}
 _JOBS = jobs((_DEPLOY / "prometheus.yml").read_text())
 
 
@@ -119,6 +121,7 @@ async def test_every_metric_of_an_alert_or_a_panel_is_exported_with_its_labels(d
             states = asked.matchers.get("state", ("", ""))[1].split("|")
             assert asked.name != "referrals_payouts" or set(states) <= STATES | {""}, name
             assert {*asked.matchers.get("rail", ("", "tremendous"))[1:]} <= RAILS, name
+            assert asked.matchers.get("task_queue", ("", "payouts"))[1] in _QUEUES, name
     assert 'referrals_payouts{rail="account_credit",state="unknown"} 2.0' in told
     assert "referrals_payouts_unknown_for_long 2.0" in told
     assert 'referrals_rail_halted{rail="tremendous"} 1.0' in told

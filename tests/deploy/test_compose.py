@@ -49,8 +49,15 @@ def test_the_specification_refuses_a_misspelt_key() -> None:
     assert any("comand" in problem for problem in _problems(misspelt))
 
 
-def test_our_services_are_the_four_roles() -> None:
-    assert set(OURS) == {"migrate", "api", "worker-referrals", "worker-payouts"}
+def test_our_services_are_the_four_roles_and_the_front_door() -> None:
+    assert set(OURS) == {"migrate", "api", "worker-referrals", "worker-payouts", "site"}
+
+
+def test_the_front_door_starts_on_request_and_knows_only_what_is_its_own() -> None:
+    site = SERVICES["site"]
+    assert site["profiles"] == ["site"]
+    assert not site.keys() & {"env_file", "secrets"}
+    assert {name.startswith("REFERRALS_SITE_") for name in site["environment"]} == {True}
 
 
 @pytest.mark.parametrize(("service", "port"), [(s, p) for s in SERVICES for p in SERVICES[s].get("ports", [])])
@@ -128,7 +135,9 @@ def test_prometheus_scrapes_the_ports_that_our_services_listen_on() -> None:
         job["job_name"]: sorted(each for of in job["static_configs"] for each in of["targets"]) for job in scraped
     }
     listening = {
-        name: service["environment"]["REFERRALS_OPERATION_PORT"] for name, service in OURS.items() if name != "migrate"
+        name: service["environment"]["REFERRALS_OPERATION_PORT"]
+        for name, service in OURS.items()
+        if name not in ("migrate", "site")
     }
     workers = sorted(name for name in listening if name != "api")
     assert targets == {
@@ -164,7 +173,8 @@ def test_only_the_payout_worker_holds_provider_secrets() -> None:
 
 
 def test_each_process_connects_to_the_database_by_a_role_of_its_own() -> None:
-    urls = {name: service["environment"]["REFERRALS_DATABASE_URL"] for name, service in OURS.items()}
+    assert "REFERRALS_DATABASE_URL" not in OURS["site"]["environment"]
+    urls = {name: each["environment"]["REFERRALS_DATABASE_URL"] for name, each in OURS.items() if name != "site"}
     roles = {name: make_url(re.sub(r"\$\{\w+:\?[^}]*\}", "x", url)).username for name, url in urls.items()}
     assert roles == {
         "migrate": "referrals_migrations",

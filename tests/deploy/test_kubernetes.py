@@ -22,6 +22,7 @@ from kubernetes_validate import utils
 
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
+from referral_rewards.domain.payouts.rail_catalogue import RAILS_OF
 from tests.deploy.kustomize import Manifest, documents, pod, rendered, workloads
 from worker import build
 from worker.watched import Watched
@@ -52,8 +53,12 @@ SPEAKS_TO: Final = {
         "465": "outside",
         "587": "outside",
     },
-    "worker-payouts": {"5432": "database", "7233": "0.0.0.0/0", "443": "outside"},
+    **{
+        each: {"5432": "database", "7233": "0.0.0.0/0", "443": "outside"}
+        for each in ("worker-payouts", *(f"worker-payouts-{provider}" for provider in RAILS_OF))
+    },
     "migrations": {"5432": "database"},
+    "site": {"8700": "api", "443": "outside", "465": "outside", "587": "outside"},
 }
 
 
@@ -132,25 +137,20 @@ def test_an_image_is_named_by_its_version(objects: list[Manifest]) -> None:
 
 
 @overlays
-def test_only_payout_workers_are_handed_a_provider_s_key(objects: list[Manifest]) -> None:
-    holders = {
-        workload["metadata"]["name"]
-        for workload, container in workloads(objects)
-        if any("provider" in each for each, _ in _secrets(workload, container))
-        or any(variable["name"].startswith(f"{PREFIX}RAIL_") for variable in container["env"])
-    }
-    assert holders == {"referrals-worker-payouts"}
-    keys = {
-        variable["name"]
-        for workload, container in workloads(objects)
-        if workload["metadata"]["name"] in holders
-        for variable in container["env"]
-        if variable["name"].startswith(f"{PREFIX}RAIL_")
-    }
-    unpaced = {
-        f"{PREFIX}{each.upper()}" for each in Settings.model_fields if re.match(r"rail_(?!.*(url|second)$)", each)
-    }
-    assert keys == unpaced
+def test_the_worker_of_a_provider_alone_is_handed_its_secrets_and_all_of_them(objects: list[Manifest]) -> None:
+    handed: dict[str, set[str]] = {}
+    for workload, container in workloads(objects):
+        name = workload["metadata"]["name"]
+        handed |= {f"{name} {secret}": keys for secret, keys in _secrets(workload, container) if "-provider-" in secret}
+        rails = {each["name"] for each in container["env"] if each["name"].startswith(f"{PREFIX}RAIL_")}
+        of = name.removeprefix("referrals-worker-payouts-") if "worker-payouts-" in name else None
+        unpaced = {f"{PREFIX}{each.upper()}" for each in Settings.model_fields if _is_of_provider(each, of)}
+        assert rails == unpaced, name
+    assert set(handed) == {f"referrals-worker-payouts-{each} referrals-provider-{each}" for each in RAILS_OF}
+
+
+def _is_of_provider(setting: str, provider: str | None) -> bool:
+    return re.match(rf"rail_{provider}_(?!.*(url|second)$)", setting) is not None
 
 
 @overlays
@@ -162,11 +162,16 @@ def test_only_the_api_is_handed_the_signing_key_and_the_secrets_of_events(object
 
 @overlays
 def test_api_workers_and_migrations_reach_the_database_as_three(objects: list[Manifest]) -> None:
-    found = {w["metadata"]["name"]: _reference(c, f"{PREFIX}DATABASE_URL")["name"] for w, c in workloads(objects)}
+    found = {
+        workload["metadata"]["name"]: _reference(container, f"{PREFIX}DATABASE_URL")["name"]
+        for workload, container in workloads(objects)
+        if workload["metadata"]["name"] != "referrals-site"
+    }
     assert found == {
         "referrals-api": "referrals-database-api",
         "referrals-worker-referrals": "referrals-database-workers",
         "referrals-worker-payouts": "referrals-database-workers",
+        **{f"referrals-worker-payouts-{each}": "referrals-database-workers" for each in RAILS_OF},
         "referrals-migrations": "referrals-database-migrations",
     }
 
@@ -208,7 +213,9 @@ def test_the_example_names_every_secret_with_its_keys_and_no_value() -> None:
 
 @overlays
 def test_a_worker_has_more_time_to_end_than_its_work_in_progress(objects: list[Manifest]) -> None:
-    for name in ("referrals-worker-referrals", "referrals-worker-payouts"):
+    workers = [each["metadata"]["name"] for each, _ in workloads(objects) if "-worker-" in each["metadata"]["name"]]
+    assert len(workers) == 2 + len(RAILS_OF)
+    for name in workers:
         grace = timedelta(seconds=pod(_named(objects, "Deployment", name))["terminationGracePeriodSeconds"])
         assert grace >= 2 * build.GRACE, name
 
@@ -217,6 +224,8 @@ def test_a_worker_has_more_time_to_end_than_its_work_in_progress(objects: list[M
 def test_one_pod_of_each_component_goes_on_while_nodes_are_drained(objects: list[Manifest]) -> None:
     deployments = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Deployment"}
     budgets = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "PodDisruptionBudget"}
+    # Its store is one file: a second pod could not open it, and a budget would keep its node from being drained.
+    assert deployments.pop("referrals-site")["spec"]["strategy"] == {"type": "Recreate"}
     assert budgets.keys() == deployments.keys()
     for name, deployment in deployments.items():
         labels = deployment["spec"]["template"]["metadata"]["labels"]
@@ -242,6 +251,10 @@ def test_a_component_speaks_only_to_whom_it_must(objects: list[Manifest], compon
     found = {}
     for rule in _rules(objects, component, "egress"):
         (where,) = rule["to"]
+        if "ipBlock" not in where and "namespaceSelector" not in where:
+            told = where["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+            found |= {str(each["port"]): told for each in rule["ports"]}
+            continue
         if "ipBlock" not in where:
             assert [each["port"] for each in rule["ports"]] == [53, 53]
             continue
@@ -258,16 +271,38 @@ def test_a_component_speaks_only_to_whom_it_must(objects: list[Manifest], compon
 def test_only_the_ingress_reaches_the_api_and_only_monitoring_the_rest(objects: list[Manifest]) -> None:
     def reached(component: str) -> set[tuple[str, str]]:
         return {
-            (each["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], str(port["port"]))
+            (_who(each), str(port["port"]))
             for rule in _rules(objects, component, "ingress")
             for each in rule["from"]
             for port in rule["ports"]
         }
 
     monitored = {("monitoring", port) for port in ("9400", "9464")}
-    assert reached("api") == {("ingress-nginx", "http"), *monitored}
-    assert reached("worker-payouts") == reached("worker-referrals") == monitored
+    assert reached("api") == {("ingress-nginx", "http"), ("site", "http"), *monitored}
+    assert reached("site") == {("ingress-nginx", "http")}
+    workers = ("worker-referrals", "worker-payouts", *(f"worker-payouts-{each}" for each in RAILS_OF))
+    assert all(reached(each) == monitored for each in workers)
     assert reached("migrations") == set()
+
+
+def _who(peer: Manifest) -> str:
+    """A namespace, or a component of ours."""
+    if "namespaceSelector" in peer:
+        return str(peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"])
+    return str(peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"])
+
+
+@overlays
+def test_the_front_door_holds_its_own_secret_and_nobody_else_does(objects: list[Manifest]) -> None:
+    held = {w["metadata"]["name"]: set(dict(_secrets(w, c))) for w, c in workloads(objects)}
+    assert held.pop("referrals-site") == {"referrals-site"}
+    assert not any("referrals-site" in secrets for secrets in held.values())
+
+
+@overlays
+def test_the_api_alone_is_handed_the_sources_of_events(objects: list[Manifest]) -> None:
+    held = [w["metadata"]["name"] for w, c in workloads(objects) if "referrals-event-sources" in dict(_secrets(w, c))]
+    assert held == ["referrals-api"]
 
 
 def test_what_is_scaled_follows_what_is_there_and_is_told() -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.queues import Queues
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.local.sandbox.provider import Fault
@@ -23,6 +24,7 @@ from tests.rails.conftest import Opener
 from tests.rails.sending import Sending
 from tests.workflows.scenes import pay, sql, status_of
 from worker.build import payouts_worker, provider_worker
+from worker.process import Connections
 
 _S = PayoutState
 
@@ -33,10 +35,10 @@ async def at_work(sending: Sending, *, connected: bool = True) -> AsyncIterator[
     life, client = sending.life, sending.life.environment.client
     rail = sending.case.rail
     queue = f"{life.queue}-payouts"
-    elsewhere = {rail.facts.name: f"{queue}-its-provider"} if connected else {}
+    queues = Queues({rail.facts.name: f"{queue}-its-provider"} if connected else {})
     common = (life.database, life.keys, life.intake, life.sources)
     handle = client.get_workflow_handle(payout_workflow_id(sending.payout))
-    async with payouts_worker(client, queue, *common, elsewhere=elsewhere):
+    async with payouts_worker(client, queue, *common, queues=queues):
         try:
             if connected:
                 async with provider_worker(
@@ -89,6 +91,40 @@ async def test_a_rail_that_is_not_connected_says_so(transfer: Sending) -> None:
         assert (status["state"], status["why"]) == ("approved", "Stripe transfer is not connected")
         # By the payouts worker itself, which has no such rail.
         assert await _scheduled(handle) == {}
+
+
+@pytest.mark.parametrize("reported", [True, False])
+async def test_a_rail_of_another_process_is_called_by_that_one_alone(transfer: Sending, reported: bool) -> None:
+    """The payouts worker has no access to the provider; whether a worker with access is there it reads in the register.
+    Nobody serves the queue yet, or nobody has reported: the payout waits, and is paid once a worker is there."""
+    life, client, rail = transfer.life, transfer.life.environment.client, transfer.case.rail
+    queue = f"{life.queue}-payouts"
+    common = (life.database, life.keys, life.intake, life.sources)
+    connections = Connections(life.database, {rail.facts.name: "sandbox"})
+    if reported:
+        await connections.say(datetime.now(UTC))
+    queues = Queues({}, {rail.facts.name: f"{queue}-its-provider"})
+    handle = client.get_workflow_handle(payout_workflow_id(transfer.payout))
+    async with payouts_worker(client, queue, *common, queues=queues):
+        try:
+            await wake(transfer)
+            if reported:
+                while await _scheduled(handle) != {"-its-provider": 1}:
+                    await asyncio.sleep(0.05)
+                assert (await transfer.row()).state == _S.APPROVED
+            else:
+                assert (await status_of(handle))["why"] == "Stripe transfer is not connected"
+                await connections.say(datetime.now(UTC))
+                await wake(transfer)
+            async with provider_worker(
+                client, f"{queue}-its-provider", *common, {rail.facts.name: rail}, per_second=1000
+            ):
+                assert await handle.result() == _S.SETTLED
+        finally:
+            for each in (handle, life.handle("r1")):
+                with suppress(RPCError):
+                    await each.terminate()
+    assert await transfer.settled_once()
 
 
 async def test_news_has_a_payout_looked_at_again_at_once_and_a_sweep_does_not(transfer: Sending) -> None:

@@ -85,7 +85,7 @@ async def test_a_run_that_would_break_is_one_line_with_its_event_and_why(
     change: Callable[[list[Any]], None], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _write(tmp_path, change)
-    assert await _ended("--from", str(tmp_path)) == 2
+    assert await _ended("--from", str(tmp_path)) == 1
     out, told = capsys.readouterr()
     (line,) = out.splitlines()
     assert line.startswith(("Referral referral-rewarded (run ", "Voucher referral-rewarded (run "))

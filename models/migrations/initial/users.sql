@@ -85,6 +85,21 @@ CREATE TABLE second_factor (
     CHECK ((secret IS NULL) = (enrolled_at IS NULL))
 );
 
+-- A change by somebody else of how a user signs in, or where they are written to.
+CREATE TABLE account_change (
+    id UUID PRIMARY KEY,
+    username VARCHAR NOT NULL REFERENCES app_user,
+    act VARCHAR NOT NULL,
+    changed_by VARCHAR NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    known_contact_id UUID,
+    confirmed_by VARCHAR,
+    confirmed_at TIMESTAMPTZ,
+    CHECK ((confirmed_by IS NULL) = (confirmed_at IS NULL)),
+    CHECK (username <> changed_by AND changed_by IS DISTINCT FROM confirmed_by)
+);
+CREATE INDEX ix_account_change_unconfirmed ON account_change (username) WHERE confirmed_at IS NULL;
+
 -- A code that stands in for the second factor once, stored as its hash.
 CREATE TABLE recovery_code (
     username VARCHAR NOT NULL REFERENCES app_user,

@@ -11,15 +11,18 @@ from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.people import seen_changes
 from referral_rewards.api.desk.second_factor import is_fresh, show_again
 from referral_rewards.api.desk.session.asking import said
-from referral_rewards.api.desk.session.beginning import matches
+from referral_rewards.api.desk.session.beginning import matches, shows_factor
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
-from referral_rewards.domain.errors import BadInput, RequestInvalid
+from referral_rewards.domain.errors import AccountUnconfirmed, BadInput, NotAllowed, RequestInvalid
 from referral_rewards.domain.labels import listed
+from referral_rewards.domain.people.account_changes import Confirmer
 from referral_rewards.domain.people.authority import Scope
+from referral_rewards.domain.people.second_factor import is_recovery_code
+from referral_rewards.register.people import account_changes, factors, passwords, tokens, users
 from referral_rewards.register.people import administration as people
-from referral_rewards.register.people import passwords, tokens, users
 
 router = APIRouter()
 
@@ -29,6 +32,7 @@ _DONE: Final = {
     "password": "Your password was changed. All your other sessions were ended.",
     "sessions": "All your other sessions were ended.",
     "revoked": "The token was revoked.",
+    "confirmed": "The changes were confirmed.",
     "contact": "Your email address was saved.",
 }
 
@@ -76,6 +80,21 @@ async def set_contact(request: Request, visit: Visitor, form: SentForm, parts: I
     return _then("contact")
 
 
+@router.post("/account/confirm")
+async def confirm(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Stand behind what an administrator changed of the user's own account, by a second factor older than that."""
+    name, now = visit.user.name, datetime.now(UTC)
+    try:
+        seen, since = seen_changes(form), await _factor_since(request, parts, name, said(form, "one_time_code"))
+        confirmer = Confirmer(name, visit.user.marks, since)
+        await parts.database.write(account_changes.confirm, name, seen, confirmer, at=now)
+    except BadInput as refusal:
+        return await _shown(request, parts, visit, problem=refusal.problems[0].what)
+    except NotAllowed as refusal:
+        return await _shown(request, parts, visit, problem=str(refusal), status=HTTPStatus.FORBIDDEN)
+    return _then("confirmed")
+
+
 @router.post("/account/tokens")
 async def issue_token(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
     """Issue a token. Only this response shows it: no page can show it again. One that may decide asks for a code."""
@@ -97,6 +116,8 @@ async def issue_token(request: Request, visit: Visitor, form: SentForm, parts: I
         )
     except BadInput as refusal:
         return await _shown(request, parts, visit, problem=refusal.problems[0].what)
+    except AccountUnconfirmed as refusal:
+        return await _shown(request, parts, visit, problem=str(refusal), status=HTTPStatus.FORBIDDEN)
     return await _shown(request, parts, visit, token=token, status=HTTPStatus.CREATED)
 
 
@@ -123,6 +144,7 @@ async def _shown(
         kept: list[Any] = list(await tokens.of(connection, visit.user.name))
         person = await people.one(connection, visit.user.name)
         contact = await users.contact(connection, visit.user.name)
+        changes = await account_changes.unconfirmed(connection, visit.user.name)
     return page(
         "account.html",
         visit,
@@ -132,6 +154,7 @@ async def _shown(
         problem=problem,
         token=token,
         person=person,
+        changes=changes,
         contact=contact or "",
         now=now,
         tokens=[each for each in kept if each.revoked_at is None],
@@ -140,6 +163,20 @@ async def _shown(
         is_fresh=await is_fresh(request, parts),
         password_min=passwords.LENGTH_MIN,
     )
+
+
+async def _factor_since(request: Request, parts: Parts, name: str, code: str) -> datetime | None:
+    """Return since when the user has the second factor whose code this is; None if there is none to show.
+
+    A recovery code proves nothing here: whoever is signed in through the change that waits could have had new ones.
+    """
+    if is_recovery_code(code):
+        raise RequestInvalid("Type the code that your app shows; a recovery code does not confirm this.", "code")
+    async with parts.database.reading() as connection:
+        since = (await factors.of(connection, name)).enrolled_at
+    if since is not None and not await shows_factor(request, parts, name, code):
+        raise RequestInvalid("This is not the code that your app shows now, or it was used before.", "code")
+    return since
 
 
 def _scopes(form: FormData) -> frozenset[Scope]:

@@ -1,7 +1,8 @@
 """Users (people and services), for administrators: their authority and how they sign in."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,21 +13,23 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import FormData
 
-from referral_rewards.api.dependencies import Its, Parts
+from referral_rewards.api.dependencies import Its, Parts, acting
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Administrator, SentForm, Visit
 from referral_rewards.api.problems import status_of
 from referral_rewards.domain.errors import BadInput, NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.rights import Rights, rights
+from referral_rewards.domain.people.account_changes import Confirmer
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import account_changes, factors, passwords, tokens
 from referral_rewards.register.people import administration as people
-from referral_rewards.register.people import factors, passwords, tokens
 
 router = APIRouter(prefix="/people")
 
 _HERE: Final = "/people"
+_ROLE: Final = Role.ADMINISTRATOR
 
 
 @router.get("")
@@ -41,11 +44,9 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
     name = _said(form, "name")
     try:
         roles, scopes, tells = _chosen(form, "role", Role), _chosen(form, "scope", Scope), _tells(form)
-        by, now = visit.user.name, datetime.now(UTC)
-        reads = _words(form, "programs")
-        await parts.database.write(
-            people.add, name, roles=roles, scopes=scopes, tells=tells, reads=reads, by=by, at=now
-        )
+        by, reads = visit.user.name, _words(form, "programs")
+        new = partial(people.add, name=name, roles=roles, scopes=scopes, tells=tells, reads=reads, by=by)
+        await acting(parts, visit.user, lambda c, at: new(c, at=at), _ROLE)
     except BadInput as refusal:
         return await _list(parts, visit, typed=name, problem=refusal.problems[0].what)
     return RedirectResponse(_address(name), HTTPStatus.SEE_OTHER)
@@ -54,8 +55,21 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
 @router.post("/{name:path}/tokens/{number}/revoke")
 async def revoke(name: str, number: UUID, visit: Administrator, form: SentForm, parts: Its) -> Response:
     """Revoke any user's token."""
-    by, now = visit.user.name, datetime.now(UTC)
-    await parts.database.write(tokens.revoke, number, by=by, at=now, only_of=_name(name))
+    by, its = visit.user.name, _name(name)
+    await acting(parts, visit.user, lambda c, at: tokens.revoke(c, number, by=by, at=at, only_of=its), _ROLE)
+    return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/{name:path}/confirm")
+async def confirm(name: str, visit: Administrator, form: SentForm, parts: Its) -> Response:
+    """Stand behind what another administrator changed of a user's account."""
+    seen, confirmer = seen_changes(form), Confirmer(visit.user.name, visit.user.marks)
+    try:
+        await acting(
+            parts, visit.user, lambda c, at: account_changes.confirm(c, _name(name), seen, confirmer, at=at), _ROLE
+        )
+    except (BadInput, NotAllowed) as refusal:
+        return await _refused(parts, visit, name, refusal)
     return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
 
 
@@ -66,10 +80,9 @@ async def change(name: str, act: str, visit: Administrator, form: SentForm, part
         raise NotFound("page", act)
     try:
         change = await _ACTS[act](form, _name(name), parts.intake.marker)
-        await parts.database.write(change, visit.user.name, datetime.now(UTC))
+        await acting(parts, visit.user, lambda c, at: change(c, visit.user.name, at), _ROLE)
     except (BadInput, NotAllowed) as refusal:
-        told = refusal.problems[0].what if isinstance(refusal, BadInput) else str(refusal)
-        return await _one(parts, visit, name, problem=told, status=status_of(type(refusal)))
+        return await _refused(parts, visit, name, refusal)
     return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
 
 
@@ -168,6 +181,23 @@ _ACTS: Final[Mapping[str, Callable[[FormData, str, Marker], Awaitable[Change]]]]
 }
 
 
+def seen_changes(form: FormData) -> frozenset[UUID]:
+    """The changes of an account that a form was shown with.
+
+    Raises:
+        RequestInvalid: if a value is no id.
+    """
+    try:
+        return frozenset(UUID(str(each)) for each in form.getlist("change"))
+    except ValueError:
+        raise RequestInvalid("is not the id of a change", "change") from None
+
+
+async def _refused(parts: Parts, visit: Visit, name: str, refusal: BadInput | NotAllowed) -> Response:
+    told = refusal.problems[0].what if isinstance(refusal, BadInput) else str(refusal)
+    return await _one(parts, visit, _name(name), problem=told, status=status_of(type(refusal)))
+
+
 async def _list(parts: Parts, visit: Visit, *, typed: str = "", problem: str = "") -> Response:
     async with parts.database.reading() as connection:
         rows = await people.listing(connection)
@@ -182,6 +212,7 @@ async def _one(
     async with parts.database.reading() as connection:
         person = await people.one(connection, name)
         kept = [each for each in await tokens.of(connection, name) if each.revoked_at is None]
+        changes = await account_changes.unconfirmed(connection, name)
     return page(
         "person.html",
         visit,
@@ -189,6 +220,7 @@ async def _one(
         here=_HERE,
         person=person,
         tokens=kept,
+        changes=changes,
         roles=list(Role),
         told=told,
         problem=problem,

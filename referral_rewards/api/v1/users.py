@@ -43,7 +43,8 @@ class Account(BaseModel):
     """A person with roles, or a service with scopes. ``tells_sources`` and ``tells_types`` are those of the facts that
     they may tell, ``reads_programs`` the programs whose referrals a service reads, `*` for every one. ``mark_kinds``
     are the kinds of identities known of them, so that they never decide on claims they benefit from; ``tokens`` and
-    ``sessions`` count the valid ones."""
+    ``sessions`` count the valid ones, ``unconfirmed`` the changes of the account that nobody confirmed yet: until then
+    they decide nothing."""
 
     name: str
     roles: list[str]
@@ -60,6 +61,7 @@ class Account(BaseModel):
     identities: int
     tokens: int
     sessions: int
+    unconfirmed: int
 
 
 class NewAccount(BaseModel):

@@ -33,6 +33,7 @@ class Area(StrEnum):
     BILLING = "billing"
     RAILS = "rails"
     PEOPLE = "people"
+    DATABASE = "database"
 
 
 class Remark(NamedTuple):
@@ -53,7 +54,8 @@ class Readiness:
     file. ``sources`` are the connected sources that the terms name, each with the reason why it does not answer, or
     None if it does; ``rails`` are the connected rails, and ``halted`` those that were halted after a restore of the
     register. ``stopped`` says that the program is paused or has ended. ``unread`` are the sources of events of which
-    some could not be taken: they may be about this program.
+    some could not be taken: they may be about this program. ``role`` says in a sentence what the role of the process
+    that asks may do too much in the database; None: nothing.
     """
 
     program: str
@@ -65,6 +67,7 @@ class Readiness:
     people: tuple[Person, ...] = ()
     stopped: str | None = None
     unread: frozenset[str] = frozenset()
+    role: str | None = None
 
 
 def gaps(found: Readiness) -> list[Remark]:
@@ -79,7 +82,7 @@ def gaps(found: Readiness) -> list[Remark]:
 
 def in_order(found: Readiness) -> list[Remark]:
     """Return what was checked and is in order, for the areas without a gap; includes the register as a source. Who may
-    both approve and tell facts, or approves without a second factor, is named in any case."""
+    both approve and tell facts, or approves without a second factor, is named in any case, and a too strong role."""
     if found.terms is None:
         return []
     terms = found.terms
@@ -97,6 +100,7 @@ def in_order(found: Readiness) -> list[Remark]:
     missing = {gap.area for gap in gaps(found)}
     people = (*approvers_who_tell(terms, found.people), *approvers_by_password_alone(terms, found.people))
     named = [Remark(Area.PEOPLE, each) for each in people]
+    named += [Remark(Area.DATABASE, f"this process {found.role}")] if found.role is not None else []
     return [*(remark for remark in said if remark.area not in missing), *named]
 
 

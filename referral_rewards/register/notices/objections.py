@@ -61,7 +61,7 @@ async def address_of(
 ) -> str | None:
     """Return the newest reported email address of a referrer or referee, or a user's own; None if there is none."""
     match audience:
-        case Audience.APPROVERS:
+        case Audience.APPROVERS | Audience.ACCOUNT:
             return await users.contact(connection, recipient)
         case Audience.REFERRER:
             statement, asked = _OF_REFERRER, {"key": f"referrer:{program}/{recipient}"}

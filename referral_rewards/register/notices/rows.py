@@ -25,12 +25,13 @@ _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
 
 
 class Audience(StrEnum):
-    """Who receives a message."""
+    """Who receives a message. ``ACCOUNT``: a user, about a change of their own account and about no referral."""
 
     REFERRER = "referrer"
     REFEREE = "referee"
     APPROVERS = "approvers"
     WEBHOOK = "webhook"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Looking after people and services: who there is, what they may do, and how they sign in. Each act is on record.
 
-Nobody changes what they themselves may do: another administrator does.
+Nobody changes what they themselves may do: another administrator does. Nobody acts as another either: whoever could,
+through a change they made, is told of and confirmed by somebody else (`account_changes`).
 """
 
 from collections.abc import Collection, Sequence
@@ -15,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.facts.rights import ANY, NOTHING, Rights
+from referral_rewards.domain.people.account_changes import AccountAct
 from referral_rewards.domain.people.authority import EVERY_PROGRAM, OF_A_PERSON, Scope, objection_to_programs
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit, constraints, typed_rows
 from referral_rewards.register.locks import Lock, lock
-from referral_rewards.register.people import factors, passwords, sessions, users
+from referral_rewards.register.people import account_changes, factors, passwords, sessions, users
 
 #: Violated where a subject is linked already.
 IDENTITY: Final = "oidc_identity_pkey"
@@ -31,8 +33,9 @@ class Somebody:
 
     ``tells_sources`` and ``tells_types`` are those of the facts that they may tell, ``reads_programs`` the programs
     whose referrals they may read, ``*`` for every one.
-    ``mark_kinds`` are the kinds of identities that are known of them. ``identities``, ``tokens`` (that work) and
-    ``sessions`` (that are not over) are counts.
+    ``mark_kinds`` are the kinds of identities that are known of them. ``identities``, ``tokens`` (that work),
+    ``sessions`` (that are not over) and ``unconfirmed`` (changes of the account: until they are confirmed the user
+    decides nothing) are counts.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Somebody:
     identities: int
     tokens: int
     sessions: int
+    unconfirmed: int
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Somebody]:
@@ -113,6 +117,8 @@ async def add(
     granted = {*scopes, *(OF_A_PERSON if roles else ())}
     if roles and not token_decides:
         granted -= {Scope.CLAIMS_DECIDE}
+    if Scope.CLAIMS_DECIDE in granted:
+        await account_changes.keep(connection, name, AccountAct.TOKEN_ISSUED, by=by, at=at)
     return await users.new_token(connection, name, label="first", scopes=granted, tells=tells, at=at)
 
 
@@ -195,7 +201,8 @@ async def set_contact(connection: AsyncConnection, name: str, email: str | None,
     """
     if email is not None and not passable(email):
         raise RequestInvalid("not a valid email address", "contact")
-    await one(connection, name)
+    if (await one(connection, name)).has_contact:
+        await account_changes.keep(connection, name, AccountAct.CONTACT_CHANGED, by=by, at=at)
     await users.set_contact(connection, name, email)
     act = "user.contact_set" if email is not None else "user.contact_removed"
     await audit.note(connection, actor=by, act=act, subject=name, at=at)
@@ -214,6 +221,8 @@ async def set_password(
     """
     await factors.check_did_not_reset(connection, name, by=by)
     await passwords.keep(connection, name, hashed)
+    if hashed is not None:
+        await account_changes.keep(connection, name, AccountAct.PASSWORD_SET, by=by, at=at)
     await sessions.end_all_of(connection, name, but=but)
     act = "user.password_set" if hashed is not None else "user.password_removed"
     await audit.note(connection, actor=by, act=act, subject=name, at=at)
@@ -271,6 +280,7 @@ async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: 
     except IntegrityError as error:
         linked = RequestInvalid("is already linked to a user", "subject")
         raise constraints.meaning(error, {IDENTITY: linked}) from None
+    await account_changes.keep(connection, name, AccountAct.IDENTITY_LINKED, by=by, at=at)
     await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
 
 
@@ -338,7 +348,8 @@ SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.reads_progra
        (SELECT count(*) FROM oidc_identity i WHERE i.username = u.name) AS identities,
        (SELECT count(*) FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
           AND (t.expires_at IS NULL OR t.expires_at > now())) AS tokens,
-       (SELECT count(*) FROM session s WHERE s.username = u.name AND s.expires_at > now()) AS sessions
+       (SELECT count(*) FROM session s WHERE s.username = u.name AND s.expires_at > now()) AS sessions,
+       (SELECT count(*) FROM account_change c WHERE c.username = u.name AND c.confirmed_at IS NULL) AS unconfirmed
 FROM app_user u WHERE CAST(:name AS text) IS NULL OR u.name = :name ORDER BY u.name
 """)
 _ADMINISTRATORS: Final = text("""

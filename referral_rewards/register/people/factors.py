@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import RecoveryCode
 from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
+from referral_rewards.domain.people.account_changes import AccountAct
 from referral_rewards.domain.people.second_factor import (
     RECOVERY_CODES,
     RECOVERY_LENGTH,
@@ -19,7 +20,7 @@ from referral_rewards.domain.people.second_factor import (
     step_of,
 )
 from referral_rewards.register import audit, typed_rows
-from referral_rewards.register.people import sessions, users
+from referral_rewards.register.people import account_changes, sessions, users
 from referral_rewards.register.people.users import hash_of
 from referral_rewards.register.sealing import Sealer
 
@@ -124,6 +125,7 @@ async def reset(connection: AsyncConnection, name: str, *, by: str, at: datetime
     if (await connection.execute(_RESET, {"name": name, "by": by, "at": at})).scalar_one_or_none() is None:
         raise NotFound("second factor of", name)
     await sessions.end_all_of(connection, name)
+    await account_changes.keep(connection, name, AccountAct.FACTOR_RESET, by=by, at=at)
     await audit.note(connection, actor=by, act="user.factor_reset", subject=name, at=at)
 
 

@@ -15,6 +15,7 @@ from referral_rewards.domain.errors import FactorNeeded, NotSignedIn
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.people.second_factor import Factor, is_lacking
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import account_changes
 from referral_rewards.register.people.users import User, hash_of
 
 #: Unused for so long, a session is over; and used or not, after a working day.
@@ -132,6 +133,7 @@ async def still(connection: AsyncConnection, user: User, *, at: datetime) -> Use
         NotSignedIn: if the token or session was ended, or its user barred.
         NotAllowed: if the token, or whoever holds it, may no longer decide.
         FactorNeeded: if the session lacks a second factor.
+        AccountUnconfirmed: if somebody else changed how they sign in, and nobody confirmed it yet.
         ClocksApart: if ``at``, the time of the caller's clock, is not that of the database.
     """
     row = (await connection.execute(_STILL, {"name": user.name, "proof": user.proof, "at": at})).one_or_none()
@@ -144,12 +146,15 @@ async def still(connection: AsyncConnection, user: User, *, at: datetime) -> Use
     if not row.by_token and is_lacking(Factor(row.factor), roles):
         raise FactorNeeded
     now.need_scope(Scope.CLAIMS_DECIDE)
+    if row.is_unconfirmed:
+        await account_changes.need_none(connection, user.name)
     return now
 
 
 _STILL: Final = text("""
 SELECT u.roles, u.marks, s.roles AS said_roles, s.factor, clock_timestamp() AS databases,
-       t.id IS NOT NULL AS by_token, s.token_hash IS NOT NULL AS by_session
+       t.id IS NOT NULL AS by_token, s.token_hash IS NOT NULL AS by_session,
+       EXISTS (SELECT 1 FROM account_change c WHERE c.username = u.name AND c.confirmed_at IS NULL) AS is_unconfirmed
 FROM app_user u
 LEFT JOIN api_token t ON t.username = u.name AND t.token_hash = :proof AND t.revoked_at IS NULL
      AND (t.expires_at IS NULL OR t.expires_at > :at)

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.facts.rights import NOTHING, Rights
+from referral_rewards.domain.people.account_changes import AccountAct
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register import audit, typed_rows
-from referral_rewards.register.people import users
+from referral_rewards.register.people import account_changes, users
 from referral_rewards.register.people.administration import check_tells, told
 from referral_rewards.register.people.users import User, hash_of
 
@@ -42,6 +43,7 @@ async def issue(
         NotSignedIn: if the token that asks was revoked meanwhile.
         NotAllowed: for a scope or a fact that the user, or the token that asks, has no right to, or a longer life than
             its own.
+        AccountUnconfirmed: for a token that decides, of a user whose account somebody else changed.
     """
     label = label.strip()
     if not 0 < len(label) <= LABEL_LENGTH_MAX or not label.isprintable():
@@ -53,6 +55,9 @@ async def issue(
     for scope in sorted(scopes):
         user.need_scope(scope)
     tells = _tells(user, scopes, tells)
+    if by is None and Scope.CLAIMS_DECIDE in scopes:
+        # It would outlast the change of the account, whatever becomes of that.
+        await account_changes.need_none(connection, user.name)
     issued_by = None
     if by_token is not None:
         # Held, so that revoking it comes before, and nothing is issued, or after, and takes what was issued along.
@@ -74,6 +79,8 @@ async def issue(
         number=number,
         issued_by=issued_by,
     )
+    if by is not None and Scope.CLAIMS_DECIDE in scopes:
+        await account_changes.keep(connection, user.name, AccountAct.TOKEN_ISSUED, by=by, at=at)
     said = {"token": str(number), "scopes": sorted(scopes), "expires_at": expires_at.isoformat()}
     said |= told(tells)
     await audit.note(connection, actor=by or user.name, act="token.issued", subject=user.name, at=at, **said)

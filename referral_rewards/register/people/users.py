@@ -241,7 +241,8 @@ async def contact(connection: AsyncConnection, name: str) -> str | None:
 
 
 async def set_contact(connection: AsyncConnection, name: str, email: str | None) -> None:
-    """Notes the address to write to a user in place of the one before, which is erased; None notes none."""
+    """Notes the address to write to a user in place of the one before; None notes none. The one before is erased,
+    unless an unconfirmed change of the account has to be told there."""
     await connection.execute(_ERASE_CONTACT, {"name": name})
     subject = None
     if email is not None:
@@ -309,7 +310,10 @@ WHERE u.name = :name AND u.barred_at IS NULL
 
 _ERASE_CONTACT: Final = text("""
 UPDATE personal_data SET body = NULL, salt = NULL, erased_at = now()
-WHERE subject_id = (SELECT contact_id FROM app_user WHERE name = :name)
+WHERE subject_id = (SELECT contact_id FROM app_user WHERE name = :name) AND NOT EXISTS (
+    SELECT 1 FROM account_change c
+    WHERE c.username = :name AND c.confirmed_at IS NULL AND c.known_contact_id = personal_data.subject_id
+)
 """)
 
 _SET_CONTACT: Final = text("UPDATE app_user SET contact_id = :contact WHERE name = :name")

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import text
 
+from models import power
 from models.session import Database
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.facts.rights import NOTHING, Rights
@@ -51,6 +52,7 @@ async def readiness(
         rails=connected,
         halted=halted,
         unread=unread,
+        role=await power.excess(database),
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
             Person(
@@ -72,7 +74,8 @@ def _rights(tells: bool, sources: Collection[str], types: Collection[str]) -> Ri
 
 _UNREAD: Final = text("SELECT subject FROM queue_entry WHERE exception >= :unread AND exception <= :unread")
 
-# A user who is barred, or has no password, provider or token to decide with, can't sign in. The keys
+# A user who is barred, or has no password, provider or token to decide with, can't sign in; one with an unconfirmed
+# change of their account decides nothing. The keys
 # of a program's enrolments lie beside each other.
 _PEOPLE: Final = text("""
 SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tells_types,
@@ -86,6 +89,7 @@ SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tell
            AS password_alone
 FROM app_user u
 WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
+  AND NOT EXISTS (SELECT 1 FROM account_change c WHERE c.username = u.name AND c.confirmed_at IS NULL)
   AND (u.password_hash IS NOT NULL
        OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name)
        OR EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
