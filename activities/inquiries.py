@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -11,6 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.inquiries import (
     Answer,
     Answers,
@@ -55,7 +57,7 @@ class Inquiries:
         conversion, customer = await asyncio.gather(self._about_order(question), self._about_customer(question))
         answers = Answers(
             question=question,
-            conversion=await self._taken_in(conversion),
+            conversion=replace(await self._taken_in(conversion), ours=question.on_record.ours),
             customer=await self._taken_in(customer) if customer is not None else None,
         )
         if said := inquiries.from_outside(answers):
@@ -80,7 +82,12 @@ class Inquiries:
         source = self._sources.get(name)
         if source is None:
             return Told(unavailable(name, f"The source {name} is not connected."))
-        return await _told(name, source.order(question.order, question.store))
+        on_record = question.on_record
+        if question.asks_outside:
+            async with self._database.reading() as connection:
+                names = await inquiries.linked_names(connection, name, OrderName(question.order, question.store))
+            on_record = replace(on_record, names=names)
+        return await _told(name, source.order(question.order, question.store, on_record))
 
     async def _about_customer(self, question: Question) -> Told | None:
         name = question.customers

@@ -70,6 +70,7 @@ class SourceName(SQLModel, table=True):
     """A name of a vendor's, as of a payment, and the order that it is of. The first link stands. Append-only."""
 
     __tablename__ = "source_name"
+    __table_args__ = (Index("ix_source_name_order", "source", "order_id"),)
 
     source: str = by_code_point(primary_key=True)
     name: str = by_code_point(primary_key=True)

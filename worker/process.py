@@ -34,7 +34,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.restores import secrets
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
 from referral_rewards.tracing import Tracing, current

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
+from referral_rewards.domain.referrals.versions import NOTHING, OnRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,9 @@ class Told(NamedTuple):
 class Source(Protocol):
     """A billing system, a shop, a CRM. If it does not answer, the answer is *unavailable*; no method raises."""
 
-    async def order(self, order: str, store: str | None = None) -> Told:
+    async def order(self, order: str, store: str | None = None, on_record: OnRecord = NOTHING) -> Told:
         """Return every fact that the source has about an order: its conversion, reversals and disputes. ``store`` is
-        the one that gave it its id, if one is known."""
+        the one that gave it its id, if one is known; ``on_record`` is what our register has of it."""
         ...
 
     async def customer(self, customer: str) -> Told:

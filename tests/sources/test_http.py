@@ -13,7 +13,8 @@ import pytest
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer
 from referral_rewards.local.fake_source import FakeSource, as_app, body_of
 from referral_rewards.loopback import App, served
-from referral_rewards.sources.http import HttpSource, connected
+from referral_rewards.sources.connecting import connected
+from referral_rewards.sources.http import HttpSource
 from referral_rewards.sources.port import Endpoint, Told
 from tests.sources.told import LONG, SHORT, SOON, Misbehaving, asked, dripping, issue, purchase, silent
 

@@ -18,7 +18,7 @@ from referral_rewards.domain.facts.events import Event
 from referral_rewards.local.fake_source import FakeSource, as_app
 from referral_rewards.loopback import served
 from referral_rewards.register.referrals import cases as claims
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 from referral_rewards.sources.port import Endpoint, Told
 from referral_rewards.temporal import payout_workflow_id
 from tests.chaos.cluster import until

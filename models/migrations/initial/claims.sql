@@ -69,7 +69,9 @@ CREATE TABLE inquiry (
     asked_at TIMESTAMPTZ NOT NULL,
     answer VARCHAR NOT NULL,
     sentence VARCHAR NOT NULL,
-    content_hash VARCHAR
+    content_hash VARCHAR,
+    ours JSONB,
+    theirs JSONB
 );
 CREATE INDEX ix_inquiry_referral_id ON inquiry (referral_id);
 

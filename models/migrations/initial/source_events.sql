@@ -39,3 +39,4 @@ CREATE TABLE source_name (
     store VARCHAR,
     PRIMARY KEY (source, name)
 );
+CREATE INDEX ix_source_name_order ON source_name (source, order_id);
