@@ -41,6 +41,8 @@ _NOTHING: Final = "0.00"
 
 #: How a deal that was fetched is called among the events.
 FETCHED: Final = "deal"
+#: Stands, with true, in a deal that we asked HubSpot's API for ourselves.
+PULLED: Final = "pulled"
 FETCH: Final = "HubSpot says no amount, currency and contact here: fetch the deal and send it to this address"
 IGNORED: Final[Mapping[str, str]] = {
     "deal.creation": "a deal counts once it is won",

@@ -30,6 +30,8 @@ SHOP: Final = "x-shopify-shop-domain"
 #: The same for each delivery of one event; older versions of the API only have the second.
 EVENT_IDS: Final = ("x-shopify-event-id", "x-shopify-webhook-id")
 
+#: What an order that was asked for at Shopify's API stands under. No webhook has such a topic.
+PULLED: Final = "orders/pulled"
 _ORDER_TOPICS: Final = frozenset({"orders/paid", "orders/updated", "orders/cancelled"})
 _DISPUTE_TOPICS: Final = frozenset({"disputes/create", "disputes/update"})
 _OPEN: Final = frozenset({"needs_response", "under_review"})
