@@ -119,7 +119,7 @@ class Inquiries:
         it (SPEC §4 Closing)."""
         name = f"answer of {told.answer.source}: {told.answer.content_hash}"
         batch = await file_intake.open_batch(connection, name, _now())
-        teller = teller_of(told.answer.source, told.facts)
+        teller = told.teller or teller_of(told.answer.source, told.facts)
         recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch, teller=teller)
         await file_intake.finish(connection, batch, _now())
         return recorded

@@ -24,6 +24,7 @@ from models import pooler
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
+from referral_rewards.config.event_sources import Process
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
@@ -113,7 +114,7 @@ async def run(settings: Settings, role: str) -> int:
         await _check_secrets(database, intake, keys)
         await look_at_the_clock(database)
         await running.enter_async_context(told(settings, watched))
-        sources = await running.enter_async_context(connected(settings.endpoints(), watched.noting))
+        sources = await running.enter_async_context(connected(settings.endpoints(Process.WORKER), watched.noting))
         watched.is_version(deployment)
         process = _Process(settings, client, keys, database, steps, intake, sources, watched, running, deployment)
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)

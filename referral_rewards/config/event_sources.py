@@ -1,8 +1,8 @@
 """The file of sources that tell us of events: one entry for each address that a vendor sends to.
 
 It holds no secret, only where one stands: ``env:NAME`` or ``file:/path``. All problems are named at once, each with its
-place in the file. A process reads only the secrets that it needs: the API those that events are signed with, workers
-the keys that vendors are asked with.
+place in the file. The API needs the secrets that events are signed with, workers the keys that vendors are asked with;
+where the API finds a key too, it can ask as well (`preflight`, the export of instructions).
 """
 
 import os
@@ -64,7 +64,8 @@ class EventSource(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sources: dict[str, EventSource]
+    sources: dict[str, EventSource] = {}
+    revalidation: dict[str, Any] = {}  # read by `revalidation.py`
 
 
 def load(
@@ -133,10 +134,13 @@ def _secrets(
     at: str, told: EventSource, environment: Mapping[str, str], process: Process, problems: list[Problem]
 ) -> tuple[tuple[str, ...], str | None]:
     """Return the secrets of signatures and the key of the API, as far as the process needs them."""
-    if process is Process.API:
-        places = enumerate(told.secrets)
-        return tuple(_secret(each, f"{at}.secrets.{place}", environment, problems) for place, each in places), None
-    return (), None if told.api is None else _secret(told.api.key, f"{at}.api.key", environment, problems, "the key")
+    missing = problems if process is Process.WORKER else []
+    key = None if told.api is None else secret_at(told.api.key, f"{at}.api.key", environment, missing, "the key")
+    if process is Process.WORKER:
+        return (), key
+    places = enumerate(told.secrets)
+    secrets = tuple(secret_at(each, f"{at}.secrets.{place}", environment, problems) for place, each in places)
+    return secrets, key or None
 
 
 def _of_names(at: str, name: str, told: EventSource) -> Iterator[Problem]:
@@ -153,9 +157,18 @@ def _of_names(at: str, name: str, told: EventSource) -> Iterator[Problem]:
             yield Problem(f"{at}.{where}" if where in ("program", "store") else f"{at}.kinds.{where}", why)
 
 
-def _secret(
+#: What follows from a secret that is not there.
+_WITHOUT: Final = {
+    "the secret": "with an empty secret anybody could sign",
+    "the key": "the vendor can't be asked",
+    "the key of the system": "the system can't be asked",
+}
+
+
+def secret_at(
     reference: str, at: str, environment: Mapping[str, str], problems: list[Problem], what: str = "the secret"
 ) -> str:
+    """Return what stands at ``env:NAME`` or ``file:/path``; empty if nothing does, which is added to ``problems``."""
     kind, _, where = reference.partition(":")
     found = ""
     if kind == "env" and where:
@@ -169,7 +182,7 @@ def _secret(
         problems.append(Problem(at, f"says where {what} stands: env:NAME or file:/path"))
         return ""
     if not found:
-        why = "with an empty secret anybody could sign" if what == "the secret" else "the vendor can't be asked"
+        why = _WITHOUT[what]
         problems.append(Problem(at, f"nothing stands at {reference}: {why}"))
     return found
 

@@ -100,9 +100,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Mapping[str, MappedE
     except ValidationError as error:
         raise BadInput(problems_of(error, lambda path: ".".join(map(str, path)))) from None
     problems: list[Problem] = []
-    found = {
-        name: _endpoint(f"revalidation.{name}", name, each, environment, problems) for name, each in told.items()
-    }
+    found = {name: _endpoint(f"revalidation.{name}", name, each, environment, problems) for name, each in told.items()}
     if problems:
         raise BadInput(problems)
     return found
@@ -250,8 +248,10 @@ def _headers(
             problems.append(Problem(f"{at}.{name}", "is no name of a header"))
         if not references and any(each in name.lower() for each in _SECRET_HEADERS):
             problems.append(Problem(f"{at}.{name}", "says where the secret stands: env:NAME or file:/path"))
+        what = "the key of the system"
         filled = " ".join(
-            secret_at(each, f"{at}.{name}", environment, problems) if each in references else each for each in words
+            secret_at(each, f"{at}.{name}", environment, problems, what) if each in references else each
+            for each in words
         )
         if not filled.isprintable():
             problems.append(Problem(f"{at}.{name}", "has a character that no header can hold"))

@@ -82,8 +82,6 @@ class Asker:
 
 def _refused(response: httpx.Response) -> Unusable:
     if response.status_code in _NOT_LET_IN:
-        return Unusable(
-            f"It answered {response.status_code}: it does not accept our key, or the key may not read this."
-        )
+        return Unusable(f"It answered {response.status_code}: our key is not accepted, or it may not read this.")
     again = response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS
     return Unusable(f"It answered {response.status_code}.", again=again)

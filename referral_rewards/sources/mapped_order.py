@@ -86,8 +86,8 @@ class _Order:
     @property
     def in_words(self) -> str:
         """What the answer's sentence says of it."""
-        worth = f", {self.amount} {self.currency}" if self.amount is not None else ""
-        back = f"; {self._back} of it was taken back" if self._back else ""
+        worth = f", {money.written(self.amount)} {self.currency}" if self.amount is not None else ""
+        back = f"; {money.written(self._back)} of it was taken back" if self._back else ""
         state = {
             State.REVERSED: "; it was reversed",
             State.DISPUTED: "; it is disputed",
@@ -138,11 +138,11 @@ class _Order:
             more = self.taken_back - max(known or Decimal(0), listed)
             if more > 0:
                 its = f"taken-back-{money.written(self.taken_back)}"
-                data: Mapping[str, Any] = {
+                part = {
                     "kind": ReversalKind.REFUND.value, "reversal": its,
                     "amount": money.written(more), "currency": self.currency,
                 }  # fmt: skip
-                yield self._fact(source, FactType.CONVERSION_REVERSED, its, self._changed, data)
+                yield self._fact(source, FactType.CONVERSION_REVERSED, its, self._changed, part)
 
     def _disputes(self, source: str, on_record: OnRecord) -> Iterator[Mapping[str, Any]]:
         """Yield a dispute that we do not know to be open, and the end of one that this system itself told of."""

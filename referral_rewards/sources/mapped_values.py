@@ -30,7 +30,7 @@ class Values:
     def text(self, what: Value) -> str | None:
         """Return the text or whole number, None if there is none."""
         found = self._find(what)
-        if found is not None and not isinstance(found, str | int) or isinstance(found, bool):
+        if (found is not None and not isinstance(found, str | int)) or isinstance(found, bool):
             raise Unusable(f"Its answer has no text at the path of {what}.")
         return name({what: found}, what)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.rights import Teller
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
 from referral_rewards.domain.referrals.versions import NOTHING, OnRecord
 
@@ -18,10 +19,12 @@ class Endpoint:
 
 
 class Told(NamedTuple):
-    """An answer and the facts behind it. All the facts are recorded, whether they were reported before or not."""
+    """An answer and the facts behind it. All the facts are recorded, whether they were reported before or not.
+    ``teller`` is who tells them, None for the source as `teller_of` names it."""
 
     answer: SourceAnswer
     facts: Sequence[Event] = ()
+    teller: Teller | None = None
 
 
 class Source(Protocol):

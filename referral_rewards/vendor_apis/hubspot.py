@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from referral_rewards.vendor_apis.asking import Answer, Asking, as_told, listed
 from referral_rewards.vendor_apis.port import NotTold, Page, Trouble
@@ -50,6 +51,19 @@ class HubSpotApi:
         """See `VendorApi.get`; ``path`` as ``crm/v3/objects/deals/7001``."""
         answer = await self._asking.ask("GET", path, query)
         return None if answer is None else dict(answer.body)
+
+    async def deal(self, its: str) -> Told | None:
+        """Return a deal as an event, also one that was deleted; None if the account never had it.
+
+        Raises:
+            NotTold: if it does not answer.
+        """
+        for archived in ("false", "true"):
+            query = {"archived": archived, "properties": ",".join(self._of_deals)}
+            found = await self.get(f"crm/v3/objects/deals/{quote(its, safe='')}", query)
+            if found is not None:
+                return (await self.told([found]))[0]
+        return None
 
     async def told(self, deals: Sequence[Mapping[str, Any]]) -> tuple[Told, ...]:
         """Return deals as events, each with its oldest contact beside it, as the translator reads them."""

@@ -15,6 +15,7 @@ import httpx
 from referral_rewards.vendor_apis.asking import Answer, Asking, as_told, listed
 from referral_rewards.vendor_apis.port import NotTold, Page, Trouble
 from referral_rewards.vendors.port import Told
+from referral_rewards.vendors.reading import part
 from referral_rewards.vendors.shopify import EVENT_IDS, PULLED, SHOP, TOPIC
 from referral_rewards.vendors.values import name
 
@@ -22,6 +23,7 @@ VERSION: Final = "2026-10"
 #: What Shopify lets the app of a shop on its smallest plan ask for long.
 PER_SECOND: Final = 2.0
 PAGE: Final = 100
+_DISPUTES: Final = "query($id: ID!) { order(id: $id) { disputes { id status } } }"
 
 
 class ShopifyApi:
@@ -44,6 +46,19 @@ class ShopifyApi:
         """See `VendorApi.get`; ``path`` as ``orders/5123.json``."""
         answer = await self._asking.ask("GET", f"admin/api/{VERSION}/{path}", query)
         return None if answer is None else dict(answer.body)
+
+    async def disputes(self, order: str) -> Mapping[str, str]:
+        """Return the states of an order's disputes by their ids. `read_orders` is right enough for that.
+
+        Raises:
+            NotTold: if it does not answer.
+        """
+        asked = {"query": _DISPUTES, "variables": {"id": f"gid://shopify/Order/{order}"}}
+        answer = await self._asking.ask("POST", f"admin/api/{VERSION}/graphql.json", body=asked)
+        if answer is None or part(answer.body, "errors") is not None:
+            raise NotTold(Trouble.DENIED, "it does not tell of an order's disputes: may its token read orders?")
+        found = listed(part(answer.body, "data", "order") or {"disputes": []}, "disputes")
+        return {(name(each, "id") or "").rpartition("/")[2]: (name(each, "status") or "").lower() for each in found}
 
     def told(self, order: Mapping[str, Any]) -> Told:
         """Return the state of an order as an event, the same for the same state."""

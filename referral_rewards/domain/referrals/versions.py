@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Event, Fact
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.disputes import DisputeState
 
@@ -105,7 +105,7 @@ def told_by(facts: Iterable[Event]) -> Version:
     worth = [each for each in its if each.type in (FactType.CONVERSION_RECORDED, FactType.CONVERSION_AMENDED)]
     named = [each.public for each in worth if each.public.get("amount") is not None]
     amount = money.written(money.parse_decimal(named[-1]["amount"])) if named else None
-    currency = next((each["currency"] for each in named if each.get("currency")), None)
+    currency = next((found for each in its if (found := each.public.get("currency")) is not None), None)
     closed = {each.public.get("dispute") for each in its if each.type is FactType.DISPUTE_CLOSED}
     opened = {each.public.get("dispute") for each in its if each.type is FactType.DISPUTE_OPENED}
     return Version(
@@ -122,14 +122,15 @@ def _taken_back(its: Iterable[Event], amount: str | None) -> str | None:
     counted = [
         each.public
         for each in told
-        if each.type is FactType.CONVERSION_REVERSED and each.public.get("reversal", each.id) not in failed
+        if (each.type is FactType.CONVERSION_REVERSED and each.public.get("reversal", each.id) not in failed)
+        or (each.type is FactType.DISPUTE_CLOSED and each.public.get("outcome") == DisputeOutcome.LOST)
     ]
-    if amount is None:
-        return WHOLE if counted else None
     if any(each.get("amount") is None for each in counted):
-        return amount
+        return amount or WHOLE
+    if amount is None and not counted:
+        return None
     taken = sum((money.parse_decimal(each["amount"]) for each in counted), Decimal(0))
-    return money.written(min(taken, money.parse_decimal(amount)))
+    return money.written(taken if amount is None else min(taken, money.parse_decimal(amount)))
 
 
 def side_by_side(mine: Version | None, theirs: Version) -> tuple[Line, ...]:
@@ -154,17 +155,26 @@ def differences(mine: Version, theirs: Version, until: datetime | None) -> tuple
 
     A source that knows of more taken back tells it as a fact. One that knows of less contradicts.
     """
-    found = []
+    found: list[str] = []
     if theirs.currency is not None and mine.currency is not None and theirs.currency != mine.currency:
         found.append(f"its currency is {theirs.currency}, ours {mine.currency}")
     elif theirs.amount is not None and theirs.amount != mine.amount:
         found.append(f"its amount is {_amount(theirs)}, ours {_amount(mine) or 'none'}")
     elif theirs.taken_back is not None and _minor(theirs.taken_back) < _minor(mine.taken_back):
         found.append(f"of it {theirs.taken_back} was taken back, by our record {mine.taken_back}")
+    return (*found, *ended_early(mine, theirs, until))
+
+
+def ended_early(mine: Version, theirs: Version, until: datetime | None) -> tuple[str, ...]:
+    """Return in words that an order with an amount ended for the future within the return period, if it did.
+
+    No fact tells that: what ends a subscription for the future takes nothing back. Of an order without an amount its
+    cancellation does (SPEC §3).
+    """
     ended = theirs.ended_at
-    if ended is not None and mine.amount is not None and (until is None or ended < until):
-        found.append(f"its account was closed or its subscription ended on {ended:%Y-%m-%d}, within the return period")
-    return tuple(found)
+    if ended is None or mine.amount is None or (until is not None and ended >= until):
+        return ()
+    return (f"its account was closed or its subscription ended on {ended:%Y-%m-%d}, within the return period",)
 
 
 def _minor(amount: str | None) -> Decimal:

@@ -87,9 +87,7 @@ async def note(
         )
 
 
-def _question(
-    case: Case, order: OrderName | None, customers: str | None, q: Conversion | None = None
-) -> Question:
+def _question(case: Case, order: OrderName | None, customers: str | None, q: Conversion | None = None) -> Question:
     known = sorted(of_kinds(referee_identity(case.facts, case.now), ("customer",)))
     customer = known[0].removeprefix("customer:") if known else None
     return Question(

@@ -1,0 +1,36 @@
+"""A deal at HubSpot: whether it is still won, and what it is worth.
+
+https://developers.hubspot.com/docs/api-reference/crm-deals-v3/guide. The app needs `crm.objects.deals.read` and
+`crm.objects.contacts.read`.
+"""
+
+from referral_rewards.domain.facts.orders import OrderName
+from referral_rewards.domain.referrals.versions import OnRecord
+from referral_rewards.sources.retrying import patiently
+from referral_rewards.sources.vendor import Found
+from referral_rewards.vendor_apis.asking import as_told
+from referral_rewards.vendor_apis.hubspot import HubSpotApi
+from referral_rewards.vendor_apis.port import NotTold, Trouble
+from referral_rewards.vendors.hubspot import PULLED
+from referral_rewards.vendors.values import document
+
+
+class HubSpotDeals:
+    """The deals of one account. An order is one of them by its number."""
+
+    def __init__(self, api: HubSpotApi) -> None:
+        self._api = api
+
+    async def look(self, order: OrderName, on_record: OnRecord) -> Found | None:
+        """See `Orders.look`. A deal in any stage but a won one, or deleted, is worth nothing: its facts say so."""
+        told = await patiently(self._api.deal, order.id)
+        if told is None:
+            return None
+        deal = {name: value for name, value in document(told.body).items() if name != PULLED}
+        return Found((told._replace(body=as_told(deal)),))
+
+    async def check(self) -> None:
+        """Ask for deals and contacts, as a judgement does."""
+        for path in ("crm/v3/objects/deals", "crm/v3/objects/contacts"):
+            if await self._api.get(path, {"limit": "1"}) is None:
+                raise NotTold(Trouble.REFUSED, f"it answered 404 to {path}")
