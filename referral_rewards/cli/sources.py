@@ -29,6 +29,14 @@ _COLUMNS: Final = (
     Column("tells", lambda each: each["tells"], spare=1),
 )
 
+_ASKED: Final = (
+    Column("source", lambda each: each["name"]),
+    Column("asked as", lambda each: each["asked_as"]),
+    Column("answers", lambda each: "yes" if each["answers"] else "no"),
+    Column("may be read", lambda each: ", ".join(one["what"] for one in each["rights"] if one["why"] is None) or "–"),
+    Column("missing", lambda each: _missing(each)),
+)
+
 
 @commands.command("list")
 def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
@@ -41,6 +49,19 @@ def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
     for source in found:
         for event in source["stuck"]:
             say(f"{source['name']}: {event['type']} {event['event']}: {event['why']}")
+
+
+@commands.command()
+def check(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
+    """Ask each source of orders and customers now: does it answer, and what may be read? Ends with 1 if one does not.
+
+    The API asks, with its own keys.
+    """
+    with api_of(data, user, Purpose.READ) as api:
+        found = api.get(f"{_PATH}/asked", timeout=60)["sources"]
+    write_list(_ASKED, found, Form(as_json=as_json))
+    if any(not each["answers"] for each in found):
+        raise typer.Exit(1)
 
 
 @commands.command("try")
@@ -117,6 +138,15 @@ def _headers(told: list[str]) -> dict[str, str]:
     if wrong := [name for name, colon, _ in pairs if not colon or not name.strip()]:
         raise RequestInvalid(f"{wrong[0]!r} has no colon; write NAME:VALUE", "--header")
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _missing(source: dict[str, Any]) -> str:
+    """Return what may not be read, and why; of several with one reason the reason once."""
+    whys: dict[str, list[str]] = {}
+    for each in source["rights"]:
+        if each["why"] is not None:
+            whys.setdefault(each["why"], []).append(each["what"])
+    return " ".join(f"{', '.join(what)}: {why}" for why, what in whys.items()) or "–"
 
 
 def _counts(source: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Connects the sources that an installation names, each by its kind, and our own register beside them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -12,7 +12,7 @@ from referral_rewards.sources.http import HttpSource, RegisterSource
 from referral_rewards.sources.hubspot import HubSpotDeals
 from referral_rewards.sources.mapped import MappedSource
 from referral_rewards.sources.mapping import MappedEndpoint
-from referral_rewards.sources.port import Endpoint, Source
+from referral_rewards.sources.port import Endpoint, Right, Source
 from referral_rewards.sources.shopify import ShopifyOrders
 from referral_rewards.sources.stripe import StripeOrders
 from referral_rewards.sources.vendor import VendorSource
@@ -59,9 +59,27 @@ def at_vendor(source: ConnectedSource, api: VendorApi | None) -> VendorSource:
     return VendorSource(source, orders)
 
 
+async def rights_at(source: Source) -> Sequence[Right]:
+    """Return what a source has to let us read. One that is no vendor's answers or does not."""
+    if isinstance(source, VendorSource):
+        return await source.rights()
+    return (Right("answers", await source.reachable()),)
+
+
 def _source(name: str, at: Endpoint | MappedEndpoint, client: httpx.AsyncClient) -> Source:
     match at:
         case Endpoint():
             return HttpSource(name, at, client)
         case MappedEndpoint():
             return MappedSource(name, at, client)
+
+
+def spoken_at(at: Place) -> str:
+    """Return how a source is asked, in a word or two."""
+    match at:
+        case Endpoint():
+            return "our own form"
+        case MappedEndpoint():
+            return "a mapping"
+        case ConnectedSource():
+            return at.vendor.name

@@ -4,6 +4,8 @@ https://developers.hubspot.com/docs/api-reference/crm-deals-v3/guide. The app ne
 `crm.objects.contacts.read`.
 """
 
+from collections.abc import Sequence
+
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.versions import OnRecord
 from referral_rewards.sources.retrying import patiently
@@ -18,6 +20,8 @@ from referral_rewards.vendors.values import document
 class HubSpotDeals:
     """The deals of one account. An order is one of them by its number."""
 
+    rights: Sequence[str] = ("deals", "contacts")
+
     def __init__(self, api: HubSpotApi) -> None:
         self._api = api
 
@@ -29,8 +33,8 @@ class HubSpotDeals:
         deal = {name: value for name, value in document(told.body).items() if name != PULLED}
         return Found((told._replace(body=as_told(deal)),))
 
-    async def check(self) -> None:
-        """Ask for deals and contacts, as a judgement does."""
-        for path in ("crm/v3/objects/deals", "crm/v3/objects/contacts"):
-            if await self._api.get(path, {"limit": "1"}) is None:
-                raise NotTold(Trouble.REFUSED, f"it answered 404 to {path}")
+    async def check(self, right: str) -> None:
+        """See `Orders.check`."""
+        path = f"crm/v3/objects/{right}"
+        if await self._api.get(path, {"limit": "1"}) is None:
+            raise NotTold(Trouble.REFUSED, f"it answered 404 to {path}")

@@ -27,6 +27,13 @@ class Told(NamedTuple):
     teller: Teller | None = None
 
 
+class Right(NamedTuple):
+    """Something that a source has to let us read, and why it does not; None if it does."""
+
+    what: str
+    why: str | None = None
+
+
 class Source(Protocol):
     """A billing system, a shop, a CRM. If it does not answer, the answer is *unavailable*; no method raises."""
 

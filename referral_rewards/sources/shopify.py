@@ -6,7 +6,7 @@ orders older than sixty days. That an order is disputed `read_orders` shows; wha
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from referral_rewards.domain.facts.orders import OrderName
@@ -22,6 +22,9 @@ from referral_rewards.vendors.shopify import EVENT_IDS, SHOP, TOPIC
 from referral_rewards.vendors.shopify_orders import is_renamed, name_of
 from referral_rewards.vendors.values import name
 
+_ORDERS: Final = "orders"
+#: What the token has to let us read, and a list that shows it. A shop without Shopify Payments has no disputes: 404.
+_PATHS: Final[Mapping[str, str]] = {_ORDERS: "orders.json", "disputes": "shopify_payments/disputes.json"}
 _PAID: Final = frozenset({"paid", "partially_refunded", "refunded"})
 _WON: Final = frozenset({"won", "prevented"})
 _OWN_NAME: Final = re.compile(rf"{name_of('')}(\d+)")
@@ -32,6 +35,8 @@ UNREAD: Final = "it is disputed, and our token may not read the dispute"
 
 class ShopifyOrders:
     """The orders of one shop."""
+
+    rights: Sequence[str] = tuple(_PATHS)
 
     def __init__(self, api: ShopifyApi, mapping: SourceMapping) -> None:
         self._api, self._mapping = api, mapping
@@ -54,9 +59,10 @@ class ShopifyOrders:
         told = (*self._states(found), *(self._event("disputes/update", each) for each in disputes))
         return Found(told, lacks or unread)
 
-    async def check(self) -> None:
-        """Ask for the orders, as a judgement does."""
-        if await self._api.get("orders.json", {"limit": "1", "status": "any", "fields": "id"}) is None:
+    async def check(self, right: str) -> None:
+        """See `Orders.check`."""
+        query = {"limit": "1", "status": "any", "fields": "id"} if right == _ORDERS else None
+        if await self._api.get(_PATHS[right], query) is None and right == _ORDERS:
             raise NotTold(Trouble.REFUSED, "it answered 404 to a list of its orders: is the shop right?")
 
     def _states(self, order: Mapping[str, Any]) -> Iterator[Told]:

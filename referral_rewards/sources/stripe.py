@@ -22,6 +22,17 @@ from referral_rewards.vendors.port import Mode, SourceMapping, Told
 from referral_rewards.vendors.reading import part, reference
 
 _LIST_MAX: Final = 100
+#: What the key has to let us read, and a list that shows it.
+_PATHS: Final[Mapping[str, str]] = {
+    "checkouts": "checkout/sessions",
+    "invoices": "invoices",
+    "credit notes": "credit_notes",
+    "subscriptions": "subscriptions",
+    "payments": "payment_intents",
+    "charges": "charges",
+    "refunds": "refunds",
+    "disputes": "disputes",
+}
 _PAID: Final = frozenset({"paid", "no_payment_required"})
 NOT_PAID: Final = "it is not paid"
 NOT_NAMED: Final = (
@@ -31,6 +42,8 @@ NOT_NAMED: Final = (
 
 class StripeOrders:
     """The orders of one account, or of the connected accounts that the source names."""
+
+    rights: Sequence[str] = tuple(_PATHS)
 
     def __init__(self, api: StripeApi, mapping: SourceMapping) -> None:
         self._api, self._mapping = api, mapping
@@ -47,11 +60,9 @@ class StripeOrders:
                 return found
         return None
 
-    async def check(self) -> None:
-        """Ask for what a judgement needs: refunds, disputes, payments and invoices."""
-        account = min(self._mapping.accounts, default=None)
-        for path in ("payment_intents", "invoices", "refunds", "disputes", "checkout/sessions", "credit_notes"):
-            await self._api.get(path, {"limit": "1"}, account)
+    async def check(self, right: str) -> None:
+        """See `Orders.check`."""
+        await self._api.get(_PATHS[right], {"limit": "1"}, min(self._mapping.accounts, default=None))
 
 
 def ids(order: OrderName, on_record: OnRecord) -> Mapping[str, Sequence[str]]:

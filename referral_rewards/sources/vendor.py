@@ -18,7 +18,7 @@ from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer, un
 from referral_rewards.domain.referrals.versions import NOTHING, UNKNOWN, OnRecord, Version, ended_early, told_by
 from referral_rewards.sources.asking import Unusable
 from referral_rewards.sources.news import news
-from referral_rewards.sources.port import Told
+from referral_rewards.sources.port import Right, Told
 from referral_rewards.vendor_apis.port import NotTold
 from referral_rewards.vendors import port as vendors
 from referral_rewards.vendors.connected import ConnectedSource
@@ -27,6 +27,7 @@ from referral_rewards.vendors.telling import told
 
 #: For all that is asked about one order: a judgement waits for it.
 PATIENCE_SECONDS: Final = 10.0
+_TOO_LONG: Final = "It took too long to answer."
 _NO_KEY: Final = "The key of its api is not set in this process."
 
 
@@ -55,8 +56,11 @@ class Orders(Protocol):
         """
         ...
 
-    async def check(self) -> None:
-        """Return if our key may read what `look` reads. Raises the same."""
+    #: What our key has to let us read, in words.
+    rights: Sequence[str]
+
+    async def check(self, right: str) -> None:
+        """Return if our key lets us read that. Raises the same."""
         ...
 
 
@@ -83,7 +87,7 @@ class VendorSource:
         except (NotTold, Unreadable) as error:
             return Told(unavailable(self._source.name, _sentence(error)))
         except TimeoutError:
-            return Told(unavailable(self._source.name, "It took too long to answer."))
+            return Told(unavailable(self._source.name, _TOO_LONG))
         return Told(answer, facts, self._source.teller)
 
     async def customer(self, customer: str) -> Told:
@@ -91,17 +95,29 @@ class VendorSource:
         return Told(unavailable(self._source.name, f"{self._source.vendor.name} is asked about orders alone."))
 
     async def reachable(self) -> str | None:
-        """See `Source.reachable`. The key must let us read orders."""
-        if self._orders is None:
-            return _NO_KEY
+        """See `Source.reachable`. The key must let us read all that a judgement reads."""
+        refused = [each for each in await self.rights() if each.why is not None]
+        if not refused:
+            return None
+        whole = len({each.why for each in refused}) == 1 and len(refused) > 1
+        return refused[0].why if whole else f"Of its {refused[0].what}: {refused[0].why}"
+
+    async def rights(self) -> Sequence[Right]:
+        """Return what our key has to let us read, each with the reason why it does not."""
+        orders = self._orders
+        if orders is None:
+            return (Right("key", _NO_KEY),)
+        return await asyncio.gather(*(self._right(orders, each) for each in orders.rights))
+
+    async def _right(self, orders: Orders, what: str) -> Right:
         try:
             async with asyncio.timeout(self._patience_seconds):
-                await self._orders.check()
+                await orders.check(what)
         except (NotTold, Unusable) as error:
-            return _sentence(error)
+            return Right(what, _sentence(error))
         except TimeoutError:
-            return "It took too long to answer."
-        return None
+            return Right(what, _TOO_LONG)
+        return Right(what)
 
 
 def read(

@@ -231,7 +231,8 @@ async def test_a_key_that_may_not_read_refunds_is_named_before_a_judgement_needs
     held = paid()
     held.down["refunds"] = 403
     async with at(held) as asked:
-        assert await asked.reachable() == "It answered 403: the key of its api is wrong, or may not read this."
+        why = "It answered 403: the key of its api is wrong, or may not read this."
+        assert await asked.reachable() == f"Of its refunds: {why}"
         assert (await asked.order("pi_1")).answer.answer is Answer.UNAVAILABLE
 
 
@@ -305,14 +306,16 @@ class Never:
     async def look(self, order: OrderName, on_record: OnRecord) -> None:
         await asyncio.Event().wait()
 
-    async def check(self) -> None:
+    rights = ("orders",)
+
+    async def check(self, right: str) -> None:
         await asyncio.Event().wait()
 
 
 async def test_a_vendor_that_takes_too_long_is_unavailable_after_a_bounded_time() -> None:
     asked = VendorSource(source("stripe", "http://127.0.0.1:9"), Never(), patience_seconds=0.01)
     assert (await asked.order("pi_1")).answer.sentence == "It took too long to answer."
-    assert await asked.reachable() == "It took too long to answer."
+    assert await asked.reachable() == "Of its orders: It took too long to answer."
 
 
 async def test_another_content_under_a_known_id_is_told_so_that_it_contradicts() -> None:

@@ -82,8 +82,8 @@ def _id(each: Mapping[str, Any]) -> str:
 
 def stripe() -> Held:
     """A Stripe that holds nothing yet."""
-    paths = ("checkout/sessions", "refunds", "disputes", "credit_notes", "payment_intents", "invoices")
-    return Held("stripe", lists={each: [] for each in paths})
+    listed = ("checkout/sessions", "invoices", "credit_notes", "subscriptions", "payment_intents", "charges")
+    return Held("stripe", lists={each: [] for each in (*listed, "refunds", "disputes")})
 
 
 def shopify(*orders: Mapping[str, Any]) -> Held:
