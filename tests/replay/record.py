@@ -24,7 +24,9 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.restores.mark import Mark, Newest, Record
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.loopback import served
 from referral_rewards.register.reconciliations import rows as reconciliations
+from referral_rewards.register.source_events import cursors
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import (
     REGISTER_MARK,
@@ -32,19 +34,26 @@ from referral_rewards.temporal import (
     cycle_workflow_id,
     payout_workflow_id,
     program_workflow_id,
+    pull_id,
     reconciliation_workflow_id,
 )
+from referral_rewards.vendor_apis.connected import connected
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
+from tests.pulls.pulling import source
+from tests.pulls.vendors_faked import Stripe
 from tests.rails.sending import live_until_approved, on_stage
 from tests.rails.test_workflow import at_work, stands, wake
-from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, RECONCILIATION, WAYS
+from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, PULL, RECONCILIATION, WAYS
+from tests.vendors.reading import mapping
+from tests.vendors.stripe_life import BEGIN, HOUR, LIFE
 from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
 from tests.workflows.test_program_life import carried_out
 from tests.workflows.test_program_life import decide as decide_on_program
 from worker.marking import Marking
+from workflows.source_pull import SourcePull
 
 
 async def record(names: Sequence[str]) -> None:
@@ -53,7 +62,7 @@ async def record(names: Sequence[str]) -> None:
         async with postgres(Path(folder)) as url, await _temporal() as environment:
             await asyncio.to_thread(upgrade, with_driver(url))
             async with scene(with_driver(url), environment) as life, life.workers():
-                for name in [name for name in names if name not in (PAYOUT, CYCLE, PROGRAM, MARK)]:
+                for name in [name for name in names if name not in (PAYOUT, CYCLE, PROGRAM, MARK, PULL)]:
                     if name == "clawback":
                         await _take_back(life)
                     elif name == RECONCILIATION:
@@ -73,6 +82,10 @@ async def record(names: Sequence[str]) -> None:
             async with postgres(Path(folder) / "mark") as url, await _temporal() as environment:
                 await asyncio.to_thread(upgrade, with_driver(url))
                 await _record_mark(with_driver(url), environment)
+        if PULL in names:
+            async with postgres(Path(folder) / "pull") as url, await _temporal() as environment:
+                await asyncio.to_thread(upgrade, with_driver(url))
+                await _record_pull(with_driver(url), environment)
         if CYCLE in names:
             async with postgres(Path(folder) / "cycle") as url, await _temporal() as environment:
                 await asyncio.to_thread(upgrade, with_driver(url))
@@ -130,6 +143,24 @@ async def _record_mark(url: str, environment: WorkflowEnvironment) -> None:
         first_run = environment.client.get_workflow_handle(REGISTER_MARK, run_id=first)
         _save(MARK, await first_run.fetch_history())
         await handle.terminate()
+
+
+async def _record_pull(url: str, environment: WorkflowEnvironment) -> None:
+    """A pull of two pages, before which its source does not answer once."""
+    stripe = Stripe(events=[dict(each) for each in LIFE[:4]], bad_days=[(503, b"", {})])
+    async with scene(url, environment) as life, served(stripe) as at:
+        life.told_of["shop"] = source("stripe", mapping(source="acme/shop"), at)
+        async with connected(life.told_of) as apis:
+            life.apis.update(apis)
+            async with life.database.transaction() as connection:
+                since = datetime.fromtimestamp(BEGIN - HOUR, UTC)
+                await cursors.restart(connection, "shop", since, datetime.now(UTC))
+            async with life.referrals_worker():
+                handle = await environment.client.start_workflow(
+                    SourcePull.run, "shop", id=pull_id("shop"), task_queue=f"{life.queue}-referrals"
+                )
+                await handle.result()
+                _save(PULL, await handle.fetch_history())
 
 
 async def _record_payout(url: str, environment: WorkflowEnvironment) -> None:
@@ -205,4 +236,4 @@ async def _temporal() -> WorkflowEnvironment:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK]))
+    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK, PULL]))

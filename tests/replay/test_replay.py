@@ -25,7 +25,7 @@ from workflows.referral import Referral
 from workflows.register_mark import RegisterMark
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
-OF_NO_REFERRAL = (RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK)
+OF_NO_REFERRAL = (RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK, PULL)
 CLASSES = (Referral, Payout, Clawback, PayoutCycle, ProgramLife, Reconciliation, RegisterMark)
 
 
