@@ -26,7 +26,6 @@ from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.loopback import served
 from referral_rewards.register.reconciliations import rows as reconciliations
-from referral_rewards.register.source_events import cursors
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import (
     REGISTER_MARK,
@@ -45,8 +44,9 @@ from tests.pulls.vendors_faked import Stripe
 from tests.rails.sending import live_until_approved, on_stage
 from tests.rails.test_workflow import at_work, stands, wake
 from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, PULL, RECONCILIATION, WAYS
+from tests.roles import ROLES, create_roles
 from tests.vendors.reading import mapping
-from tests.vendors.stripe_life import BEGIN, HOUR, LIFE
+from tests.vendors.stripe_life import HOUR, LIFE
 from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
@@ -60,7 +60,7 @@ async def record(names: Sequence[str]) -> None:
     """Lives each of these ways as a referral of its name, in one installation."""
     with TemporaryDirectory() as folder:
         async with postgres(Path(folder)) as url, await _temporal() as environment:
-            await asyncio.to_thread(upgrade, with_driver(url))
+            await _prepared(url)
             async with scene(with_driver(url), environment) as life, life.workers():
                 for name in [name for name in names if name not in (PAYOUT, CYCLE, PROGRAM, MARK, PULL)]:
                     if name == "clawback":
@@ -72,24 +72,30 @@ async def record(names: Sequence[str]) -> None:
                         await _write(life, name)
         if PAYOUT in names:
             async with postgres(Path(folder) / "payout") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_payout(with_driver(url), environment)
         if PROGRAM in names:
             async with postgres(Path(folder) / "program") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_program(with_driver(url), environment)
         if MARK in names:
             async with postgres(Path(folder) / "mark") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_mark(with_driver(url), environment)
         if PULL in names:
             async with postgres(Path(folder) / "pull") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_pull(with_driver(url), environment)
         if CYCLE in names:
             async with postgres(Path(folder) / "cycle") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_cycle(with_driver(url), environment)
+
+
+async def _prepared(url: str) -> None:
+    """The schema, and the roles that our processes have."""
+    await create_roles(url)
+    await asyncio.to_thread(upgrade, with_driver(url), ROLES)
 
 
 async def _record_cycle(url: str, environment: WorkflowEnvironment) -> None:
@@ -147,14 +153,12 @@ async def _record_mark(url: str, environment: WorkflowEnvironment) -> None:
 
 async def _record_pull(url: str, environment: WorkflowEnvironment) -> None:
     """A pull of two pages, before which its source does not answer once."""
-    stripe = Stripe(events=[dict(each) for each in LIFE[:4]], bad_days=[(503, b"", {})])
+    lately = int(datetime.now(UTC).timestamp()) - HOUR // 2
+    stripe = Stripe(events=[{**each, "created": lately} for each in LIFE[:4]], bad_days=[(503, b"", {})])
     async with scene(url, environment) as life, served(stripe) as at:
         life.told_of["shop"] = source("stripe", mapping(source="acme/shop"), at)
         async with connected(life.told_of) as apis:
             life.apis.update(apis)
-            async with life.database.transaction() as connection:
-                since = datetime.fromtimestamp(BEGIN - HOUR, UTC)
-                await cursors.restart(connection, "shop", since, datetime.now(UTC))
             async with life.referrals_worker():
                 handle = await environment.client.start_workflow(
                     SourcePull.run, "shop", id=pull_id("shop"), task_queue=f"{life.queue}-referrals"
