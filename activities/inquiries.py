@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
-from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.inquiries import (
+    REGISTER,
     Answer,
     Answers,
     Moment,
@@ -54,6 +54,7 @@ class Inquiries:
             raise ApplicationError(
                 "a source outside has to be asked", non_retryable=True, category=ApplicationErrorCategory.BENIGN
             )
+        question = await self._with_names(question)
         conversion, customer = await asyncio.gather(self._about_order(question), self._about_customer(question))
         answers = Answers(
             question=question,
@@ -75,6 +76,14 @@ class Inquiries:
         answers = await asyncio.gather(*map(answered, questions.values()))
         return dict(zip(questions, answers, strict=True))
 
+    async def _with_names(self, question: Question) -> Question:
+        """Return the question with the names that the order has at its source, if it is one outside."""
+        if question.name is None or question.conversions == REGISTER:
+            return question
+        async with self._database.reading() as connection:
+            names = await inquiries.linked_names(connection, question.conversions, question.name)
+        return replace(question, on_record=replace(question.on_record, names=names))
+
     async def _about_order(self, question: Question) -> Told:
         name = question.conversions
         if question.order is None:
@@ -82,12 +91,7 @@ class Inquiries:
         source = self._sources.get(name)
         if source is None:
             return Told(unavailable(name, f"The source {name} is not connected."))
-        on_record = question.on_record
-        if question.asks_outside:
-            async with self._database.reading() as connection:
-                names = await inquiries.linked_names(connection, name, OrderName(question.order, question.store))
-            on_record = replace(on_record, names=names)
-        return await _told(name, source.order(question.order, question.store, on_record))
+        return await _told(name, source.order(question.order, question.store, question.on_record))
 
     async def _about_customer(self, question: Question) -> Told | None:
         name = question.customers

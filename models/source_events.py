@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Column, Field, SQLModel
 
 from models.columns import by_code_point, document, instant
@@ -64,6 +64,26 @@ class SourceReading(SQLModel, table=True):
     awaits: str | None = by_code_point(nullable=True)  # a name that no event has linked to an order yet
     facts: list[Any] = document()
     read_at: datetime = instant()
+
+
+class SourceCursor(SQLModel, table=True):
+    """How far a source was pulled, and how that went. ``since_at`` to ``place`` are a `Cursor`; ``version`` counts its
+    changes. ``events_new`` and ``events_known`` count what pulls brought since the first one."""
+
+    __tablename__ = "source_cursor"
+
+    source: str = by_code_point(primary_key=True)
+    version: int
+    since_at: datetime = instant()
+    opened_at: datetime | None = instant(nullable=True)
+    place: str | None = None
+    begun_at: datetime = instant()
+    succeeded_at: datetime | None = instant(nullable=True)  # when a window was last read to its end
+    problem: str | None = None
+    events_new: int = Field(sa_type=BigInteger)
+    events_known: int = Field(sa_type=BigInteger)
+    forgotten_since_at: datetime | None = instant(nullable=True)  # what happened since, and before the other,
+    forgotten_until_at: datetime | None = instant(nullable=True)  # was never asked for: the vendor forgot it
 
 
 class SourceName(SQLModel, table=True):

@@ -20,10 +20,12 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities.pulls import Pulls
 from models import pooler
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
+from referral_rewards.config import event_sources
 from referral_rewards.config.event_sources import Process
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
@@ -39,6 +41,8 @@ from referral_rewards.sources.connecting import connected
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
 from referral_rewards.tracing import Tracing, current
+from referral_rewards.vendor_apis.connected import connected as vendor_apis
+from referral_rewards.vendors.connected import ConnectedSource
 from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.clocks import clock_watch, look_at_the_clock
@@ -181,7 +185,10 @@ class _Process:
         settings, database, keys, intake = self.settings, self.database, self.keys, self.intake
         queue = settings.referrals_queue
         common = (database, keys, intake, self.sources, self.steps)
-        await self._serve(referrals_worker(self.client, queue, *common, self.deployment))
+        told_of = connected_sources(settings)
+        apis = await self.running.enter_async_context(vendor_apis(told_of, self.watched.noting))
+        pulls = Pulls(database, intake, told_of, apis)
+        await self._serve(referrals_worker(self.client, queue, *common, self.deployment, pulls))
         relay = Relay(
             database,
             self.client,
@@ -189,6 +196,7 @@ class _Process:
             payouts_queue=settings.payouts_queue,
             pause=settings.relay_poll_seconds,
             noted=self.watched.swept,
+            pulls={name: each.pull for name, each in told_of.items() if each.pull is not None},
         )
         key, *_ = status_links.keys(settings.own_link_keys(), intake.key_for(status_links.PURPOSE))
         home = Home(settings.home_url(), key)
@@ -207,6 +215,17 @@ class _Process:
         await self.running.enter_async_context(worker)
         self.serving.append(worker)
         self.watched.serves(worker.task_queue, worker)
+
+
+def connected_sources(settings: Settings) -> Mapping[str, ConnectedSource]:
+    """Return the connected sources, with the keys of their APIs and no secret of a signature.
+
+    Raises:
+        BadInput: with every problem in their file.
+    """
+    if settings.event_sources is None:
+        return {}
+    return event_sources.load(settings.event_sources, process=event_sources.Process.WORKER)
 
 
 async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> None:

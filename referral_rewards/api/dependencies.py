@@ -83,6 +83,7 @@ class Parts:
     sealer: Sealer | None = None
     second_factor_required: bool = False
     codec: Codec = field(default_factory=lambda: Codec({}))
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     own_link_keys: Sequence[bytes | None] = status_links.BY_THE_PEPPER
 
     @property

@@ -10,11 +10,8 @@ from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.versions import OnRecord
 from referral_rewards.sources.retrying import patiently
 from referral_rewards.sources.vendor import Found
-from referral_rewards.vendor_apis.asking import as_told
 from referral_rewards.vendor_apis.hubspot import HubSpotApi
 from referral_rewards.vendor_apis.port import NotTold, Trouble
-from referral_rewards.vendors.hubspot import PULLED
-from referral_rewards.vendors.values import document
 
 
 class HubSpotDeals:
@@ -28,10 +25,7 @@ class HubSpotDeals:
     async def look(self, order: OrderName, on_record: OnRecord) -> Found | None:
         """See `Orders.look`. A deal in any stage but a won one, or deleted, is worth nothing: its facts say so."""
         told = await patiently(self._api.deal, order.id)
-        if told is None:
-            return None
-        deal = {name: value for name, value in document(told.body).items() if name != PULLED}
-        return Found((told._replace(body=as_told(deal)),))
+        return None if told is None else Found((told,))
 
     async def check(self, right: str) -> None:
         """See `Orders.check`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -47,7 +47,7 @@ class MappedSource:
         try:
             if endpoint.order is None:
                 raise Unusable("Its mapping says nothing of orders.")
-            bodies = await asyncio.gather(self._get(endpoint.order, told), self._get(endpoint.account, told))
+            bodies = await _all_of(self._get(endpoint.order, told), self._get(endpoint.account, told))
             documents = tuple(None if each is None else _decoded(each) for each in bodies)
             answer, facts = mapped_order.read(self._name, endpoint, named, (documents[0], documents[1]), on_record)
         except Unusable as unusable:
@@ -84,6 +84,19 @@ class MappedSource:
         for name, value in told.items():
             url = url.replace(f"{{{name}}}", quote(value, safe=""))
         return await self._asker.get(url)
+
+
+async def _all_of(*asked: Awaitable[bytes | None]) -> list[bytes | None]:
+    """Return what is answered to all; nothing goes on once one of them failed.
+
+    Raises:
+        Unusable: as the first of them that does.
+    """
+    came = await asyncio.gather(*asked, return_exceptions=True)
+    for each in came:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in came if not isinstance(each, BaseException)]
 
 
 def _decoded(body: bytes) -> Any:

@@ -6,7 +6,7 @@ orders older than sixty days. That an order is disputed `read_orders` shows; wha
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from referral_rewards.domain.facts.orders import OrderName
@@ -56,7 +56,7 @@ class ShopifyOrders:
         cancelled = name(found, "cancelled_at") is not None
         lacks = None if cancelled or found.get("financial_status") in _PAID else NOT_PAID
         disputes, unread = await self._disputes(its)
-        told = (*self._states(found), *(self._event("disputes/update", each) for each in disputes))
+        told = (self._api.told(found), *map(self._dispute_told, disputes))
         return Found(told, lacks or unread)
 
     async def check(self, right: str) -> None:
@@ -64,10 +64,6 @@ class ShopifyOrders:
         query = {"limit": "1", "status": "any", "fields": "id"} if right == _ORDERS else None
         if await self._api.get(_PATHS[right], query) is None and right == _ORDERS:
             raise NotTold(Trouble.REFUSED, "it answered 404 to a list of its orders: is the shop right?")
-
-    def _states(self, order: Mapping[str, Any]) -> Iterator[Told]:
-        yield self._event("orders/paid", order)
-        yield self._event("orders/updated", order)
 
     async def _disputes(self, order: str) -> tuple[list[Mapping[str, Any]], str | None]:
         """Return the disputes of an order, and why it does not count if one that matters may not be read."""
@@ -91,8 +87,8 @@ class ShopifyOrders:
         found = None if answer is None else answer.get("dispute")
         return found if isinstance(found, Mapping) else None
 
-    def _event(self, topic: str, its: Mapping[str, Any]) -> Told:
-        headers = {TOPIC: topic, SHOP: self._shop, EVENT_IDS[0]: f"asked/{name(its, 'id')}"}
+    def _dispute_told(self, its: Mapping[str, Any]) -> Told:
+        headers = {TOPIC: "disputes/update", SHOP: self._shop, EVENT_IDS[0]: f"asked/{name(its, 'id')}"}
         return Told(as_told(its), headers)
 
 

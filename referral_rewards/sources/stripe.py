@@ -1,7 +1,7 @@
 """An order at Stripe: its invoice, checkout or payment, what was given back of it, its disputes and its subscription.
 
 https://docs.stripe.com/api. An order is one by Stripe's own id, or one of which webhooks linked such an id. The key
-needs to read what the guide lists (docs/guides/sources/stripe.md). Objects keep no time of some changes: of a dispute
+needs to read what the guide lists (docs/guides/sources.md). Objects keep no time of some changes: of a dispute
 that ended and a refund that failed the newest movement of money stands for it, which is the same however often we ask.
 """
 

@@ -96,11 +96,12 @@ class VendorSource:
 
     async def reachable(self) -> str | None:
         """See `Source.reachable`. The key must let us read all that a judgement reads."""
-        refused = [each for each in await self.rights() if each.why is not None]
+        rights = await self.rights()
+        refused = [each for each in rights if each.why is not None]
         if not refused:
             return None
-        whole = len({each.why for each in refused}) == 1 and len(refused) > 1
-        return refused[0].why if whole else f"Of its {refused[0].what}: {refused[0].why}"
+        is_whole = len(refused) == len(rights) and len({each.why for each in refused}) == 1
+        return refused[0].why if is_whole else f"Of its {refused[0].what}: {refused[0].why}"
 
     async def rights(self) -> Sequence[Right]:
         """Return what our key has to let us read, each with the reason why it does not."""
@@ -133,10 +134,10 @@ def read(
     if found is None:
         return SourceAnswer(Answer.CONTRADICTED, f"It knows no order {order}.", name, theirs=UNKNOWN), []
     digest = hashlib.sha256(b"\n".join(each.body for each in found.events)).hexdigest()
-    facts = _facts(source, order, found.events)
+    facts, ignored = _facts(source, order, found.events)
     theirs = replace(told_by(facts), is_known=True, ended_at=found.ended_at)
     recorded = on_record.ours is not None or any(each.type is FactType.CONVERSION_RECORDED for each in facts)
-    why = _objection(found, theirs, on_record, recorded=recorded)
+    why = _objection(found, theirs, on_record, recorded=recorded) or (ignored if not facts else None)
     said = f"It knows order {order}{_in_words(theirs) if why is None else f', but {why}'}."
     kind = Answer.CONFIRMED if why is None else Answer.CONTRADICTED
     fresh = news(facts, [each for each in on_record.facts if each.source == source.mapping.source], on_record.ours)
@@ -154,16 +155,19 @@ def _objection(found: Found, theirs: Version, on_record: OnRecord, *, recorded: 
     return None
 
 
-def _facts(source: ConnectedSource, order: OrderName, events: Sequence[vendors.Told]) -> list[Event]:
-    """Return the facts about the order that its objects become, each once."""
+def _facts(source: ConnectedSource, order: OrderName, events: Sequence[vendors.Told]) -> tuple[list[Event], str | None]:
+    """Return the facts about the order that its objects become, each once, and why nothing is made of the first of
+    those that become none, such as one of another mode."""
     documents: dict[str, Mapping[str, Any]] = {}
+    ignored: list[str] = []
     for each in events:
         reading = source.read(each)
+        ignored += [reading.ignored] if reading.ignored is not None else []
         telling = told(reading, order, source.mapping.store)
         for fact in telling.facts:
             if (fact["data"].get("order"), fact["data"].get("store")) == (order.id, order.store):
                 documents.setdefault(fact["id"], fact)
-    return [_event(source, each) for each in documents.values()]
+    return [_event(source, each) for each in documents.values()], next(iter(ignored), None)
 
 
 def _event(source: ConnectedSource, document: Mapping[str, Any]) -> Event:

@@ -32,8 +32,8 @@ _NAMED: Final = re.compile(r"(contact\.)?properties\.\"?([A-Za-z0-9_]+)")
 class HubSpotApi:
     """The deals of one account, with the properties that the source's mapping reads."""
 
-    def __init__(self, asking: Asking, mapping: SourceMapping) -> None:
-        self._asking = asking
+    def __init__(self, asking: Asking, mapping: SourceMapping, size: int = PAGE) -> None:
+        self._asking, self._size = asking, size
         named = [found for path in mapping.paths.values() for found in _NAMED.findall(path.expression)]
         self._of_deals = sorted({*_DEAL, *(each for contact, each in named if not contact)})
         self._of_contacts = sorted({*_CONTACT, *(each for contact, each in named if contact)})
@@ -45,7 +45,7 @@ class HubSpotApi:
             return await self._deleted(since, where["deleted"])
         answer = await self._search(where)
         deals = listed(answer.body, "results")
-        return Page(await self.told(deals), json.dumps(_next(where, deals)), answer.at)
+        return Page(await self.told(deals), json.dumps(self._next(where, deals)), answer.at)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, Any] | None:
         """See `VendorApi.get`; ``path`` as ``crm/v3/objects/deals/7001``."""
@@ -83,12 +83,12 @@ class HubSpotApi:
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": by, "direction": "ASCENDING"}],
             "properties": self._of_deals,
-            "limit": PAGE,
+            "limit": self._size,
         }
         return await self._needed("POST", "crm/v3/objects/deals/search", body=asked)
 
     async def _deleted(self, since: datetime, after: str | None) -> Page:
-        asked = {"archived": "true", "limit": PAGE, "properties": ",".join(self._of_deals)}
+        asked = {"archived": "true", "limit": self._size, "properties": ",".join(self._of_deals)}
         query = asked if after is None else {**asked, "after": after}
         answer = await self._needed("GET", "crm/v3/objects/deals", query)
         gone = [each for each in listed(answer.body, "results") if (_at(each, "archivedAt") or since) >= since]
@@ -117,6 +117,19 @@ class HubSpotApi:
         body = {**asked, "inputs": [{"id": each} for each in ids]}
         return listed((await self._needed("POST", f"{path}/batch/read", body=body)).body, "results")
 
+    def _next(self, where: Mapping[str, Any], deals: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return where the search goes on: at the last deal, among those of its instant, or with what was deleted."""
+        last = deals[-1] if len(deals) >= self._size else None
+        if last is None:
+            return {"from": where["at"] + 1} if "at" in where else {"deleted": None}
+        if "at" in where:
+            return {"at": where["at"], "id": _id(last)}
+        changed = _at(last, "properties", CHANGED)
+        if changed is None:
+            raise NotTold(Trouble.BROKEN, f"its answer has a deal without {CHANGED}")
+        at = _milliseconds(changed)
+        return {"from": at} if at > where["from"] else {"at": at, "id": "0"}
+
     async def _needed(self, method: str, path: str, query: Any = None, body: Any = None) -> Answer:
         if (answer := await self._asking.ask(method, path, query, body)) is None:
             raise NotTold(Trouble.REFUSED, f"it answered 404 to {path}")
@@ -126,20 +139,6 @@ class HubSpotApi:
 def headers(key: str) -> Mapping[str, str]:
     """Return what each request bears."""
     return {"Authorization": f"Bearer {key}"}
-
-
-def _next(where: Mapping[str, Any], deals: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return where the search goes on: behind the last deal, among those of its instant, or with what was deleted."""
-    last = deals[-1] if len(deals) >= PAGE else None
-    if last is None:
-        return {"from": where["at"] + 1} if "at" in where else {"deleted": None}
-    if "at" in where:
-        return {"at": where["at"], "id": _id(last)}
-    changed = _at(last, "properties", CHANGED)
-    if changed is None:
-        raise NotTold(Trouble.BROKEN, f"its answer has a deal without {CHANGED}")
-    at = _milliseconds(changed)
-    return {"from": at} if at > where["from"] else {"at": at, "id": "0"}
 
 
 def _is(property_: str, operator: str, value: object) -> Mapping[str, str]:

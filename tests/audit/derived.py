@@ -167,6 +167,7 @@ TABLES_NOT_DERIVED_FROM: Final = {
     "set_aside": "what somebody said of an exception in the queue; it approves nothing",
     "sign_in_failure": _ACCESS,
     "sign_in_step": _ACCESS,
+    "source_cursor": "how far each source was asked; what it told stands as it was told",
     "source_event": _AS_TOLD,
     "source_name": _AS_TOLD,
     "source_payload": _AS_TOLD,

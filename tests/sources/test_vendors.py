@@ -134,14 +134,21 @@ ROWS = {
     "shopify: refunded in part": Row(
         shopify(orders.order(refunds=[orders.refund()], financial_status="partially_refunded")),
         ORDER, f"It knows order {ORDER}, 80.00 USD; taken back: 30.00.",
-        [(RECORDED, "80.00"), (REVERSED, "30.00"), (AMENDED, "80.00")],
+        [(RECORDED, "80.00"), (AMENDED, "80.00"), (REVERSED, "30.00")],
     ),
     "shopify: cancelled": Row(
         shopify(orders.order(cancelled_at=orders.CHANGED, updated_at=orders.CHANGED)),
-        ORDER, f"It knows order {ORDER}, 0.00 USD.", [(RECORDED, "0.00"), (AMENDED, "0.00"), (REVERSED, None)],
+        ORDER, f"It knows order {ORDER}, 0.00 USD.", [(RECORDED, "80.00"), (AMENDED, "0.00"), (REVERSED, None)],
     ),
     "shopify: not paid": Row(
         shopify(orders.order(financial_status="pending")), ORDER, f"It knows order {ORDER}, but it is not paid.", [], C
+    ),
+    "shopify: a test, as somebody may place it": Row(
+        shopify(orders.order(test=True)), ORDER, f"It knows order {ORDER}, but it is a test.", [], C, OURS
+    ),
+    "stripe: of another mode": Row(
+        paid(livemode=False), "pi_1",
+        "It knows order pi_1, but it is no event of live mode, which this source takes.", [], C, OURS,
     ),
     "shopify: no such order": Row(shopify(), ORDER, f"It knows no order {ORDER}.", [], C),
     "shopify: disputed": Row(
@@ -315,7 +322,7 @@ class Never:
 async def test_a_vendor_that_takes_too_long_is_unavailable_after_a_bounded_time() -> None:
     asked = VendorSource(source("stripe", "http://127.0.0.1:9"), Never(), patience_seconds=0.01)
     assert (await asked.order("pi_1")).answer.sentence == "It took too long to answer."
-    assert await asked.reachable() == "Of its orders: It took too long to answer."
+    assert await asked.reachable() == "It took too long to answer."
 
 
 async def test_another_content_under_a_known_id_is_told_so_that_it_contradicts() -> None:

@@ -40,13 +40,14 @@ class Held:
     lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     down: dict[str, int] = field(default_factory=dict)
     slow: float = 0.0
+    key: str = KEY
     asked: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"].removeprefix(_PREFIXES[self.vendor])
         self.asked.append(path)
         headers = {value.decode() for _, value in scope["headers"]}
-        if not headers & {KEY, f"Bearer {KEY}"}:
+        if not headers & {self.key, f"Bearer {self.key}"}:
             return await reply(send, 401)
         await asyncio.sleep(self.slow)
         if status := self.down.get(path) or self.down.get("*"):

@@ -15,12 +15,12 @@ router = APIRouter(prefix="/v1/sources", tags=["webhooks"])
 _EXAMPLE: Final[dict[str, Any]] = {
     "sources": [
         {
-            "name": "stripe-orders",
-            "asked_as": "stripe",
+            "name": "shop",
+            "asked_as": "shopify",
             "answers": False,
             "rights": [
-                {"what": "invoices", "why": None},
-                {"what": "refunds", "why": "It answered 403: the key of its api is wrong, or may not read this."},
+                {"what": "orders", "why": None},
+                {"what": "disputes", "why": "It answered 403: the key of its api is wrong, or may not read this."},
             ],
         }
     ]

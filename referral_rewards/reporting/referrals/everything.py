@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.adjustments import left_out
@@ -15,7 +15,6 @@ from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.explanation import why_left_out
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
-from referral_rewards.domain.referrals.versions import Version, side_by_side
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting import decisions, payouts
@@ -26,35 +25,10 @@ from referral_rewards.reporting.payouts import PayoutLife
 from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
 from referral_rewards.reporting.referrals.decidable import claim_of
+from referral_rewards.reporting.referrals.inquiries import Inquiry, inquiries
 from referral_rewards.reporting.referrals.listing import Placed, listed
 from referral_rewards.reporting.referrals.periods import Moved, Periods, Told
 from referral_rewards.reporting.shape import Instant, Shape
-
-
-class VersionLine(Shape):
-    """One line of two versions of an order side by side, in words; ``differs`` if both say something and not the same.
-
-    Of what is only in one of them the other says ``not said``.
-    """
-
-    what: str
-    ours: str
-    theirs: str
-    differs: bool
-
-
-class Inquiry(Shape):
-    """A source's answer to a question about the referral; ``subject`` is an order or a customer. Of an order
-    ``versions`` compare what we had on record when the source was asked with what it said."""
-
-    asked_at: Instant
-    moment: str
-    source: str
-    subject: str
-    answer: str
-    sentence: str
-    content_hash: str | None
-    versions: tuple[VersionLine, ...]
 
 
 class LegShown(Shape):
@@ -195,7 +169,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         periods=periods.shown(life) if life else None,
         claim=await claim_of(connection, row.claim_id),
         decisions=made,
-        inquiries=tuple(map(_inquiry, await connection.execute(_INQUIRIES, asked))),
+        inquiries=await inquiries(connection, referral),
         legs=tuple(LegShown.model_validate(each) for each in await connection.execute(_LEGS, asked)),
         payouts=await _payouts(connection, referral),
         clawbacks=await _cases(connection, referral),
@@ -204,13 +178,6 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         history=tuple(HistoryStep.model_validate(each) for each in await referrals.steps(connection, referral)),
         communication=await communication(connection, referral),
     )
-
-
-def _inquiry(row: Row[Any]) -> Inquiry:
-    ours, theirs = (None if each is None else Version.from_json(each) for each in (row.ours, row.theirs))
-    lines = () if theirs is None else side_by_side(ours, theirs)
-    told = {name: value for name, value in row._mapping.items() if name not in ("ours", "theirs")}
-    return Inquiry(**told, versions=tuple(VersionLine.model_validate(each) for each in lines))
 
 
 async def _moved(connection: AsyncConnection, row: Referral) -> Moved:
@@ -244,11 +211,6 @@ async def _cases(connection: AsyncConnection, referral: str) -> tuple[CaseOfRefe
     cases = {each.case: each for each in found}
     return tuple(CaseOfReferral(**dict(cases[row.case]), fact=row.fact) for row in rows)
 
-
-_INQUIRIES: Final = text("""
-SELECT asked_at, moment, source, subject, answer, sentence, content_hash, ours, theirs
-FROM inquiry WHERE referral_id = :referral ORDER BY asked_at, id
-""")
 
 _LEGS: Final = text("""
 SELECT id AS leg, role, beneficiary, kind, amount_minor, currency, rail, state, approved_at
