@@ -1,9 +1,10 @@
 """What webhooks lose, a pull makes up: it ends in the state that would be there if nothing had been lost."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -393,3 +394,36 @@ def _bought(number: int, name: str) -> dict[str, Any]:
     at, who = days_ago(40).isoformat(), {"email": f"{name}@example.com"}
     its = shopify_samples.order(id=number, created_at=at, processed_at=at, updated_at=at, customer=who, **who)
     return {**its, "billing_address": None, "landing_site": None, "note_attributes": []}
+
+
+@dataclass
+class Endless(Stripe):
+    """A Stripe that always has another page of a hundred events."""
+
+    def answer(self, asked: Asked) -> tuple[int, Any, dict[str, str]]:
+        self.asked.clear()
+        number = int(asked.query.get("starting_after", ["evt_0"])[0].removeprefix("evt_"))
+        page = [
+            stripe_life.event(f"evt_{its}", "refund.created", stripe_life.refund(id=f"re_{its}"), stripe_life.BEGIN)
+            for its in range(number + 1, number + 101)
+        ]
+        return 200, {"object": "list", "data": page, "has_more": True}, {}
+
+
+@pytest.mark.chaos
+async def test_a_pull_of_many_pages_needs_no_more_memory_than_one_of_few(desk: Desk) -> None:
+    async with pulling(desk, Endless(now=STRIPE_NOW), "stripe", STRIPE) as shop:
+        shop.now = STRIPE_NOW
+        await shop.since(STRIPE_SINCE)
+        for _ in range(3):
+            await shop.page()
+        peaks = []
+        tracemalloc.start()
+        for _ in range(2):
+            tracemalloc.reset_peak()
+            for _ in range(12):
+                await shop.page()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (await shop.state()).events_new == 2700
+    assert peaks[1] < peaks[0] * 1.25
