@@ -19,6 +19,7 @@ from referral_rewards.domain.referrals.versions import UNKNOWN, WHOLE, OnRecord,
 from referral_rewards.sources.asking import Unusable
 from referral_rewards.sources.mapped_values import Values, event
 from referral_rewards.sources.mapping import OF_A_PERSON, MappedEndpoint, Part, State, Value
+from referral_rewards.sources.news import news
 from referral_rewards.vendors.envelope import fact
 
 #: As the id of a reversal or dispute of which the system tells no id of its own.
@@ -46,9 +47,8 @@ def read(
     if endpoint.account is not None and documents[1] is None:
         why = f"It knows order {order}, and no account of it."
         return SourceAnswer(Answer.CONTRADICTED, why, name, theirs=its.version), []
-    known = {fact.event_id for fact in on_record.facts if fact.source == endpoint.source}
-    told = [each for each in its.facts(endpoint.source, on_record) if each["id"] not in known]
-    facts = [event(each) for each in told]
+    told = [event(each) for each in its.facts(endpoint.source, on_record)]
+    facts = list(news(told, [each for each in on_record.facts if each.source == endpoint.source], on_record.ours))
     theirs = its.version
     mine = on_record.ours
     differing = differences(mine, theirs, on_record.until) if mine is not None else ()

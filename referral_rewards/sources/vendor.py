@@ -165,7 +165,8 @@ def _facts(source: ConnectedSource, order: OrderName, events: Sequence[vendors.T
         ignored += [reading.ignored] if reading.ignored is not None else []
         telling = told(reading, order, source.mapping.store)
         for fact in telling.facts:
-            if (fact["data"].get("order"), fact["data"].get("store")) == (order.id, order.store):
+            its = fact["data"]  # a store may be given to the source by configuration, and stand in no fact of it
+            if (its.get("order"), its.get("store", order.store)) == (order.id, order.store):
                 documents.setdefault(fact["id"], fact)
     return [_event(source, each) for each in documents.values()], next(iter(ignored), None)
 

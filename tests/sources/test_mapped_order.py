@@ -155,6 +155,20 @@ def test_asked_again_it_tells_nothing_anew(document: dict[str, Any]) -> None:
     assert answer(document, OnRecord(ours=OURS, facts=known))[2] == []
 
 
+def test_another_amount_under_a_refunds_id_is_told_so_that_it_contradicts() -> None:
+    known = _stored(order(refunds=[REFUND]))
+    changed = order(refunds=[REFUND | {"amount": 30}])
+    assert answer(changed, OnRecord(ours=OURS, facts=known))[2] == [part("30.00")]
+
+
+def test_a_sum_of_refunds_is_told_as_what_is_more_than_we_know() -> None:
+    its = example()["revalidation"]["legacy-shop"]["order"]
+    shop = endpoint(order={**its, "refunds": None, "map": its["map"] | {"taken_back": "refunded"}}, account=None)
+    for known, told in (("0.00", ["30.00"]), ("20.00", ["10.00"]), ("30.00", [])):
+        said, facts = read("legacy-shop", shop, O77, (order(refunded=30), None), taken(taken_back=known))
+        assert (said.answer, [each.public["amount"] for each in facts]) == (Answer.CONFIRMED, told)
+
+
 def test_a_dispute_that_it_told_of_ends_once_the_order_stands_again() -> None:
     on_record = OnRecord(
         ours=Version(amount="80.00", currency="USD", disputed=True), facts=_stored(order(status="chargeback"))

@@ -102,8 +102,9 @@ def told_by(facts: Iterable[Event]) -> Version:
     its = sorted(facts, key=lambda each: (each.occurred_at, each.event_id))
     if not its:
         return UNKNOWN
-    worth = [each for each in its if each.type in (FactType.CONVERSION_RECORDED, FactType.CONVERSION_AMENDED)]
-    named = [each.public for each in worth if each.public.get("amount") is not None]
+    kinds = (FactType.CONVERSION_RECORDED, FactType.CONVERSION_AMENDED)  # an amendment stands, whenever it is dated
+    worth = [each.public for kind in kinds for each in its if each.type is kind]
+    named = [each for each in worth if each.get("amount") is not None]
     amount = money.written(money.parse_decimal(named[-1]["amount"])) if named else None
     currency = next((found for each in its if (found := each.public.get("currency")) is not None), None)
     closed = {each.public.get("dispute") for each in its if each.type is FactType.DISPUTE_CLOSED}

@@ -60,7 +60,8 @@ def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
 
 
 async def linked_names(connection: AsyncConnection, source: str, order: OrderName) -> tuple[str, ...]:
-    """Return a vendor's names that are linked to an order, as those of its payments, by code point."""
+    """Return a vendor's names that are linked to an order, as those of its payments, by code point. A link names no
+    store where the source was given one by configuration."""
     asked = {"source": source, "order": order.id, "store": order.store}
     return tuple((await connection.execute(_NAMES, asked)).scalars())
 
@@ -114,5 +115,5 @@ SELECT EXISTS (
 
 _NAMES: Final = text("""
 SELECT name FROM source_name
-WHERE source = :source AND order_id = :order AND store IS NOT DISTINCT FROM CAST(:store AS text) ORDER BY name
+WHERE source = :source AND order_id = :order AND (store IS NULL OR store = CAST(:store AS text)) ORDER BY name
 """)
