@@ -11,7 +11,7 @@ from referral_rewards.vendor_apis.port import NotTold, Trouble
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 #: A vendor that asks for a longer pause counts as one that does not answer.
-_PAUSE_MAX: Final = timedelta(seconds=1)
+_PAUSE_MAX: Final = timedelta(seconds=2)
 
 
 async def patiently(ask: Callable[_P, Awaitable[_T]], *asked: _P.args, **named: _P.kwargs) -> _T:

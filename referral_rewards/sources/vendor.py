@@ -25,8 +25,9 @@ from referral_rewards.vendors.connected import ConnectedSource
 from referral_rewards.vendors.port import Unreadable
 from referral_rewards.vendors.telling import told
 
-#: For all that is asked about one order: a judgement waits for it.
-PATIENCE_SECONDS: Final = 10.0
+#: For all that is asked about one order, with its wait among others for the vendor's pace. A judgement waits for it,
+#: and begins again after thirty seconds.
+PATIENCE_SECONDS: Final = 20.0
 _TOO_LONG: Final = "It took too long to answer."
 _NO_KEY: Final = "The key of its api is not set in this process."
 

@@ -1,12 +1,17 @@
 """The settings of a system that answers in its own words: every mistake in them is named at the start, in one line."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from referral_rewards.config.event_sources import Process
 from referral_rewards.config.revalidation import parse
+from referral_rewards.config.sources import SourceSettings, SourcesSettings
 from referral_rewards.domain.errors import BadInput
+from referral_rewards.sources.connecting import spoken_at
 from tests.sources.mapped import KEYS, endpoint, example
 
 
@@ -82,3 +87,23 @@ def test_all_mistakes_are_named_at_once_and_no_secret_is_repeated() -> None:
     assert len(found) == 5, found
     assert "s3cret" not in " ".join(found)
     assert "headers.Authorization: nothing stands at env:LEGACY_SHOP_KEY: the system can't be asked" in found
+
+
+def test_an_installation_has_the_sources_of_both_settings_each_asked_in_one_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = {"vendor": "stripe", "secrets": ["env:S"], "tells": ["conversion.*"], "api": {"key": "env:K"}}
+    heard = {"vendor": "stripe", "source": "b", "secrets": ["env:S"], "tells": ["conversion.*"]}
+    file = tmp_path / "sources.yaml"
+    file.write_text(yaml.safe_dump(example() | {"sources": {"stripe-orders": vendor, "only-heard": heard}}))
+    for name, value in {**KEYS, "S": "whsec_1", "K": "rk_1"}.items():
+        monkeypatch.setenv(name, value)
+    shop = SourceSettings(url="https://x.example")
+    found = SourcesSettings(event_sources=file, sources={"shop": shop}).endpoints(Process.WORKER)
+    assert {name: spoken_at(each) for name, each in found.items()} == {
+        "shop": "our own form",
+        "legacy-shop": "a mapping",
+        "stripe-orders": "stripe",
+    }
+    with pytest.raises(BadInput, match="legacy-shop: is asked in two ways"):
+        SourcesSettings(event_sources=file, sources={"legacy-shop": shop}).endpoints()
