@@ -100,15 +100,24 @@ class _Order:
     def _back(self) -> Decimal | None:
         if self.state is State.REVERSED:
             return self.amount
-        listed = None if self.refunds is None else sum((each.amount for each in self.refunds), Decimal(0))
-        return listed if self.taken_back is None else max(self.taken_back, listed or Decimal(0))
+        if self.taken_back is None:
+            return None if self.refunds is None else self._listed
+        return max(self.taken_back, self._listed)
+
+    @property
+    def _listed(self) -> Decimal:
+        return sum((each.amount for each in self.refunds or ()), Decimal(0))
 
     def facts(self, source: str, on_record: OnRecord) -> Iterator[Mapping[str, Any]]:
-        """Yield, as facts of ``source``, what our register lacks."""
+        """Yield, as facts of ``source``, what our register lacks.
+
+        Refunds are told only if they come to more than we know: another source may have told them under other ids.
+        """
         if on_record.ours is None:
             yield self._record(source)
-        for each in self.refunds or ():
-            yield self._fact(source, FactType.CONVERSION_REVERSED, f"refund/{each.id}", each.at, each.data(self))
+        if self._listed > (_taken(on_record.ours) or Decimal(0)):
+            for each in self.refunds or ():
+                yield self._fact(source, FactType.CONVERSION_REVERSED, f"refund/{each.id}", each.at, each.data(self))
         yield from self._reversals(source, on_record.ours)
         yield from self._disputes(source, on_record)
         if self.state.is_an_end:
@@ -134,8 +143,7 @@ class _Order:
                 data = {"kind": ReversalKind.REFUND.value, "reversal": _REVERSED}
                 yield self._fact(source, FactType.CONVERSION_REVERSED, _REVERSED, self._changed, data)
         elif self.taken_back is not None:
-            listed = sum((each.amount for each in self.refunds or ()), Decimal(0))
-            more = self.taken_back - max(known or Decimal(0), listed)
+            more = self.taken_back - max(known or Decimal(0), self._listed)
             if more > 0:
                 its = f"taken-back-{money.written(self.taken_back)}"
                 part = {
