@@ -91,6 +91,7 @@ async def run(settings: Settings, role: str) -> int:
     keys = KeyRing.load(settings.verify_keys)
     deployment = versions.deployment(os.environ)
     access = settings.access() if role in ("payouts", "all") else Access()
+    told_of = connected_sources(settings) if role in ("referrals", "all") else {}
     tracing = Tracing.to(settings.traces_url, f"referrals-worker-{role}")
     interceptors = [tracing.interceptor()] if tracing is not None else []
     client = await connect(settings, runtime=runtime(settings), interceptors=interceptors)
@@ -120,7 +121,9 @@ async def run(settings: Settings, role: str) -> int:
         await running.enter_async_context(told(settings, watched))
         sources = await running.enter_async_context(connected(settings.endpoints(Process.WORKER), watched.noting))
         watched.is_version(deployment)
-        process = _Process(settings, client, keys, database, steps, intake, sources, watched, running, deployment)
+        process = _Process(
+            *(settings, client, keys, database, steps, intake, sources, told_of, watched, running, deployment)
+        )
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)
         process.beside["the look at its clock"] = clock_watch(database)
         if role in ("payouts", "all"):
@@ -139,7 +142,7 @@ async def run(settings: Settings, role: str) -> int:
 @dataclass(slots=True)
 class _Process:
     """What a process serves, and what runs beside it. ``steps`` is the same database, planned once, for judging and
-    paying; ``running`` ends with the process whatever was begun."""
+    paying; ``told_of`` are the sources that tell of events; ``running`` ends with the process whatever was begun."""
 
     settings: Settings
     client: Client
@@ -148,6 +151,7 @@ class _Process:
     steps: Database
     intake: Intake
     sources: Mapping[str, Source]
+    told_of: Mapping[str, ConnectedSource]
     watched: Watched
     running: AsyncExitStack
     deployment: WorkerDeploymentConfig | None
@@ -185,9 +189,8 @@ class _Process:
         settings, database, keys, intake = self.settings, self.database, self.keys, self.intake
         queue = settings.referrals_queue
         common = (database, keys, intake, self.sources, self.steps)
-        told_of = connected_sources(settings)
-        apis = await self.running.enter_async_context(vendor_apis(told_of, self.watched.noting))
-        pulls = Pulls(database, intake, told_of, apis)
+        apis = await self.running.enter_async_context(vendor_apis(self.told_of, self.watched.noting))
+        pulls = Pulls(database, intake, self.told_of, apis)
         await self._serve(referrals_worker(self.client, queue, *common, self.deployment, pulls))
         relay = Relay(
             database,
@@ -196,7 +199,7 @@ class _Process:
             payouts_queue=settings.payouts_queue,
             pause=settings.relay_poll_seconds,
             noted=self.watched.swept,
-            pulls={name: each.pull for name, each in told_of.items() if each.pull is not None},
+            pulls={name: each.pull for name, each in self.told_of.items() if each.pull is not None},
         )
         key, *_ = status_links.keys(settings.own_link_keys(), intake.key_for(status_links.PURPOSE))
         home = Home(settings.home_url(), key)

@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError
 
 from referral_rewards.api import hearing
 from referral_rewards.domain.facts.rights import rights
-from referral_rewards.vendors.access import ApiAccess, Pull
 from referral_rewards.vendors.cloud_events import CloudEvents
 from referral_rewards.vendors.connected import ConnectedSource
 from referral_rewards.vendors.paths import Path
@@ -231,69 +230,6 @@ async def test_trying_shows_the_facts_and_stores_nothing(heard: Desk) -> None:
     assert await _rows(heard, "SELECT 1 FROM source_event") == []
     unknown = await heard.api.post("/v1/sources/stripe-order/try", json={}, headers=heard.bearer("paula"))
     assert "did you mean 'stripe-orders'?" in unknown.json()["detail"]
-
-
-async def test_a_pull_is_asked_of_a_worker_and_shown_as_it_goes(heard: Desk) -> None:
-    pulled = replace(
-        connected(), api=ApiAccess("https://api.stripe.com"), pull=Pull(timedelta(hours=1), timedelta(hours=2))
-    )
-    heard.parts = heard.app.state.parts = replace(heard.app.state.parts, event_sources={"stripe-orders": pulled})
-    assert (await _shown(heard))["since"] is None
-    since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=29)
-    for asked in ({}, {"since": since.isoformat()}):
-        answer = await _pull(heard, asked)
-        assert (answer.status_code, answer.json()["since"] is None) == (202, not asked)
-    ((target, kind),) = await _rows(heard, "SELECT DISTINCT target, kind FROM outbox WHERE kind = 'pull_due'")
-    assert (target, kind) == ("stripe-orders", "pull_due")
-    notes = await _rows(heard, "SELECT actor, details FROM audit_event WHERE act = 'source.pulled' ORDER BY at")
-    assert [row.actor for row in notes] == ["ada", "ada"]
-    shown = await _shown(heard)
-    assert datetime.fromisoformat(shown["since"]) == since
-    assert (shown["every_seconds"], shown["overlap_seconds"], shown["under_way"], shown["succeeded_at"]) == (
-        *(3600, 7200, False, None),
-    )
-    told = await heard.metrics()
-    assert 'referrals_source_pull_late_seconds{source="stripe-orders"} 0.0' in told
-    await _rows(heard, "UPDATE source_cursor SET succeeded_at = now() - interval '3 hours' RETURNING 1")
-    late = (await heard.metrics()).partition('referrals_source_pull_late_seconds{source="stripe-orders"} ')[2]
-    assert 7200 <= float(late.partition("\n")[0]) < 9000
-
-
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        ({"since": "2020-01-01T00:00:00Z"}, "since: is too early: stripe tells its events for 30 days, so ask since "),
-        ({"since": "2999-01-01T00:00:00Z"}, "since: lies ahead of our clock"),
-        ({"since": "2026-01-01"}, "since: "),
-        ({"until": "2026-01-01T00:00:00Z"}, "until: "),
-    ],
-)
-async def test_a_pull_that_cannot_be_is_refused_in_one_line(asked: dict[str, str], says: str, heard: Desk) -> None:
-    pulled = replace(
-        connected(), api=ApiAccess("https://api.stripe.com"), pull=Pull(timedelta(hours=1), timedelta(hours=2))
-    )
-    heard.app.state.parts = replace(heard.app.state.parts, event_sources={"stripe-orders": pulled})
-    answer = await _pull(heard, asked)
-    assert answer.status_code == 422
-    (problem,) = answer.json()["problems"]
-    assert f"{problem['where']}: {problem['what']}".startswith(says)
-    assert await _rows(heard, "SELECT 1 FROM source_cursor") == []
-
-
-async def test_a_source_that_is_not_pulled_says_what_it_lacks(heard: Desk) -> None:
-    answer = await _pull(heard, {})
-    assert answer.status_code == 422
-    assert "stripe-orders is not pulled; give it an api and a pull" in answer.text
-
-
-async def _pull(desk: Desk, asked: Mapping[str, Any]) -> httpx.Response:
-    return await desk.api.post("/v1/sources/stripe-orders/pull", json=dict(asked), headers=desk.bearer("ada"))
-
-
-async def _shown(desk: Desk) -> dict[str, Any]:
-    (source,) = (await desk.get("/v1/sources")).json()["sources"]
-    found: dict[str, Any] = source["pull"]
-    return found
 
 
 async def test_only_an_administrator_replays_and_pulls_and_only_deciders_try(heard: Desk) -> None:

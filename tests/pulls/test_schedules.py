@@ -18,6 +18,7 @@ from referral_rewards.register.source_events import cursors, keeping
 from referral_rewards.temporal import pull_id
 from referral_rewards.vendor_apis.connected import connected
 from tests.installation import Installation, installation
+from tests.patience import PATIENCE_SECONDS
 from tests.pulls.pulling import PULL, source
 from tests.pulls.vendors_faked import Stripe
 from tests.vendors.reading import mapping
@@ -76,7 +77,7 @@ async def _ask(life: Installation) -> None:
 
 
 async def _succeeded(life: Installation) -> cursors.PullState:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with life.database.reading() as connection:
                 state = (await cursors.states(connection)).get("shop")
