@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -12,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
 from referral_rewards.domain.referrals.inquiries import (
+    REGISTER,
     Answer,
     Answers,
     Moment,
@@ -52,10 +54,11 @@ class Inquiries:
             raise ApplicationError(
                 "a source outside has to be asked", non_retryable=True, category=ApplicationErrorCategory.BENIGN
             )
+        question = await self._with_names(question)
         conversion, customer = await asyncio.gather(self._about_order(question), self._about_customer(question))
         answers = Answers(
             question=question,
-            conversion=await self._taken_in(conversion),
+            conversion=replace(await self._taken_in(conversion), ours=question.on_record.ours),
             customer=await self._taken_in(customer) if customer is not None else None,
         )
         if said := inquiries.from_outside(answers):
@@ -73,6 +76,14 @@ class Inquiries:
         answers = await asyncio.gather(*map(answered, questions.values()))
         return dict(zip(questions, answers, strict=True))
 
+    async def _with_names(self, question: Question) -> Question:
+        """Return the question with the names that the order has at its source, if it is one outside."""
+        if question.name is None or question.conversions == REGISTER:
+            return question
+        async with self._database.reading() as connection:
+            names = await inquiries.linked_names(connection, question.conversions, question.name)
+        return replace(question, on_record=replace(question.on_record, names=names))
+
     async def _about_order(self, question: Question) -> Told:
         name = question.conversions
         if question.order is None:
@@ -80,7 +91,7 @@ class Inquiries:
         source = self._sources.get(name)
         if source is None:
             return Told(unavailable(name, f"The source {name} is not connected."))
-        return await _told(name, source.order(question.order, question.store))
+        return await _told(name, source.order(question.order, question.store, question.on_record))
 
     async def _about_customer(self, question: Question) -> Told | None:
         name = question.customers
@@ -112,7 +123,7 @@ class Inquiries:
         it (SPEC §4 Closing)."""
         name = f"answer of {told.answer.source}: {told.answer.content_hash}"
         batch = await file_intake.open_batch(connection, name, _now())
-        teller = teller_of(told.answer.source, told.facts)
+        teller = told.teller or teller_of(told.answer.source, told.facts)
         recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch, teller=teller)
         await file_intake.finish(connection, batch, _now())
         return recorded

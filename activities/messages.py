@@ -96,6 +96,24 @@ class ReconciledSoFar(Message):
     place: Place | None
 
 
+class PullRequest(Message):
+    """Ask this source for its next page. ``troubles``: how often it did not answer since its last page in this run."""
+
+    source: str
+    troubles: int = 0
+
+
+class PullProgress(Message):
+    """How a pull goes on: ``more`` pages are to be had, at once or ``again_after`` a while; else it is over for now.
+
+    ``told``: the source answered.
+    """
+
+    more: bool = False
+    again_after: timedelta | None = None
+    told: bool = False
+
+
 class ProgramPlace(Message):
     """How far the referrals of a program were woken: by the beginning and the id of the last one."""
 

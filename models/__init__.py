@@ -32,7 +32,7 @@ from models.restores import (
     RestoredRail,
     ReversalLook,
 )
-from models.source_events import SourceEvent, SourceName, SourcePayload, SourceReading
+from models.source_events import SourceCursor, SourceEvent, SourceName, SourcePayload, SourceReading
 from models.users import (
     AccountChange,
     Identity,
@@ -107,6 +107,7 @@ __all__ = [
     "SignInFailure",
     "SignInFlow",
     "SignInStep",
+    "SourceCursor",
     "SourceEvent",
     "SourceName",
     "SourcePayload",

@@ -104,6 +104,8 @@ class Inquiry(SQLModel, table=True):
     sentence: str
     content_hash: str | None = None  # SHA-256 of the response body, if there was one
     position: int = position()
+    ours: dict[str, Any] | None = document(nullable=True)  # our version of the order when it was asked
+    theirs: dict[str, Any] | None = document(nullable=True)  # the source's, see domain/referrals/versions.py
 
 
 class BlockedMark(SQLModel, table=True):

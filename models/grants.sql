@@ -31,8 +31,8 @@ GRANT INSERT ON
     payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, personal_data, posting,
     program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, recovery_code, referral,
     referral_fact, referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view,
-    second_factor, session, set_aside, sign_in_failure, sign_in_step, source_event, source_name, source_payload,
-    source_reading, to_examine, to_judge, to_measure
+    second_factor, session, set_aside, sign_in_failure, sign_in_step, source_cursor, source_event, source_name,
+    source_payload, source_reading, to_examine, to_judge, to_measure
     TO {api};
 GRANT DELETE ON
     blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, saved_view, session,
@@ -80,6 +80,8 @@ GRANT UPDATE (query) ON saved_view TO {api};
 GRANT UPDATE (used_at) ON recovery_code TO {api};
 GRANT UPDATE (enrolled_at, last_step, offered, reset_at, reset_by, secret) ON second_factor TO {api};
 GRANT UPDATE (seen_at, factor, factor_at) ON session TO {api};
+GRANT UPDATE (version, since_at, opened_at, place, problem, forgotten_since_at, forgotten_until_at)
+    ON source_cursor TO {api};
 GRANT UPDATE (awaits, facts, outcome, read_at, why) ON source_reading TO {api};
 
 -- Workers: claims, payments and what follows from them. No decision, no person, no terms.
@@ -89,7 +91,8 @@ GRANT INSERT ON
     measured_contribution, measured_total, notice, outbox, payout, payout_cycle, payout_deduction, payout_leg,
     payout_step, personal_data, posting, queue_entry, rail_connection, rail_halt, reconciliation,
     reconciliation_difference, referral, referral_fact, referral_key, referral_step, register_restore, register_secret,
-    restored_rail, reversal_look, reward_claim, swept, to_examine, to_judge, to_measure, webhook_endpoint
+    restored_rail, reversal_look, reward_claim, source_cursor, source_event, source_name, source_payload,
+    source_reading, swept, to_examine, to_judge, to_measure, webhook_endpoint
     TO {worker};
 GRANT DELETE ON
     examined_reward, listed_payment, measured_contribution, outbox, payout_leg, queue_entry, rail_halt, swept,
@@ -134,6 +137,11 @@ GRANT UPDATE (
 GRANT UPDATE (fingerprint, noted_at) ON register_secret TO {worker};
 GRANT UPDATE (restore, restored_to, halted_at, why, reopened_at, reopened_by) ON restored_rail TO {worker};
 GRANT UPDATE (asked_at) ON reversal_look TO {worker};
+GRANT UPDATE (
+    version, since_at, opened_at, place, succeeded_at, problem, events_new, events_known, forgotten_since_at,
+    forgotten_until_at
+) ON source_cursor TO {worker};
+GRANT UPDATE (awaits, facts, outcome, read_at, why) ON source_reading TO {worker};
 GRANT UPDATE (times, until) ON swept TO {worker};
 -- Workers lock these and change none.
 GRANT UPDATE (id) ON to_examine TO {worker};

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Column, Field, SQLModel
 
 from models.columns import by_code_point, document, instant
@@ -66,10 +66,31 @@ class SourceReading(SQLModel, table=True):
     read_at: datetime = instant()
 
 
+class SourceCursor(SQLModel, table=True):
+    """How far a source was pulled, and how that went. ``since_at`` to ``place`` are a `Cursor`; ``version`` counts its
+    changes. ``events_new`` and ``events_known`` count what pulls brought since the first one."""
+
+    __tablename__ = "source_cursor"
+
+    source: str = by_code_point(primary_key=True)
+    version: int
+    since_at: datetime = instant()
+    opened_at: datetime | None = instant(nullable=True)
+    place: str | None = None
+    begun_at: datetime = instant()
+    succeeded_at: datetime | None = instant(nullable=True)  # when a window was last read to its end
+    problem: str | None = None
+    events_new: int = Field(sa_type=BigInteger)
+    events_known: int = Field(sa_type=BigInteger)
+    forgotten_since_at: datetime | None = instant(nullable=True)  # what happened since, and before the other,
+    forgotten_until_at: datetime | None = instant(nullable=True)  # was never asked for: the vendor forgot it
+
+
 class SourceName(SQLModel, table=True):
     """A name of a vendor's, as of a payment, and the order that it is of. The first link stands. Append-only."""
 
     __tablename__ = "source_name"
+    __table_args__ = (Index("ix_source_name_order", "source", "order_id"),)
 
     source: str = by_code_point(primary_key=True)
     name: str = by_code_point(primary_key=True)

@@ -18,12 +18,19 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 @asynccontextmanager
-async def served(app: App) -> AsyncIterator[str]:
+async def served(app: App, *, is_dated: bool = True) -> AsyncIterator[str]:
     """Serve an application on a free port for the length of the block, and yield its URL. Requests that are still open
-    at the end are dropped."""
+    at the end are dropped. ``is_dated``: each response has our clock in ``Date``; else the application's, if any."""
     with listener() as listening:
         # The socket listens from here on: earlier requests wait in its backlog until the server runs.
-        settings = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=0)
+        settings = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=0,
+            date_header=is_dated,
+        )
         server = _Server(settings)
         serving = asyncio.create_task(server.serve([listening]))
         try:

@@ -21,6 +21,7 @@ from referral_rewards.workflow_ids import (
     cycle_workflow_id,
     payout_workflow_id,
     program_workflow_id,
+    pull_id,
     reconciliation_workflow_id,
     workflow_id,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "kept_mark",
     "payout_workflow_id",
     "program_workflow_id",
+    "pull_id",
     "reconciliation_workflow_id",
     "workflow_id",
 ]

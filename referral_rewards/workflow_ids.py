@@ -46,6 +46,11 @@ def cycle_schedule_id(program: str) -> str:
     return f"payout-cycle-{program}"
 
 
+def pull_id(source: str) -> str:
+    """The id of the schedule that pulls a source, and the beginning of the ids of the workflows that it starts."""
+    return f"source-pull-{source}"
+
+
 def program_workflow_id(program: str) -> str:
     """The id of the workflow that carries out the acts on a program."""
     return f"program-{program}"

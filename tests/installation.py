@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities.pulls import Pulls
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Event, parse_event
@@ -31,6 +32,8 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
+from referral_rewards.vendor_apis.port import VendorApi
+from referral_rewards.vendors.connected import ConnectedSource
 from tests.patience import PATIENCE_SECONDS
 from tests.roles import Register
 from worker.build import payouts_worker, referrals_worker
@@ -56,6 +59,8 @@ class Installation:
     signer: Signer = field(default_factory=Signer.generate)
     intake: Intake = field(default_factory=lambda: Intake(PEPPER))
     sources: dict[str, Source] = field(default_factory=lambda: {"register": RegisterSource()})
+    told_of: dict[str, ConnectedSource] = field(default_factory=dict)
+    apis: dict[str, VendorApi] = field(default_factory=dict)
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -75,6 +80,7 @@ class Installation:
             referrals_queue=f"{self.queue}-referrals",
             payouts_queue=f"{self.queue}-payouts",
             pause=0.05,
+            pulls={name: each.pull for name, each in self.told_of.items() if each.pull is not None},
         )
 
     @asynccontextmanager
@@ -86,7 +92,8 @@ class Installation:
     def referrals_worker(self, keys: KeyRing | None = None, version: WorkerDeploymentConfig | None = None) -> Worker:
         queue, client = f"{self.queue}-referrals", self.environment.client
         common = (self.serving, keys or self.keys, self.intake, self.sources)
-        return referrals_worker(client, queue, *common, deployment=version)
+        pulls = Pulls(self.serving, self.intake, self.told_of, self.apis)
+        return referrals_worker(client, queue, *common, deployment=version, pulls=pulls)
 
     def payouts_worker(
         self,

@@ -15,6 +15,7 @@ from activities.cycles import Cycles
 from activities.inquiries import Inquiries
 from activities.payouts import Payouts
 from activities.programs import Programs
+from activities.pulls import Pulls
 from activities.queues import NONE_APART, Queues
 from activities.reconciliations import Reconciliations
 from activities.referrals import Referrals
@@ -41,6 +42,7 @@ from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 from workflows.register_mark import RegisterMark
+from workflows.source_pull import SourcePull
 
 #: How long work in progress may take to finish when a worker is stopped: longer than a step that signs in at a
 #: provider, looks a payment up and sends it, each of which may take eight seconds.
@@ -54,7 +56,7 @@ _STEPS_AT_ONCE: Final = 10
 _POSTMANS_PAUSE: Final = 2.0
 
 #: The workflows of each task queue.
-REFERRAL_WORKFLOWS: Final = (Referral, ProgramLife)
+REFERRAL_WORKFLOWS: Final = (Referral, ProgramLife, SourcePull)
 PAYOUT_WORKFLOWS: Final = (Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation, RegisterMark)
 
 
@@ -67,17 +69,24 @@ def referrals_worker(
     sources: Mapping[str, Source],
     steps: Database | None = None,
     deployment: WorkerDeploymentConfig | None = None,
+    pulls: Pulls | None = None,
 ) -> Worker:
-    """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only.
+    """The worker of `Referral` and `ProgramLife` workflows, the activities that judge, and the pulling of sources. Of
+    our own keys it holds public ones only.
+
     ``steps`` is the same database, planned once, for judging; ``deployment`` is the version of the code
-    (`versions.deployment`)."""
+    (`versions.deployment`); ``pulls`` asks the sources that are connected, by default none."""
     steps = steps or database
+    pulls = pulls or Pulls(database, intake, {}, {})
     judging = Referrals(steps, keys, Inquiries(steps, intake, sources))
     return Worker(
         client,
         task_queue=queue,
         workflows=REFERRAL_WORKFLOWS,
-        activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
+        activities=[
+            *(judging.judge_referral, judging.assemble_claim),
+            *(Programs(database, keys).wake_page, pulls.pull_page),
+        ],
         workflow_runner=runner(versioned=deployment is not None),
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         max_concurrent_local_activities=_STEPS_AT_ONCE,

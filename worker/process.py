@@ -20,12 +20,15 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities.pulls import Pulls
 from activities.queues import Queues
 from activities.restores import Whole
 from models import pooler, power
 from models.session import Database
 from referral_rewards import interrupts, observability
 from referral_rewards.audit.loading import Means
+from referral_rewards.config import event_sources
+from referral_rewards.config.event_sources import Process
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
@@ -37,10 +40,12 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.restores import secrets
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import connect
 from referral_rewards.tracing import Tracing, current
+from referral_rewards.vendor_apis.connected import connected as vendor_apis
+from referral_rewards.vendors.connected import ConnectedSource
 from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.clocks import clock_watch, look_at_the_clock
@@ -88,6 +93,7 @@ async def run(settings: Settings, role: str) -> int:
     keys = KeyRing.load(settings.verify_keys)
     deployment = versions.deployment(os.environ)
     access = access_of(settings, role)
+    told_of = connected_sources(settings) if role in ("referrals", "all") else {}
     tracing = Tracing.to(settings.traces_url, f"referrals-worker-{role}")
     interceptors = [tracing.interceptor()] if tracing is not None else []
     client = await connect(settings, runtime=runtime(settings), interceptors=interceptors)
@@ -115,9 +121,11 @@ async def run(settings: Settings, role: str) -> int:
         await _check_secrets(database, intake, keys)
         await look_at_the_clock(database)
         await running.enter_async_context(told(settings, watched))
-        sources = await running.enter_async_context(connected(settings.endpoints(), watched.noting))
+        sources = await running.enter_async_context(connected(settings.endpoints(Process.WORKER), watched.noting))
         watched.is_version(deployment)
-        process = _Process(settings, client, keys, database, steps, intake, sources, watched, running, deployment)
+        process = _Process(
+            *(settings, client, keys, database, steps, intake, sources, told_of, watched, running, deployment)
+        )
         process.beside["the look at what it needs"] = look(watched, database, client, namespace)
         process.beside["the look at its clock"] = clock_watch(database)
         if role in ("payouts", "all"):
@@ -138,7 +146,7 @@ async def run(settings: Settings, role: str) -> int:
 @dataclass(slots=True)
 class _Process:
     """What a process serves, and what runs beside it. ``steps`` is the same database, planned once, for judging and
-    paying; ``running`` ends with the process whatever was begun."""
+    paying; ``told_of`` are the sources that tell of events; ``running`` ends with the process whatever was begun."""
 
     settings: Settings
     client: Client
@@ -147,6 +155,7 @@ class _Process:
     steps: Database
     intake: Intake
     sources: Mapping[str, Source]
+    told_of: Mapping[str, ConnectedSource]
     watched: Watched
     running: AsyncExitStack
     deployment: WorkerDeploymentConfig | None
@@ -199,7 +208,9 @@ class _Process:
         settings, database, keys, intake = self.settings, self.database, self.keys, self.intake
         queue = settings.referrals_queue
         common = (database, keys, intake, self.sources, self.steps)
-        await self._serve(referrals_worker(self.client, queue, *common, self.deployment))
+        apis = await self.running.enter_async_context(vendor_apis(self.told_of, self.watched.noting))
+        pulls = Pulls(database, intake, self.told_of, apis)
+        await self._serve(referrals_worker(self.client, queue, *common, self.deployment, pulls))
         relay = Relay(
             database,
             self.client,
@@ -207,6 +218,7 @@ class _Process:
             payouts_queue=settings.payouts_queue,
             pause=settings.relay_poll_seconds,
             noted=self.watched.swept,
+            pulls={name: each.pull for name, each in self.told_of.items() if each.pull is not None},
         )
         key, *_ = status_links.keys(settings.own_link_keys(), intake.key_for(status_links.PURPOSE))
         home = Home(settings.home_url(), key)
@@ -225,6 +237,17 @@ class _Process:
         await self.running.enter_async_context(worker)
         self.serving.append(worker)
         self.watched.serves(worker.task_queue, worker)
+
+
+def connected_sources(settings: Settings) -> Mapping[str, ConnectedSource]:
+    """Return the connected sources, with the keys of their APIs and no secret of a signature.
+
+    Raises:
+        BadInput: with every problem in their file.
+    """
+    if settings.event_sources is None:
+        return {}
+    return event_sources.load(settings.event_sources, process=event_sources.Process.WORKER)
 
 
 async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -30,7 +31,9 @@ from referral_rewards.temporal import (
     workflow_id,
 )
 from referral_rewards.tracing import following
+from referral_rewards.vendors.access import Pull
 from worker.schedules import Schedules
+from worker.source_schedules import SourceSchedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle
@@ -57,7 +60,7 @@ class NotDelivered(ConnectionError):
 class Relay:
     """Delivers by signal-with-start, at least once. Several may run: each takes wake-ups that no other has.
 
-    ``noted`` is told how many workflows a sweep woke.
+    ``noted`` is told how many workflows a sweep woke. ``pulls``: how often each source is pulled.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Relay:
         payouts_queue: str,
         pause: float,
         noted: Callable[[int], None] = lambda woken: None,
+        pulls: Mapping[str, Pull] = MappingProxyType({}),
     ) -> None:
         self._database = database
         self._client = client
@@ -77,6 +81,7 @@ class Relay:
         self._pause = pause
         self._noted = noted
         self._schedules = Schedules(database, client, payouts_queue)
+        self._pulls = SourceSchedules(client, referrals_queue, pulls)
         self._swept_at = datetime.min.replace(tzinfo=UTC)
         self._under_way: dict[str, float] = {}
 
@@ -103,6 +108,8 @@ class Relay:
             _log.warning("swept", woken=woken)
         if restored := await self._schedules.restore(now):
             _log.info("schedules_set", programs=restored)
+        if changed := await self._pulls.restore():
+            _log.info("pulls_set", sources=changed)
         return woken
 
     async def deliver(self) -> int:
@@ -223,6 +230,8 @@ class Relay:
                 )
             case WakeupKind.SCHEDULE_DUE:
                 await self._schedules.set(delivery.target, datetime.now(UTC))
+            case WakeupKind.PULL_DUE:
+                await self._pulls.trigger(delivery.target)
             case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED | WakeupKind.REFERRAL_OVERDUE:
                 await self._client.start_workflow(
                     Referral.run,

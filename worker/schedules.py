@@ -2,6 +2,7 @@
 
 A schedule is only a clock: which cycle is due follows from the register. A schedule that is missing or older than the
 terms is set again, and the cycle that fell due meanwhile is opened.
+The schedules that pull sources are kept in the same way (`source_schedules`).
 """
 
 from collections.abc import Sequence
@@ -61,29 +62,33 @@ class Schedules:
         return True
 
     async def _set(self, program: str, timing: Timing) -> bool:
-        handle = self._client.get_schedule_handle(cycle_schedule_id(program))
-        wanted = _schedule(program, timing, self._queue)
+        return await keep(self._client, cycle_schedule_id(program), _schedule(program, timing, self._queue))
+
+
+async def keep(client: Client, name: str, wanted: Schedule) -> bool:
+    """Have Temporal hold a schedule as wanted. Return whether it had to be set. One that is paused stays paused."""
+    handle = client.get_schedule_handle(name)
+    try:
+        found = await handle.describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
         try:
-            found = await handle.describe()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            try:
-                await self._client.create_schedule(cycle_schedule_id(program), wanted)
-            except ScheduleAlreadyRunningError:
-                return False  # by another relay, just now
-            return True
-        if _as_wanted(found, wanted):
-            return False
-        # A paused schedule was paused on purpose and stays paused.
-        paused = found.schedule.state.paused
-
-        def changed(_: ScheduleUpdateInput) -> ScheduleUpdate:
-            wanted.state.paused = paused
-            return ScheduleUpdate(wanted)
-
-        await handle.update(changed)
+            await client.create_schedule(name, wanted)
+        except ScheduleAlreadyRunningError:
+            return False  # by another relay, just now
         return True
+    if _as_wanted(found, wanted):
+        return False
+    # A paused schedule was paused on purpose and stays paused.
+    paused = found.schedule.state.paused
+
+    def changed(_: ScheduleUpdateInput) -> ScheduleUpdate:
+        wanted.state.paused = paused
+        return ScheduleUpdate(wanted)
+
+    await handle.update(changed)
+    return True
 
 
 def calendars(cycle: PayoutCycle) -> Sequence[ScheduleCalendarSpec]:

@@ -18,6 +18,7 @@ from referral_rewards.api.patience import PATIENCE, BodyPatience, Patience
 from referral_rewards.api.traced import Traced
 from referral_rewards.api.v1 import (
     account_changes,
+    asked_sources,
     audit,
     audits,
     batches,
@@ -47,6 +48,7 @@ from referral_rewards.api.v1 import (
     restores,
     set_aside,
     simulations,
+    source_pulls,
     standings,
     tokens,
     users,
@@ -102,7 +104,8 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
-    access = (each.router for each in (tokens, account_changes, users, blocklist, audit, event_sources))
+    told = (event_sources, asked_sources, source_pulls)
+    access = (each.router for each in (tokens, account_changes, users, blocklist, audit, *told))
     apart = (rails.forgotten, standings.offers, tokens.whose)
     for router in (*judged, *paid, *payable, *booked, *measured, *apart, *access):
         app.include_router(router, dependencies=[Depends(only_known)])

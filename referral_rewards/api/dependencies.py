@@ -39,7 +39,7 @@ from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
 from referral_rewards.register.sealing import Sealer
-from referral_rewards.sources.port import Endpoint
+from referral_rewards.sources.connecting import Place
 from referral_rewards.temporal import connect, is_named
 from referral_rewards.tracing import Tracing, current
 from referral_rewards.vendors.connected import ConnectedSource
@@ -74,7 +74,7 @@ class Parts:
     openid: Provider | None = None
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     outside: httpx.AsyncClient | None = None
-    sources: Mapping[str, Endpoint] = field(default_factory=dict)
+    sources: Mapping[str, Place] = field(default_factory=dict)
     event_sources: Mapping[str, ConnectedSource] = field(default_factory=dict)
     home_url: str = ""
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -86,6 +86,7 @@ class Parts:
     sealer: Sealer | None = None
     second_factor_required: bool = False
     codec: Codec = field(default_factory=lambda: Codec({}))
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     own_link_keys: Sequence[bytes | None] = status_links.BY_THE_PEPPER
 
     @property

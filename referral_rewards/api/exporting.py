@@ -22,7 +22,7 @@ from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
 from referral_rewards.reporting import instructions as reporting
 from referral_rewards.reporting.instructions import Line
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 
 #: How many instructions one request exports at most: each is verified by itself.
 AT_ONCE_MAX: Final = 100

@@ -1,7 +1,6 @@
 """Hear what connected sources tell: keep each event, record its facts, read it again (SPEC §11)."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -11,14 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.errors import NotGenuine
-from referral_rewards.domain.facts.ids import event_id_problem
 from referral_rewards.register.queue import strays
-from referral_rewards.register.source_events import keeping, stored
-from referral_rewards.register.source_events.keeping import Became, Kept
+from referral_rewards.register.source_events import keeping, reading, stored
+from referral_rewards.register.source_events.keeping import Became
 from referral_rewards.register.source_events.stored import StoredEvent
 from referral_rewards.vendors.connected import ConnectedSource
-from referral_rewards.vendors.port import Told, Unreadable
-from referral_rewards.vendors.telling import check
+from referral_rewards.vendors.port import Told
 
 _log = structlog.get_logger("api")
 
@@ -39,37 +36,10 @@ async def hear(parts: Parts, source: ConnectedSource, request: Told, now: dateti
         parts.metrics.source_events.labels(source.name, "not_genuine").inc()
         _log.warning("source_refused", source=source.name, why=str(error))
         raise
-    events = events_of(source, request)
+    events = reading.events_of(source, request)
     became = await parts.database.write(keeping.keep, source, events, parts.intake, now)
     _count(parts, source, became)
     return became
-
-
-def events_of(source: ConnectedSource, request: Told) -> tuple[Kept, ...]:
-    """Return the events of an authentic request, each read if it can be."""
-    try:
-        parted = source.vendor.events(request)
-    except Unreadable as error:
-        return (keeping.unread(source, request, error, _digest(request)),)
-    return tuple(read(source, each) for each in parted)
-
-
-def read(source: ConnectedSource, told: Told) -> Kept:
-    """Return one event with what it says, or why it can't be read."""
-    try:
-        reading = source.read(told)
-        check(reading)
-    except Unreadable as error:
-        named = event_id_problem(error.event_id) is None
-        return keeping.unread(source, told, error, error.event_id if named else _digest(told))
-    kind = keeping.shown(reading.event_type)
-    return Kept(keeping.event_number(source.name, reading.event_id), reading.event_id, kind, reading.at, told, reading)
-
-
-def again(source: ConnectedSource, event: StoredEvent) -> Kept:
-    """Return a kept event, read by the present mapping. It keeps its name, also where it has another one by now."""
-    fresh = read(source, event.told)
-    return Kept(event.id, event.event_id, fresh.type, fresh.at, event.told, fresh.reading, fresh.why)
 
 
 async def replay(
@@ -80,7 +50,7 @@ async def replay(
     Those that could be read leave the queue.
     """
     became = await parts.database.write(
-        keeping.tell, source, [again(source, each) for each in events], parts.intake, now
+        keeping.tell, source, [reading.again(source, each) for each in events], parts.intake, now
     )
     await parts.database.write(strays.clear)
     _count(parts, source, became, repeated=True)
@@ -110,14 +80,8 @@ async def watch(parts: Parts) -> None:
 async def _linked(connection: AsyncConnection, parts: Parts, source: ConnectedSource) -> int:
     events = await stored.linked(connection, source.name, _AT_ONCE)
     now = datetime.now(UTC)
-    await keeping.tell(connection, source, [again(source, each) for each in events], parts.intake, now)
+    await keeping.tell(connection, source, [reading.again(source, each) for each in events], parts.intake, now)
     return len(events)
-
-
-def _digest(told: Told) -> str:
-    """Return a name for an event that has none that can be read: the same for the same bytes."""
-    said = "\n".join(f"{name}: {value}" for name, value in sorted(told.headers.items()) if name.startswith("ce-"))
-    return f"sha256:{hashlib.sha256(said.encode() + told.body).hexdigest()}"
 
 
 def _count(parts: Parts, source: ConnectedSource, became: Sequence[Became], *, repeated: bool = False) -> None:

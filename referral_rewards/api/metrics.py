@@ -30,6 +30,12 @@ class Metrics:
             ["source", "outcome"],
             registry=self._registry,
         )
+        self.pulls_late = Gauge(
+            "referrals_source_pull_late_seconds",
+            "For how long the next successful pull of a source is due; 0 while it is not.",
+            ["source"],
+            registry=self._registry,
+        )
         self.decisions = Counter(
             "referrals_decisions", "Decisions asked of the API.", ["kind", "outcome"], registry=self._registry
         )

@@ -24,6 +24,7 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.operation.looking import Look
 from referral_rewards.operation.server import application, serving
 from referral_rewards.register import clocks
+from referral_rewards.register.source_events import cursors
 from referral_rewards.reporting.gauges import gauges
 from referral_rewards.reporting.queue.counts import counts
 
@@ -120,6 +121,7 @@ async def count(parts: Parts, connection: AsyncConnection) -> None:
     await _count_notices(parts, connection)
     await _count_queue(parts, connection)
     await _count_money(parts, connection)
+    await _count_pulls(parts, connection)
     parts.metrics.measured_at.set(datetime.now(UTC).timestamp())
 
 
@@ -154,6 +156,18 @@ async def _count_money(parts: Parts, connection: AsyncConnection) -> None:
     told.cycles_frozen.set(found.cycles_frozen)
     told.cases_open.set(found.cases_open)
     told.unbalanced.set(found.unbalanced)
+
+
+async def _count_pulls(parts: Parts, connection: AsyncConnection) -> None:
+    """Tell how late each source's pull is; of one that never succeeded, since it was first asked or we began."""
+    states, now = await cursors.states(connection), datetime.now(UTC)
+    for name, source in parts.event_sources.items():
+        if source.pull is None:
+            continue
+        state = states.get(name)
+        last = parts.began_at if state is None else state.succeeded_at or state.begun_at
+        late = (now - last - source.pull.every).total_seconds()
+        parts.metrics.pulls_late.labels(name).set(max(0.0, late))
 
 
 _USABLE: Final = text("SELECT 1 FROM referral, app_user, outbox LIMIT 1")

@@ -15,7 +15,7 @@ from referral_rewards.register.people.users import User
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.pilots.standing import PilotsOfProgram, pilots
 from referral_rewards.reporting.programs.preflight import readiness
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 
 
 async def shown(parts: Parts, program: str, number: int | None = None) -> PilotsOfProgram:

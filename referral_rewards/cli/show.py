@@ -56,6 +56,9 @@ def show(
         ),
         *("asked", "when", "source", "about", "answer", "what it said"),
     )
+    for answer in _compared(shown["inquiries"]):
+        title = f"{answer['subject']}: our record and {answer['source']}, {answer['asked_at']}"
+        _table(out, title, answer["versions"], _version_line, "", "our record", answer["source"], "")
     for case in shown["clawbacks"]:
         tell_case(out, case)
     _table(out, "facts", shown["facts"], _fact, "occurred", "what", "says", "source", "told by", "received", "late")
@@ -72,6 +75,16 @@ def show(
         *("at", "status", "reason", "facts"),
     )
     _table(out, "told", shown["communication"], _notice, "planned", "what", "to", "channel", "state", "why")
+
+
+def _compared(inquiries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the answers of which both versions are shown: those that did not confirm, and the newest."""
+    told = [each for each in inquiries if each["versions"]]
+    return [each for each in told if each["answer"] == "contradicted" or each is told[-1]]
+
+
+def _version_line(line: dict[str, Any]) -> tuple[str, ...]:
+    return line["what"], line["ours"], line["theirs"], "differs" if line["differs"] else ""
 
 
 def _reward(leg: dict[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""`referrals sources`: the systems that tell us of events, what theirs would become, and reading kept ones again."""
+"""`referrals sources`: the systems that tell us of events, what theirs would become, and asking for more or again."""
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,6 +16,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import Column, Form, write_list
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.instants import day
 
 commands = typer.Typer(help="Connected sources of events: what came, and reading it again.", no_args_is_help=True)
 
@@ -26,7 +28,16 @@ _COLUMNS: Final = (
     Column("mode", lambda each: each["mode"], spare=2),
     Column("events in 30 days", lambda each: _counts(each)),
     Column("not read", lambda each: len(each["stuck"]) or "–"),
+    Column("pulled", lambda each: _pulled(each["pull"])),
     Column("tells", lambda each: each["tells"], spare=1),
+)
+
+_ASKED: Final = (
+    Column("source", lambda each: each["name"]),
+    Column("asked as", lambda each: each["asked_as"]),
+    Column("answers", lambda each: "yes" if each["answers"] else "no"),
+    Column("may be read", lambda each: ", ".join(one["what"] for one in each["rights"] if one["why"] is None) or "–"),
+    Column("missing", lambda each: _missing(each)),
 )
 
 
@@ -41,6 +52,21 @@ def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
     for source in found:
         for event in source["stuck"]:
             say(f"{source['name']}: {event['type']} {event['event']}: {event['why']}")
+        for line in _of_pull(source["pull"]):
+            say(f"{source['name']}: {line}")
+
+
+@commands.command()
+def check(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
+    """Ask each source of orders and customers now: does it answer, and what may be read? Ends with 1 if one does not.
+
+    The API asks, with its own keys.
+    """
+    with api_of(data, user, Purpose.READ) as api:
+        found = api.get(f"{_PATH}/asked", timeout=60)["sources"]
+    write_list(_ASKED, found, Form(as_json=as_json))
+    if any(not each["answers"] for each in found):
+        raise typer.Exit(1)
 
 
 @commands.command("try")
@@ -102,6 +128,29 @@ def replay(
         raise typer.Exit(1)
 
 
+@commands.command()
+def pull(
+    source: Source,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME", help="All that happened since, in UTC if it has no offset; else since the last pull."
+        ),
+    ] = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Ask a source now for what happened, and back-fill from a date. What is on record already changes nothing.
+
+    A worker asks; `referrals sources list` shows how that goes.
+    """
+    asked = {} if since is None else {"since": since.isoformat() if since.tzinfo else f"{since.isoformat()}Z"}
+    with api_of(data, user, Purpose.ADMINISTER) as api:
+        found = api.post(f"{_PATH}/{quote(source, safe='')}/pull", asked, options=_OPTIONS)
+    began = "shortly before now" if found["since"] is None else found["since"]
+    say(f"{source}: asked for what happened since {began}; `referrals sources list` shows how that goes")
+
+
 #: What the API's fields are called here.
 _OPTIONS: Final = {"since": "--since", "event": "--event"}
 
@@ -119,8 +168,40 @@ def _headers(told: list[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def _missing(source: dict[str, Any]) -> str:
+    """Return what may not be read, and why; of several with one reason the reason once."""
+    whys: dict[str, list[str]] = {}
+    for each in source["rights"]:
+        if each["why"] is not None:
+            whys.setdefault(each["why"], []).append(each["what"])
+    return " ".join(f"{', '.join(what)}: {why}" for why, what in whys.items()) or "–"
+
+
 def _counts(source: dict[str, Any]) -> str:
     counts = Counter[str]()
     for each in source["events"]:
         counts[each["outcome"]] += each["events"]
     return ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())) or "–"
+
+
+def _pulled(pull: dict[str, Any] | None) -> str:
+    if pull is None:
+        return "–"
+    if pull["succeeded_at"] is None:
+        return "never"
+    return (
+        f"{day(datetime.fromisoformat(pull['succeeded_at']))}: {pull['events_new']} new, {pull['events_known']} known"
+    )
+
+
+def _of_pull(pull: dict[str, Any] | None) -> Iterator[str]:
+    """Yield what is to be said of a pull beside when it was."""
+    if pull is None:
+        return
+    if pull["under_way"]:
+        yield f"is being asked for what happened since {pull['since']}"
+    if pull["problem"] is not None:
+        yield f"was asked, and {pull['problem']}"
+    if pull["forgotten_since"] is not None:
+        span = f"{pull['forgotten_since']} to {pull['forgotten_until']}"
+        yield f"no pull asked for what happened from {span}, and its vendor does not keep it any more"

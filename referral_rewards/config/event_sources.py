@@ -1,12 +1,14 @@
 """The file of sources that tell us of events: one entry for each address that a vendor sends to.
 
 It holds no secret, only where one stands: ``env:NAME`` or ``file:/path``. All problems are named at once, each with its
-place in the file.
+place in the file. The API needs the secrets that events are signed with, workers the keys that vendors are asked with;
+where the API finds a key too, it can ask as well (`preflight`, the export of instructions).
 """
 
 import os
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
 from referral_rewards.config.rails import WebhookSource
+from referral_rewards.config.source_apis import ApiSettings, PullSettings, access, problems_of_api, pulls
 from referral_rewards.domain.errors import BadInput, Problem, none_of
 from referral_rewards.domain.facts.ids import id_problem, source_problem
 from referral_rewards.domain.facts.payloads import FactType
@@ -28,6 +31,13 @@ from referral_rewards.vendors.port import Field, Mode, SourceMapping
 #: The addresses of payout providers, which tell of payouts and not of orders.
 PROVIDERS: Final = frozenset(get_args(WebhookSource))
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+class Process(StrEnum):
+    """Which secrets of the file are read."""
+
+    API = "api"
+    WORKER = "worker"
 
 
 class EventSource(BaseModel):
@@ -47,16 +57,21 @@ class EventSource(BaseModel):
     map: dict[str, str] = {}
     events: dict[str, FactType] = {}
     header: str | None = None
+    api: ApiSettings | None = None
+    pull: PullSettings | None = None
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sources: dict[str, EventSource]
+    sources: dict[str, EventSource] = {}
+    revalidation: dict[str, Any] = {}  # read by `revalidation.py`
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> Mapping[str, ConnectedSource]:
-    """Return the sources of a file by name.
+def load(
+    path: Path, environment: Mapping[str, str] = os.environ, process: Process = Process.API
+) -> Mapping[str, ConnectedSource]:
+    """Return the sources of a file by name, as a process needs them.
 
     Raises:
         BadInput: with every problem in it.
@@ -67,10 +82,12 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Mapping[str
         raise BadInput([Problem(str(path), f"can't be read: {error.strerror}")]) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise BadInput([Problem(str(path), "is not YAML in UTF-8")]) from None
-    return parse(document, environment)
+    return parse(document, environment, process)
 
 
-def parse(document: Any, environment: Mapping[str, str]) -> Mapping[str, ConnectedSource]:
+def parse(
+    document: Any, environment: Mapping[str, str], process: Process = Process.API
+) -> Mapping[str, ConnectedSource]:
     """Return the sources of a decoded file by name.
 
     Raises:
@@ -81,7 +98,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Mapping[str, Connect
     except ValidationError as error:
         raise BadInput(problems_of(error, lambda path: ".".join(map(str, path)))) from None
     problems: list[Problem] = []
-    found = {name: _connected(name, source, environment, problems) for name, source in told.items()}
+    found = {name: _connected(name, source, environment, process, problems) for name, source in told.items()}
     problems += _twice(found)
     if problems:
         raise BadInput(problems)
@@ -89,12 +106,12 @@ def parse(document: Any, environment: Mapping[str, str]) -> Mapping[str, Connect
 
 
 def _connected(
-    name: str, told: EventSource, environment: Mapping[str, str], problems: list[Problem]
+    name: str, told: EventSource, environment: Mapping[str, str], process: Process, problems: list[Problem]
 ) -> ConnectedSource:
     at = f"sources.{name}"
     problems += _of_names(at, name, told)
-    places = enumerate(told.secrets)
-    secrets = tuple(_secret(each, f"{at}.secrets.{place}", environment, problems) for place, each in places)
+    problems += problems_of_api(at, told.vendor, told.accounts, told.api, told.pull)
+    secrets, key = _secrets(at, told, environment, process, problems)
     mapping = SourceMapping(
         source=told.source or name,
         program=told.program,
@@ -107,7 +124,23 @@ def _connected(
         events=told.events,
     )
     vendor = VENDORS.get(told.vendor) or next(iter(VENDORS.values()))
-    return ConnectedSource(name, vendor, mapping, _rights(mapping.source, told.tells, at, problems), secrets)
+    its_rights = _rights(mapping.source, told.tells, at, problems)
+    api = None if told.api is None else access(told.vendor, told.accounts, told.api, key)
+    pull = None if told.pull is None else pulls(at, told.pull, problems)
+    return ConnectedSource(name, vendor, mapping, its_rights, secrets, api, pull)
+
+
+def _secrets(
+    at: str, told: EventSource, environment: Mapping[str, str], process: Process, problems: list[Problem]
+) -> tuple[tuple[str, ...], str | None]:
+    """Return the secrets of signatures and the key of the API, as far as the process needs them."""
+    missing = problems if process is Process.WORKER else []
+    key = None if told.api is None else secret_at(told.api.key, f"{at}.api.key", environment, missing, "the key")
+    if process is Process.WORKER:
+        return (), key
+    places = enumerate(told.secrets)
+    secrets = tuple(secret_at(each, f"{at}.secrets.{place}", environment, problems) for place, each in places)
+    return secrets, key or None
 
 
 def _of_names(at: str, name: str, told: EventSource) -> Iterator[Problem]:
@@ -124,7 +157,18 @@ def _of_names(at: str, name: str, told: EventSource) -> Iterator[Problem]:
             yield Problem(f"{at}.{where}" if where in ("program", "store") else f"{at}.kinds.{where}", why)
 
 
-def _secret(reference: str, at: str, environment: Mapping[str, str], problems: list[Problem]) -> str:
+#: What follows from a secret that is not there.
+_WITHOUT: Final = {
+    "the secret": "with an empty secret anybody could sign",
+    "the key": "the vendor can't be asked",
+    "the key of the system": "the system can't be asked",
+}
+
+
+def secret_at(
+    reference: str, at: str, environment: Mapping[str, str], problems: list[Problem], what: str = "the secret"
+) -> str:
+    """Return what stands at ``env:NAME`` or ``file:/path``; empty if nothing does, which is added to ``problems``."""
     kind, _, where = reference.partition(":")
     found = ""
     if kind == "env" and where:
@@ -135,10 +179,11 @@ def _secret(reference: str, at: str, environment: Mapping[str, str], problems: l
         except (OSError, UnicodeDecodeError):
             found = ""
     else:  # what stands here may be the secret itself, and is not repeated
-        problems.append(Problem(at, "says where the secret stands: env:NAME or file:/path"))
+        problems.append(Problem(at, f"says where {what} stands: env:NAME or file:/path"))
         return ""
     if not found:
-        problems.append(Problem(at, f"nothing stands at {reference}: with an empty secret anybody could sign"))
+        why = _WITHOUT[what]
+        problems.append(Problem(at, f"nothing stands at {reference}: {why}"))
     return found
 
 

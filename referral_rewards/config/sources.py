@@ -4,10 +4,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from referral_rewards.config import event_sources, revalidation
+from referral_rewards.config.event_sources import Process
+from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.facts.phones import Regions, region_problem
 from referral_rewards.domain.referrals.inquiries import REGISTER
 from referral_rewards.domain.web_addresses import HttpUrl
+from referral_rewards.sources.connecting import Place
 from referral_rewards.sources.port import Endpoint
 
 
@@ -75,9 +79,23 @@ class SourcesSettings(BaseModel):
         """Return in which region a phone number without a country is read."""
         return Regions(self.region, self.regions)
 
-    def endpoints(self) -> dict[str, Endpoint]:
-        """Return the endpoints of the outside sources, by their names in the terms."""
-        return {
+    def endpoints(self, process: Process = Process.API) -> dict[str, Place]:
+        """Return where the outside sources are and how each is read, by their names in the terms.
+
+        Raises:
+            BadInput: with every problem of the file of sources.
+        """
+        found: dict[str, Place] = {
             name: Endpoint(source.url, source.token.get_secret_value() if source.token else None)
             for name, source in self.sources.items()
         }
+        if self.event_sources is None:
+            return found
+        vendors = event_sources.load(self.event_sources, process=process)
+        mapped = revalidation.load(self.event_sources)
+        asked = {name: each for name, each in vendors.items() if each.api is not None}
+        names = [*found, *mapped, *asked]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            told = "is asked in two ways: name it in one place of REFERRALS_SOURCES, revalidation and sources"
+            raise BadInput([Problem(name, told) for name in twice])
+        return found | dict(mapped) | asked

@@ -487,6 +487,7 @@ _AUDIT: Final = {
     "session.begun": "signed in",
     "session.ended": "signed out",
     "session.refused": "sign-in refused",
+    "source.pulled": "events asked for",
     "source.replayed": "events read again",
     "status_link.given": "status link given out",
     "status_link.renewed": "status link renewed",

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -16,6 +17,7 @@ from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import PERSON_PART
 from referral_rewards.domain.referrals import inquiries
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer, unavailable
+from referral_rewards.domain.referrals.versions import NOTHING, OnRecord
 from referral_rewards.loopback import App, Message, Send, reply
 from referral_rewards.sources.port import Told
 
@@ -54,7 +56,7 @@ class FakeSource:
         """Return the facts about a customer, except orders."""
         return [fact for fact in self._facts.values() if "order" not in fact.public and _customer(fact) == customer]
 
-    async def order(self, order: str, store: str | None = None) -> Told:
+    async def order(self, order: str, store: str | None = None, on_record: OnRecord = NOTHING) -> Told:
         return await self._answer("orders", OrderName(order, store), self.of_order, inquiries.about_order)
 
     async def customer(self, customer: str) -> Told:
@@ -77,7 +79,7 @@ class FakeSource:
         facts = known(name)
         said = reading(self._name, name, facts)
         digest = hashlib.sha256(body_of(facts)).hexdigest() if facts else None
-        answer = SourceAnswer(said.answer, said.sentence, said.source, digest)
+        answer = replace(said, content_hash=digest)
         return Told(answer, () if answer.answer is Answer.UNAVAILABLE else facts)
 
 

@@ -32,6 +32,7 @@ class WakeupKind(StrEnum):
     SCHEDULE_DUE = "schedule_due"
     RECONCILIATION_DUE = "reconciliation_due"
     PROGRAM_DUE = "program_due"
+    PULL_DUE = "pull_due"
 
 
 #: These wake a workflow other than a referral's.
@@ -39,7 +40,7 @@ _OF_NO_REFERRAL: Final = frozenset(
     {
         *(WakeupKind.PAYOUT_DUE, WakeupKind.PAYOUT_OVERDUE, WakeupKind.CLAWBACK_DUE),
         *(WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
-        *(WakeupKind.RECONCILIATION_DUE, WakeupKind.PROGRAM_DUE),
+        *(WakeupKind.RECONCILIATION_DUE, WakeupKind.PROGRAM_DUE, WakeupKind.PULL_DUE),
     }
 )
 

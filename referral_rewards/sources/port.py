@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.rights import Teller
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
+from referral_rewards.domain.referrals.versions import NOTHING, OnRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +19,27 @@ class Endpoint:
 
 
 class Told(NamedTuple):
-    """An answer and the facts behind it. All the facts are recorded, whether they were reported before or not."""
+    """An answer and the facts behind it. All the facts are recorded, whether they were reported before or not.
+    ``teller`` is who tells them, None for the source as `teller_of` names it."""
 
     answer: SourceAnswer
     facts: Sequence[Event] = ()
+    teller: Teller | None = None
+
+
+class Right(NamedTuple):
+    """Something that a source has to let us read, and why it does not; None if it does."""
+
+    what: str
+    why: str | None = None
 
 
 class Source(Protocol):
     """A billing system, a shop, a CRM. If it does not answer, the answer is *unavailable*; no method raises."""
 
-    async def order(self, order: str, store: str | None = None) -> Told:
+    async def order(self, order: str, store: str | None = None, on_record: OnRecord = NOTHING) -> Told:
         """Return every fact that the source has about an order: its conversion, reversals and disputes. ``store`` is
-        the one that gave it its id, if one is known."""
+        the one that gave it its id, if one is known; ``on_record`` is what our register has of it."""
         ...
 
     async def customer(self, customer: str) -> Told:

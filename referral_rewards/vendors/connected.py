@@ -4,18 +4,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from referral_rewards.domain.facts.rights import Rights, Teller
+from referral_rewards.vendors.access import ApiAccess, Pull
 from referral_rewards.vendors.port import Reading, SourceMapping, Told, Vendor
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectedSource:
-    """One source: its vendor, its secrets, how it is read, and which facts it may tell."""
+    """One source: its vendor, its secrets, how it is read, and which facts it may tell; its API and how often it is
+    pulled, if it is."""
 
     name: str
     vendor: Vendor
     mapping: SourceMapping
     rights: Rights
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    api: ApiAccess | None = None
+    pull: Pull | None = None
 
     @property
     def teller(self) -> Teller:

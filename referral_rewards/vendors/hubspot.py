@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import NotGenuine
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.vendors.customers import about_person, claim, is_new
 from referral_rewards.vendors.envelope import fact
@@ -41,6 +42,8 @@ _NOTHING: Final = "0.00"
 
 #: How a deal that was fetched is called among the events.
 FETCHED: Final = "deal"
+#: Stands, with true, in a deal that we asked HubSpot's API for ourselves.
+PULLED: Final = "pulled"
 FETCH: Final = "HubSpot says no amount, currency and contact here: fetch the deal and send it to this address"
 IGNORED: Final[Mapping[str, str]] = {
     "deal.creation": "a deal counts once it is won",
@@ -171,11 +174,13 @@ def _type(event: Mapping[str, Any]) -> str:
 
 def _of_deal(deal: Mapping[str, Any], mapping: SourceMapping) -> Reading:
     """Read a deal as it was fetched, with the contact who bought beside it."""
-    its, at = needed_name(deal, "id"), first_moment(deal, "properties.hs_lastmodifieddate", "updatedAt")
     stage, gone = needed_name(deal, "properties", "dealstage"), deal.get("archived") is True
+    changed = ("properties.hs_lastmodifieddate", "updatedAt")  # being deleted is no change
+    its, at = needed_name(deal, "id"), first_moment(deal, *(("archivedAt",) if gone else ()), *changed)
     event_id = f"deal/{its}/{at.isoformat()}"
+    merged = tuple(_worth(each, _NOTHING, at, mapping) for each in _merged_into(deal) if each != its)
     if gone or stage not in _kinds(mapping):
-        return Reading(event_id, FETCHED, at, (_worth(its, _NOTHING, at, mapping),))
+        return Reading(event_id, FETCHED, at, (_worth(its, _NOTHING, at, mapping), *merged))
     amount = _amount(mapping.text(Field.AMOUNT, deal, name(deal, "properties", "amount")))
     currency = mapping.text(Field.CURRENCY, deal, name(deal, "properties", "deal_currency_code"))
     if currency is None:
@@ -192,12 +197,20 @@ def _of_deal(deal: Mapping[str, Any], mapping: SourceMapping) -> Reading:
         "coupon": mapping.text(Field.COUPON, deal),
     }
     said = f"deal/{its}/won/{amount}"
-    facts = (
+    won = (
         about_person(mapping, said, FactType.CONVERSION_RECORDED, won_at, data, person),
-        _worth(its, amount, at, mapping),
         *claim(mapping, deal, f"deal/{its}/claim", won_at, person),
     )
-    return Reading(event_id, FETCHED, at, facts)
+    worth, mark = (_worth(its, amount, at, mapping), *merged), f"deal {its} won"
+    links = {mark: OrderName(its, mapping.store)}
+    if deal.get(PULLED) is True:
+        return Reading(event_id, FETCHED, at, worth, links=links, once=won, mark=mark)
+    return Reading(event_id, FETCHED, at, (*won, *worth), links=links)
+
+
+def _merged_into(deal: Mapping[str, Any]) -> Sequence[str]:
+    """Return the ids of the deals that are part of this one by now."""
+    return sorted(filter(None, (name(deal, "properties", "hs_merged_object_ids") or "").split(";")))
 
 
 def _worth(deal: str, amount: str, at: datetime, mapping: SourceMapping) -> Mapping[str, Any]:

@@ -145,6 +145,9 @@ class Reading:
     linked. So is an event that says nothing else: it waits for another one, and a person hears of it if none comes.
 
     ``links``: names of the vendor's with the order that each is of; None for the order of ``of``, once it is known.
+
+    ``once``: facts that are told only while no event has linked the name ``mark``. An object that was asked for shows
+    its present state, and so not how it was when an event told of it.
     """
 
     event_id: str
@@ -154,6 +157,8 @@ class Reading:
     ignored: str | None = None
     of: str | None = None
     links: Mapping[str, OrderName | None] = field(default_factory=dict)
+    once: tuple[Mapping[str, Any], ...] = ()
+    mark: str | None = None
 
 
 class Vendor(Protocol):

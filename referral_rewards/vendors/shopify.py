@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from referral_rewards.domain.errors import NotGenuine
+from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
 from referral_rewards.vendors import shopify_amounts as amounts
 from referral_rewards.vendors.envelope import fact
@@ -30,7 +31,9 @@ SHOP: Final = "x-shopify-shop-domain"
 #: The same for each delivery of one event; older versions of the API only have the second.
 EVENT_IDS: Final = ("x-shopify-event-id", "x-shopify-webhook-id")
 
-_ORDER_TOPICS: Final = frozenset({"orders/paid", "orders/updated", "orders/cancelled"})
+#: What an order that was asked for at Shopify's API stands under. No webhook has such a topic.
+PULLED: Final = "orders/pulled"
+_ORDER_TOPICS: Final = frozenset({"orders/paid", "orders/updated", "orders/cancelled", PULLED})
 _DISPUTE_TOPICS: Final = frozenset({"disputes/create", "disputes/update"})
 _OPEN: Final = frozenset({"needs_response", "under_review"})
 _OUTCOMES: Final[Mapping[str, DisputeOutcome]] = {
@@ -107,8 +110,15 @@ def _of_order(topic: str, event_id: str, order: Order) -> Reading:
     ignored = _of_other_mode(order.content.get("test") is True, order.mapping) or (None if order.counts else NOT_PAID)
     if ignored is not None:
         return Reading(event_id, topic, at, ignored=ignored)
-    told = told_when_paid(order) if topic == "orders/paid" else told_when_changed(order, at)
-    return Reading(event_id, topic, at, (*told, *_refunds_of(order)), links=order.links)
+    if topic == "orders/paid":
+        links = {**order.links, order.mark: OrderName(order.order, order.store)}
+        return Reading(event_id, topic, at, (*told_when_paid(order), *_refunds_of(order)), links=links)
+    told = (*told_when_changed(order, at), *_refunds_of(order))
+    if topic == PULLED and order.is_paid:
+        links = {**order.links, order.mark: OrderName(order.order, order.store)}
+        once = tuple(told_when_paid(order.before_cancelled))
+        return Reading(event_id, topic, at, told, links=links, once=once, mark=order.mark)
+    return Reading(event_id, topic, at, told, links=order.links)
 
 
 def _refunds_of(order: Order) -> Iterator[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ class Order:
     """An order of Shopify's, with its place in our facts."""
 
     def __init__(self, order: Mapping[str, Any], shop: str | None, mapping: SourceMapping) -> None:
-        self.content, self.mapping = order, mapping
+        self.content, self.shop, self.mapping = order, shop, mapping
         self.within = {**order, "attributes": _attributes(order), "landing": _landing(order)}
         self.id = needed_name(order, "id")
         self.order = mapping.text(Field.ORDER, self.within, self.id) or self.id
@@ -59,7 +59,21 @@ class Order:
     @property
     def counts(self) -> bool:
         """Whether its state is certain: it is paid in full, or cancelled."""
-        return self.is_cancelled or self.content.get("financial_status") in _PAID
+        return self.is_cancelled or self.is_paid
+
+    @property
+    def is_paid(self) -> bool:
+        return self.content.get("financial_status") in _PAID
+
+    @property
+    def before_cancelled(self) -> "Order":
+        """The order as it was before it was cancelled, if it was."""
+        return Order({**self.content, "cancelled_at": None}, self.shop, self.mapping)
+
+    @property
+    def mark(self) -> str:
+        """The name that is linked once it is told as paid."""
+        return f"{name_of(self.id)} paid"
 
 
 def told_when_paid(order: Order) -> Iterator[Mapping[str, Any]]:

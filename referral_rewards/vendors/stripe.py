@@ -90,3 +90,6 @@ _READ: Final[Mapping[str, Callable[[StripeEvent], Reading]]] = {
     "charge.dispute.updated": stripe_money_back.dispute,
     "charge.dispute.closed": stripe_money_back.dispute,
 }
+
+#: The types of events that facts are made of.
+TYPES: Final[Sequence[str]] = tuple(_READ)

@@ -4,7 +4,7 @@ The same whatever came first: an event that comes before the one that links its 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -33,13 +33,17 @@ class Telling:
     awaits: str | None = None
 
 
-def told(reading: Reading, known: OrderName | None, store: str | None) -> Telling:
+def told(reading: Reading, known: OrderName | None, store: str | None, *, is_marked: bool = False) -> Telling:
     """Return what is told of an event.
 
     Args:
         known: the order that the name ``of`` is linked to, if it is.
         store: the store of facts that name an order by a name of the vendor's.
+        is_marked: whether the name ``mark`` is linked.
     """
+    if reading.once:
+        whole = reading.facts if is_marked else (*reading.once, *reading.facts)
+        reading = replace(reading, facts=whole, once=())
     if reading.of is not None:
         known = reading.links.get(reading.of) or known
     links = {name: found for name, order in reading.links.items() if (found := order or known) is not None}
@@ -67,7 +71,7 @@ def check(reading: Reading) -> None:
     """
     if (why := event_id_problem(reading.event_id)) is not None:
         raise Unreadable("id", why, "an id of the event, as its vendor gives it")
-    for name in filter(None, (reading.of, *reading.links)):
+    for name in filter(None, (reading.of, reading.mark, *reading.links)):
         if (why := event_id_problem(name)) is not None:
             raise Unreadable("name", why, "a name as its vendor gives it")
     for order in filter(None, reading.links.values()):

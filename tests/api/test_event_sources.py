@@ -232,9 +232,9 @@ async def test_trying_shows_the_facts_and_stores_nothing(heard: Desk) -> None:
     assert "did you mean 'stripe-orders'?" in unknown.json()["detail"]
 
 
-async def test_only_an_administrator_replays_and_only_deciders_try(heard: Desk) -> None:
+async def test_only_an_administrator_replays_and_pulls_and_only_deciders_try(heard: Desk) -> None:
     await heard.add_user("robot")
-    for path, user in (("replay", "paula"), ("try", "robot")):
+    for path, user in (("replay", "paula"), ("pull", "paula"), ("try", "robot")):
         answer = await heard.api.post(f"/v1/sources/stripe-orders/{path}", json={}, headers=heard.bearer(user))
         assert answer.status_code == 403
 

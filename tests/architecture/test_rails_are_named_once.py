@@ -15,6 +15,7 @@ CATALOGUED = "referral_rewards/domain/payouts/rail_catalogue.py"
 ITS_OWN = (
     "referral_rewards/rails/",
     "referral_rewards/vendors/",
+    "referral_rewards/vendor_apis/",
     "referral_rewards/config/",
     "referral_rewards/local/sandbox/",
     "referral_rewards/audit/",

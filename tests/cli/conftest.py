@@ -27,7 +27,7 @@ from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import users
-from referral_rewards.sources.port import Endpoint
+from referral_rewards.sources.connecting import Place
 from referral_rewards.vendors.connected import ConnectedSource
 from tests.apps import at_an_address
 from tests.desk import PEPPER, judged
@@ -60,7 +60,7 @@ class Shell:
     capture: pytest.CaptureFixture[str]
     database_url: str
     url: str
-    sources: dict[str, Endpoint] = field(default_factory=dict)
+    sources: dict[str, Place] = field(default_factory=dict)
     event_sources: dict[str, ConnectedSource] = field(default_factory=dict)
 
     def __call__(self, *arguments: str | Path) -> Ran:
@@ -123,7 +123,7 @@ def shell(
     monkeypatch.setenv("REFERRALS_DATABASE_URL", database_url)
     monkeypatch.setenv("REFERRALS_PEPPER", PEPPER.hex())
     monkeypatch.setenv("REFERRALS_VERIFY_KEYS", str(verify))
-    sources: dict[str, Endpoint] = {}
+    sources: dict[str, Place] = {}
     event_sources: dict[str, ConnectedSource] = {}
     with _served(database_url, tmp_path / ".local", signer, sources, event_sources) as url:
         yield Shell(tmp_path, capsys, database_url, url, sources, event_sources)
@@ -134,7 +134,7 @@ def _served(
     database_url: str,
     data: Path,
     signer: Signer,
-    sources: dict[str, Endpoint],
+    sources: dict[str, Place],
     event_sources: dict[str, ConnectedSource],
 ) -> Iterator[str]:
     """The API in a thread of its own, where the folder says that it is; its address."""

@@ -6,14 +6,19 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from models.session import Database
 from referral_rewards.config.credentials import credentials_file, store
+from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.versions import Version
 from referral_rewards.local.embedded import free_port
 from referral_rewards.local.keys import ensure_keys
+from referral_rewards.register.referrals import inquiries
 from tests.cli.conftest import PROGRAM, Shell
 from tests.cli.test_ingest import EXAMPLE
 from tests.desk import life_of
@@ -74,11 +79,21 @@ def test_a_referral_without_terms_says_what_it_waits_for(shell: Shell) -> None:
     assert "1 referral that waited for it goes on" in shell("program", "publish", PROGRAM).out
 
 
+async def _answered_about_db1(database: Database) -> None:
+    """The order's source says another amount than our record."""
+    versions = [Version(amount=amount, currency="USD") for amount in ("70.00", "80.00")]
+    said = SourceAnswer(Answer.CONTRADICTED, "It differs.", "shop", None, *versions)
+    async with database.transaction() as connection:
+        await inquiries.note(connection, "db1", [("o-1", said)], "assembly", datetime.now(UTC))
+
+
 def test_showing_and_the_queue_speak_to_people_and_programs(shell: Shell) -> None:
     shell.publish()
     shell("ingest", EXAMPLE)
     shell.judge_all()
+    shell.with_database(_answered_about_db1)
     told = shell("show", "db1").out
+    assert "amount 80.00 USD 70.00 USD differs" in " ".join(told.replace("│", " ").split())
     for said in (
         "awaiting approval",
         "minimum met",

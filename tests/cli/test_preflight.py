@@ -3,12 +3,16 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from referral_rewards.sources.connecting import Place
 from referral_rewards.sources.port import Endpoint
+from referral_rewards.vendors.access import ApiAccess
 from tests.cli.conftest import PROGRAM, Shell
+from tests.vendors.stripe_life import connected
 
 UNCLEAR = PROGRAM.read_text().replace("offer: P30D", "offer: P0D").replace('cap: "40.00"', 'cap: "5.00"')
 SHOP = PROGRAM.read_text().replace("conversions: register", "conversions: shop")
@@ -108,7 +112,7 @@ def test_billing_is_asked_whether_it_is_there(shell: Shell, shop: str) -> None:
     staff(shell)
     terms = shell.file("shop.yaml", SHOP)
     (missing,) = shell("preflight", "acme-friends", "--terms", terms).problems
-    assert missing == "billing: sources.conversions: shop is not connected; set it in REFERRALS_SOURCES"
+    assert missing == "billing: sources.conversions: shop is not connected; see docs/guides/sources.md"
     shell.sources["shop"] = Endpoint(shop, "wrong")
     (silent,) = shell("preflight", "acme-friends", "--terms", terms).problems
     assert silent.startswith("billing: sources.conversions: shop does not respond: ")
@@ -116,3 +120,25 @@ def test_billing_is_asked_whether_it_is_there(shell: Shell, shop: str) -> None:
     ran = shell("preflight", "acme-friends", "--terms", terms)
     assert (ran.code, ran.err) == (0, "")
     assert "billing: conversions: shop (responds)" in ran.out.splitlines()
+
+
+def test_each_source_is_asked_whether_it_answers_and_what_may_be_read(shell: Shell, shop: str) -> None:
+    assert shell("sources", "check").code == 0
+    its: dict[str, Place] = {
+        "shop": Endpoint(shop, "sesame"),
+        "crm": Endpoint(shop, "wrong"),
+        "stripe-orders": replace(connected(), api=ApiAccess(shop)),
+    }
+    shell.sources.update(its)
+    ran = shell("sources", "check", "--json")
+    found = {each["name"]: each for each in json.loads(ran.out)}
+    assert (ran.code, {name: each["answers"] for name, each in found.items()}) == (
+        1,
+        {"crm": False, "shop": True, "stripe-orders": False},
+    )
+    assert [each["asked_as"] for each in found.values()] == ["our own form", "our own form", "stripe"]
+    assert found["stripe-orders"]["rights"] == [
+        {"what": "key", "why": "The key of its api is not set in this process."}
+    ]
+    said = " ".join(shell("sources", "check").out.split())
+    assert "answers: It answered 401: our key is not accepted, or it may not read this." in said

@@ -4,10 +4,12 @@ import hmac
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
+from referral_rewards.vendors.access import ApiAccess, Pull
 from tests.cli.conftest import Shell
 from tests.vendors.stripe_life import LIFE, MAPPING, SECRET, connected, event, session, told
 
@@ -46,6 +48,28 @@ def test_what_came_what_it_would_become_and_reading_it_again(shell: Shell) -> No
     assert (mended.code, mended.out) == (0, "events: 1 read; facts: 1 recorded now, 0 on record before\n")
 
 
+def test_a_source_is_pulled_and_listed_with_how_that_went(shell: Shell) -> None:
+    pull = Pull(timedelta(minutes=10), timedelta(hours=1))
+    shell.event_sources["stripe-orders"] = replace(connected(), api=ApiAccess("https://api.stripe.com"), pull=pull)
+    assert "never" in shell("sources", "list").out
+    asked = shell("sources", "pull", "stripe-orders")
+    assert asked.code == 0, asked.err
+    assert asked.out.startswith("stripe-orders: asked for what happened since shortly before now")
+    day = (datetime.now(UTC) - timedelta(days=20)).date()
+    asked = shell("sources", "pull", "stripe-orders", "--since", f"{day}")
+    assert f"asked for what happened since {day}T00:00:00Z" in asked.out
+    shell.ask(
+        "UPDATE source_cursor SET opened_at = now(), problem = 'it answered 500',"
+        " succeeded_at = '2026-06-01T14:00:00Z',"
+        " events_new = 3, events_known = 300, forgotten_since_at = now(), forgotten_until_at = now() RETURNING 1"
+    )
+    listed = shell("sources", "list").out
+    assert "2026-06-01 14:00Z: 3 new, 300 known" in " ".join(listed.split())
+    assert "stripe-orders: was asked, and it answered 500" in listed
+    assert f"stripe-orders: is being asked for what happened since {day}" in listed
+    assert "its vendor does not keep it any more" in listed
+
+
 def test_every_problem_has_one_line(shell: Shell) -> None:
     shell.event_sources["stripe-orders"] = connected()
     for arguments, code, line in (
@@ -53,6 +77,9 @@ def test_every_problem_has_one_line(shell: Shell) -> None:
         (("try", "strip-orders", shell.file("e.json", "{}")), 1, "did you mean 'stripe-orders'?"),
         (("replay", "stripe-orders", "--event", "evt_1"), 1, "there is no event of this source 'evt_1'"),
         (("replay", "stripe-orders", "--since", "soon"), 2, "--since"),
+        (("pull", "stripe-orders"), 2, "stripe-orders is not pulled; give it an api and a pull in the file of sources"),
+        (("pull", "strip-orders"), 1, "did you mean 'stripe-orders'?"),
+        (("pull", "stripe-orders", "--since", "soon"), 2, "--since"),
     ):
         ran = shell("sources", *arguments)
         assert (ran.code, len(ran.problems)) == (code, 1), ran.err

@@ -110,6 +110,7 @@ async def test_every_metric_of_an_alert_or_a_panel_is_exported_with_its_labels(d
         await connection.execute(text("UPDATE payout SET state = 'unknown', updated_at = now() - interval '2 hours'"))
         await connection.execute(text("INSERT INTO rail_halt VALUES ('tremendous', now(), now(), 'no')"))
     desk.parts.metrics.source_events.labels("shop", "not_genuine").inc()
+    desk.parts.metrics.pulls_late.labels("shop").set(0)
     told = await desk.metrics()
     exported = {**series(told), **series(a_worker()), **OF_TEMPORAL}
     for name, expression in expressions():

@@ -7,6 +7,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.versions import Version
+from referral_rewards.register.referrals import inquiries
 from tests.desk import Desk, days_ago, event, life_of, marks
 from tests.desk_pages.forms import fill, hidden, record, review, text_of
 
@@ -289,3 +292,20 @@ async def test_what_nobody_has_heard_of_is_not_found(desk: Desk) -> None:
     async with desk.browser("paula") as browser:
         for path in ("/claims/nobody", "/claims/a/b", "/claims/%00", "/claims/" + "x" * 300):
             assert (await browser.get(path)).status_code == 404, path
+
+
+async def test_our_record_and_what_its_source_said_stand_side_by_side(desk: Desk) -> None:
+    await desk.referral("r1")
+    ours = Version(amount="80.00", currency="USD", taken_back="0.00", disputed=False)
+    theirs = Version(amount="70.00", currency="USD", disputed=False)
+    why = "It knows order o-r1 differently: its amount is 70.00 USD, ours 80.00 USD."
+    said = SourceAnswer(Answer.CONTRADICTED, why, "shop", theirs=theirs, ours=ours)
+    async with desk.database.transaction() as connection:
+        await inquiries.note(connection, "r1", [("o-r1", said)], "assembly", days_ago(1))
+    async with desk.browser("paula") as browser:
+        shown = text_of(await browser.get("/claims/r1"))
+    assert "o-r1: our record and shop" in shown
+    assert "Amount 80.00 USD 70.00 USD Differs" in shown
+    assert "Taken back 0.00 USD not said –" in shown
+    (told,) = (await desk.get("/v1/referrals/r1")).json()["inquiries"]
+    assert told["versions"][1] == {"what": "amount", "ours": "80.00 USD", "theirs": "70.00 USD", "differs": True}

@@ -105,7 +105,8 @@ ALL_OF_A_CUSTOMER = told(
 def test_what_a_source_tells_of_an_order(
     facts: list[tuple[str, dict[str, object]]], answer: Answer, sentence: str
 ) -> None:
-    assert about_order("shop", OrderName("o1"), told(*facts)) == SourceAnswer(answer, sentence, "shop")
+    said = about_order("shop", OrderName("o1"), told(*facts))
+    assert (said.answer, said.sentence, said.source) == (answer, sentence, "shop")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_each_unclear_term_is_a_gap() -> None:
         (
             {"conversions": "shop"},
             {},
-            ["billing: sources.conversions: shop is not connected; set it in REFERRALS_SOURCES"],
+            ["billing: sources.conversions: shop is not connected; see docs/guides/sources.md"],
         ),
         (
             {"conversions": "shop"},
@@ -76,7 +76,11 @@ def test_each_unclear_term_is_a_gap() -> None:
             ["billing: sources.conversions: shop does not respond: It answered 503."],
         ),
         ({"customers": "crm"}, {"crm": None}, []),
-        ({"customers": "crm"}, {}, ["billing: sources.customers: crm is not connected; set it in REFERRALS_SOURCES"]),
+        (
+            {"customers": "crm"},
+            {},
+            ["billing: sources.customers: crm is not connected; see docs/guides/sources.md"],
+        ),
         (
             {"conversions": "shop", "customers": "shop"},
             {"shop": "It is gone."},

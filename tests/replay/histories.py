@@ -18,5 +18,7 @@ RECONCILIATION: Final = "reconciliation"
 PROGRAM: Final = "program_life"
 #: The register's mark: raised, told nothing new and nonsense, and carried on by a next run.
 MARK: Final = "register_mark"
+#: A pull of two pages, before which its source does not answer once.
+PULL: Final = "source_pull"
 #: Each way on record, by the name of its file; what belongs to one is `<name>.json` and `<name>.payout.json`.
 WAYS: Final[dict[str, Callable[[Journey], Awaitable[None]]]] = {way.__name__: way for way in journeys.ENDS}

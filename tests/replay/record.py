@@ -24,6 +24,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.restores.mark import Mark, Newest, Record
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.loopback import served
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import (
@@ -32,28 +33,36 @@ from referral_rewards.temporal import (
     cycle_workflow_id,
     payout_workflow_id,
     program_workflow_id,
+    pull_id,
     reconciliation_workflow_id,
 )
+from referral_rewards.vendor_apis.connected import connected
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
+from tests.pulls.pulling import source
+from tests.pulls.vendors_faked import Stripe
 from tests.rails.sending import live_until_approved, on_stage
 from tests.rails.test_workflow import at_work, stands, wake
-from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, RECONCILIATION, WAYS
+from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, PULL, RECONCILIATION, WAYS
+from tests.roles import ROLES, create_roles
+from tests.vendors.reading import mapping
+from tests.vendors.stripe_life import HOUR, LIFE
 from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
 from tests.workflows.test_program_life import carried_out
 from tests.workflows.test_program_life import decide as decide_on_program
 from worker.marking import Marking
+from workflows.source_pull import SourcePull
 
 
 async def record(names: Sequence[str]) -> None:
     """Lives each of these ways as a referral of its name, in one installation."""
     with TemporaryDirectory() as folder:
         async with postgres(Path(folder)) as url, await _temporal() as environment:
-            await asyncio.to_thread(upgrade, with_driver(url))
+            await _prepared(url)
             async with scene(with_driver(url), environment) as life, life.workers():
-                for name in [name for name in names if name not in (PAYOUT, CYCLE, PROGRAM, MARK)]:
+                for name in [name for name in names if name not in (PAYOUT, CYCLE, PROGRAM, MARK, PULL)]:
                     if name == "clawback":
                         await _take_back(life)
                     elif name == RECONCILIATION:
@@ -63,20 +72,30 @@ async def record(names: Sequence[str]) -> None:
                         await _write(life, name)
         if PAYOUT in names:
             async with postgres(Path(folder) / "payout") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_payout(with_driver(url), environment)
         if PROGRAM in names:
             async with postgres(Path(folder) / "program") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_program(with_driver(url), environment)
         if MARK in names:
             async with postgres(Path(folder) / "mark") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_mark(with_driver(url), environment)
+        if PULL in names:
+            async with postgres(Path(folder) / "pull") as url, await _temporal() as environment:
+                await _prepared(url)
+                await _record_pull(with_driver(url), environment)
         if CYCLE in names:
             async with postgres(Path(folder) / "cycle") as url, await _temporal() as environment:
-                await asyncio.to_thread(upgrade, with_driver(url))
+                await _prepared(url)
                 await _record_cycle(with_driver(url), environment)
+
+
+async def _prepared(url: str) -> None:
+    """The schema, and the roles that our processes have."""
+    await create_roles(url)
+    await asyncio.to_thread(upgrade, with_driver(url), ROLES)
 
 
 async def _record_cycle(url: str, environment: WorkflowEnvironment) -> None:
@@ -130,6 +149,22 @@ async def _record_mark(url: str, environment: WorkflowEnvironment) -> None:
         first_run = environment.client.get_workflow_handle(REGISTER_MARK, run_id=first)
         _save(MARK, await first_run.fetch_history())
         await handle.terminate()
+
+
+async def _record_pull(url: str, environment: WorkflowEnvironment) -> None:
+    """A pull of two pages, before which its source does not answer once."""
+    lately = int(datetime.now(UTC).timestamp()) - HOUR // 2
+    stripe = Stripe(events=[{**each, "created": lately} for each in LIFE[:4]], bad_days=[(503, b"", {})])
+    async with scene(url, environment) as life, served(stripe) as at:
+        life.told_of["shop"] = source("stripe", mapping(source="acme/shop"), at)
+        async with connected(life.told_of) as apis:
+            life.apis.update(apis)
+            async with life.referrals_worker():
+                handle = await environment.client.start_workflow(
+                    SourcePull.run, "shop", id=pull_id("shop"), task_queue=f"{life.queue}-referrals"
+                )
+                await handle.result()
+                _save(PULL, await handle.fetch_history())
 
 
 async def _record_payout(url: str, environment: WorkflowEnvironment) -> None:
@@ -205,4 +240,4 @@ async def _temporal() -> WorkflowEnvironment:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK]))
+    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK, PULL]))

@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, RECONCILIATION, WAYS
+from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, PULL, RECONCILIATION, WAYS
 from worker.sandbox import runner
 from workflows import steps
 from workflows.clawback import Clawback
@@ -23,10 +23,11 @@ from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 from workflows.register_mark import RegisterMark
+from workflows.source_pull import SourcePull
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
-OF_NO_REFERRAL = (RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK)
-CLASSES = (Referral, Payout, Clawback, PayoutCycle, ProgramLife, Reconciliation, RegisterMark)
+OF_NO_REFERRAL = (RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK, PULL)
+CLASSES = (Referral, Payout, Clawback, PayoutCycle, ProgramLife, Reconciliation, RegisterMark, SourcePull)
 
 
 def _replayer(*classes: type, with_runner: WorkflowRunner | None = None) -> Replayer:

@@ -22,8 +22,8 @@ def mapping(paths: Mapping[Field, str] | None = None, **more: Any) -> SourceMapp
 
 
 def types(reading: Reading) -> list[str]:
-    """The types of the facts of a reading, in order."""
-    return [str(parse_event(each).type) for each in reading.facts]
+    """The types of the facts of a reading, in order, those first that are told only once."""
+    return [str(parse_event(each).type) for each in (*reading.once, *reading.facts)]
 
 
 def data(reading: Reading, type_: str) -> Mapping[str, Any]:

@@ -142,6 +142,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "orders/paid": order(),
     "orders/partially_paid": order(financial_status="partially_paid"),
     "orders/updated": order(updated_at=CHANGED),
+    "orders/pulled": order(updated_at=CHANGED, landing_site=None, refunds=[refund()]),
     "orders/edited": {"order_edit": {"order_id": ORDER, "line_items": {"additions": [{"id": 1, "delta": 1}]}}},
     "orders/cancelled": order(updated_at=CHANGED, cancelled_at=CHANGED, financial_status="refunded"),
     "orders/delete": {"id": ORDER},

@@ -1,13 +1,14 @@
 """The file of sources: every problem is named with its place, and no secret is ever repeated."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from referral_rewards.config.event_sources import load, parse
+from referral_rewards.config.event_sources import Process, load, parse
 from referral_rewards.domain.errors import BadInput
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.vendors.port import Field, Mode
@@ -62,6 +63,74 @@ def test_every_problem_is_one_line_with_its_place(change: dict[str, Any], proble
     lines = [str(each) for each in refused.value.problems]
     assert [each.startswith(problem) for each in lines] == [True], lines
     assert "whsec_" not in str(refused.value)
+
+
+API = {"key": "env:STRIPE_KEY"}
+
+
+def test_each_process_reads_only_the_secrets_that_it_needs() -> None:
+    told = {"sources": {"stripe-orders": {**WHOLE, "api": API, "pull": {"every": "5m"}}}}
+    (heard,) = parse(told, ENVIRONMENT).values()
+    assert heard.api is not None
+    assert (heard.secrets, heard.api.key, heard.api.url) == (("whsec_1",), None, "https://api.stripe.com")
+    (asked,) = parse(told, {"STRIPE_KEY": "rk_1"}, Process.WORKER).values()
+    assert asked.secrets == ()
+    assert asked.api is not None
+    assert asked.api.key is not None
+    assert asked.api.key.get_secret_value() == "rk_1"
+    assert asked.pull is not None
+    assert (asked.pull.every, asked.pull.overlap) == (timedelta(minutes=5), timedelta(hours=1))
+    assert "rk_1" not in repr(asked)
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("https://proxy.example.com:8443/", True),
+        ("http://127.0.0.1:8704", True),
+        ("http://localhost:8704", True),
+        ("http://[::1]:8704", True),
+        ("http://api.stripe.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("https://", False),
+        ("ftp://api.stripe.com", False),
+        ("https://user@api.stripe.com", False),
+        ("https://api.stripe.com?x=1", False),
+        ("https://api.stripe.com:x", False),
+    ],
+)
+def test_a_key_goes_only_to_an_address_that_nobody_can_read_on_the_way(url: str, right: bool) -> None:
+    told = {"sources": {"stripe-orders": {**WHOLE, "api": {**API, "url": url}}}}
+    if right:
+        assert parse(told, ENVIRONMENT)
+        return
+    with pytest.raises(BadInput) as refused:
+        parse(told, ENVIRONMENT)
+    assert [each.where for each in refused.value.problems] == ["sources.stripe-orders.api.url"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"pull": {}}, ".pull: needs an api beside it"),
+        ({"api": API, "vendor": "cloudevents"}, ".api: only these vendors are asked: hubspot, shopify, stripe"),
+        ({"api": API, "vendor": "shopify"}, ".accounts: names the one shop that the key is of"),
+        ({"api": API, "vendor": "shopify", "accounts": ["acme.example.com"]}, ".accounts: names the one shop"),
+        ({"api": {"key": "rk_real"}}, ".api.key: says where the key stands: env:NAME or file:/path"),
+        ({"api": {"key": "env:MISSING"}}, ".api.key: nothing stands at env:MISSING: the vendor can't be asked"),
+        ({"api": {"key": "env:STRIPE_KEY", "token": "x"}}, ".api.token: "),
+        ({"api": API, "pull": {"every": "10"}}, ".pull.every: is a number of minutes, hours or days, as 10m"),
+        ({"api": API, "pull": {"every": "2d"}}, ".pull.every: is a number of minutes, hours or days"),
+        ({"api": API, "pull": {"every": "0m"}}, ".pull.every: is a number of minutes"),
+        ({"api": API, "pull": {"overlap": "8d"}}, ".pull.overlap: is a number of minutes"),
+    ],
+)
+def test_a_problem_of_an_api_is_one_line_with_its_place(change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse({"sources": {"one": {**WHOLE, **change}}}, {"STRIPE_KEY": "rk_1"}, Process.WORKER)
+    lines = [str(each) for each in refused.value.problems]
+    assert [each.startswith(f"sources.one{problem}") for each in lines] == [True], lines
+    assert "rk_" not in str(refused.value)
 
 
 def test_several_problems_are_named_at_once() -> None:

@@ -380,14 +380,14 @@ def test_an_order_has_shopifys_id_which_no_two_shops_share() -> None:
     reading = read("orders/paid", order())
     assert data(reading, RECORDED)["order"] == str(ORDER)
     assert "store" not in data(reading, RECORDED)
-    assert reading.links == {}
+    assert reading.links == {f"shopify-order-{ORDER} paid": OrderName(str(ORDER))}
 
 
 def test_a_number_of_the_companys_own_is_of_its_shop_and_refunds_are_linked_to_it() -> None:
     its = mapping({Field.ORDER: "name"})
     paid, back = read("orders/paid", order(), its), read("refunds/create", refund(), its)
     assert (data(paid, RECORDED)["order"], data(paid, RECORDED)["store"]) == ("#1001", SHOP)
-    assert paid.links == {str(back.of): OrderName("#1001", SHOP)}
+    assert paid.links == dict.fromkeys((str(back.of), f"{back.of} paid"), OrderName("#1001", SHOP))
     assert "order" not in back.facts[0]["data"]
     within = read("orders/updated", order(refunds=[refund()], updated_at=CHANGED), its)
     assert data(within, REVERSED)["reversal"] == back.facts[0]["data"]["reversal"]

@@ -1,5 +1,6 @@
 """A workflow of each kind that is about to take a step, in one installation: for whatever must hold for all of them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,16 +16,22 @@ from referral_rewards.temporal import (
     program_workflow_id,
     reconciliation_workflow_id,
 )
+from referral_rewards.vendor_apis.port import Page
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import PROGRAM, Installation
+from tests.pulls.pulling import source
+from tests.vendors.reading import mapping
 from tests.workflows.cycling import monthly, open_cycle
 from tests.workflows.scenes import before_its_approver, payouts, quiet, sql
 from tests.workflows.test_program_life import decide as decide_on_program
 from workflows.payout_cycle import PayoutCycleDue
+from workflows.source_pull import SourcePull
 
 #: Programs beside the example's: one that pays in cycles, and one that is paused.
 _CLUB: Final = "club"
 _PAUSED: Final = "paused-friends"
+#: A source that is pulled.
+_SHOP: Final = "shop"
 #: What each run ends with, by its type; the referral `r2` comes to be on hold, and its run stays open.
 ENDS: Final[dict[str, Any]] = {
     "Payout": "settled",
@@ -33,6 +40,7 @@ ENDS: Final[dict[str, Any]] = {
     "PayoutCycleDue": None,
     "ProgramLife": None,
     "Reconciliation": 0,
+    "SourcePull": None,
 }
 
 
@@ -42,6 +50,18 @@ async def furnish(life: Installation) -> None:
     await life.user("paula")
     await life.publish(monthly(program=_CLUB))
     await life.publish(PROGRAM.read_text().replace("program: acme-friends", f"program: {_PAUSED}"))
+    life.told_of[_SHOP] = source("stripe", mapping(source=f"acme/{_SHOP}"), name=_SHOP)
+    life.apis[_SHOP] = Quiet()
+
+
+class Quiet:
+    """A vendor to whom nothing happened."""
+
+    async def page(self, since: datetime, place: str | None) -> Page:
+        return Page((), None, None)
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, Any] | None:
+        return None
 
 
 async def about_to_take_a_step(life: Installation, away: Installation) -> dict[str, WorkflowHandle[Any, Any]]:
@@ -71,6 +91,7 @@ async def about_to_take_a_step(life: Installation, away: Installation) -> dict[s
         "PayoutCycleDue": f"due-{life.queue}",
         "ProgramLife": program_workflow_id(_PAUSED),
         "Reconciliation": reconciliation_workflow_id(str(asked)),
+        "SourcePull": f"pull-{life.queue}",
     }
     return {"Referral": life.handle("r2")} | {name: client.get_workflow_handle(each) for name, each in names.items()}
 
@@ -81,6 +102,9 @@ async def woken(life: Installation, handles: dict[str, WorkflowHandle[Any, Any]]
     await decide_on_program(life, MoneyAct.PAUSE_PROGRAM, program=_PAUSED)
     await life.environment.client.start_workflow(
         PayoutCycleDue.run, "nobody", id=handles["PayoutCycleDue"].id, task_queue=f"{life.queue}-payouts"
+    )
+    await life.environment.client.start_workflow(
+        SourcePull.run, _SHOP, id=handles["SourcePull"].id, task_queue=f"{life.queue}-referrals"
     )
     while await life.relay.deliver():
         pass

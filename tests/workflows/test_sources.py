@@ -15,10 +15,11 @@ from temporalio.testing import WorkflowEnvironment
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.referrals.versions import NOTHING, OnRecord
 from referral_rewards.local.fake_source import FakeSource, as_app
 from referral_rewards.loopback import served
 from referral_rewards.register.referrals import cases as claims
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 from referral_rewards.sources.port import Endpoint, Told
 from referral_rewards.temporal import payout_workflow_id
 from tests.chaos.cluster import until
@@ -251,7 +252,7 @@ async def test_a_source_that_is_not_connected_is_one_that_does_not_answer(outsid
 class Broken:
     """A source that breaks its promise never to raise."""
 
-    async def order(self, order: str, store: str | None = None) -> Told:
+    async def order(self, order: str, store: str | None = None, on_record: OnRecord = NOTHING) -> Told:
         raise OSError("r1@example.com")
 
     async def customer(self, customer: str) -> Told:
@@ -297,7 +298,7 @@ async def test_over_http_it_is_the_same(outside: Outside) -> None:
     async with served(at_first_half_an_answer) as url, connected({"shop": Endpoint(url, "secret")}) as sources:
         outside.life.sources["shop"] = sources["shop"]
         # What is served here may be slow, however short a worker waits for a shop.
-        sources["shop"]._patience_seconds = LONG  # type: ignore[attr-defined]
+        sources["shop"]._asker._patience_seconds = LONG  # type: ignore[attr-defined]
         outside.shop.tell(outside.refund(amount="20.00"))
         async with outside.life.workers():
             claim = await outside.before_its_approver()

@@ -70,7 +70,9 @@ CREATE TABLE inquiry (
     answer VARCHAR NOT NULL,
     sentence VARCHAR NOT NULL,
     content_hash VARCHAR,
-    position BIGINT NOT NULL DEFAULT register_position()
+    position BIGINT NOT NULL DEFAULT register_position(),
+    ours JSONB,
+    theirs JSONB
 );
 CREATE INDEX ix_inquiry_referral_id ON inquiry (referral_id);
 

@@ -31,6 +31,22 @@ CREATE TABLE source_reading (
 CREATE INDEX ix_source_reading_awaits ON source_reading (source, awaits) WHERE awaits IS NOT NULL;
 CREATE INDEX ix_source_reading_stuck ON source_reading (source, read_at) WHERE outcome IN ('waiting', 'unreadable');
 
+-- How far a source was pulled, and how that went.
+CREATE TABLE source_cursor (
+    source VARCHAR COLLATE "C" PRIMARY KEY,
+    version INTEGER NOT NULL,
+    since_at TIMESTAMPTZ NOT NULL,
+    opened_at TIMESTAMPTZ,
+    place VARCHAR,
+    begun_at TIMESTAMPTZ NOT NULL,
+    succeeded_at TIMESTAMPTZ,
+    problem VARCHAR,
+    events_new BIGINT NOT NULL,
+    events_known BIGINT NOT NULL,
+    forgotten_since_at TIMESTAMPTZ,
+    forgotten_until_at TIMESTAMPTZ
+);
+
 -- A name of a vendor's, as of a payment, and the order that it is of.
 CREATE TABLE source_name (
     source VARCHAR COLLATE "C",
@@ -39,3 +55,4 @@ CREATE TABLE source_name (
     store VARCHAR,
     PRIMARY KEY (source, name)
 );
+CREATE INDEX ix_source_name_order ON source_name (source, order_id);

@@ -25,7 +25,7 @@ from referral_rewards.reporting.programs.life import life
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.programs.terms_in_words import in_words
 from referral_rewards.reporting.programs.versions import COUNTED_MAX, Version, versions
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 
 router = APIRouter(prefix="/programs")
 

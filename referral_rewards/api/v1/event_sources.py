@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,10 +14,11 @@ from referral_rewards.api import hearing
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Person, Reading, acting
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1.source_pulls import PULL, Name, PullOfSource, pull_of, source_of
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.facts.ids import event_id_problem
 from referral_rewards.register import audit
-from referral_rewards.register.source_events import keeping, stored
+from referral_rewards.register.source_events import cursors, keeping, reading, stored
 from referral_rewards.reporting.shape import Instant
 from referral_rewards.vendors.connected import ConnectedSource
 from referral_rewards.vendors.port import Told
@@ -27,7 +28,6 @@ router = APIRouter(prefix="/v1/sources", tags=["webhooks"])
 
 _DAYS: Final = 30
 _PAGE: Final = 200
-Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,39}$", examples=["stripe-orders"])]
 
 
 class EventsOfType(BaseModel):
@@ -56,6 +56,7 @@ _LISTED: Final[dict[str, Any]] = {
             "source": "acme/stripe",
             "tells": "conversion.recorded, conversion.reversed of acme/stripe",
             "mode": "live",
+            "pull": PULL,
             "events": [
                 {"type": "invoice.paid", "outcome": "read", "events": 12, "newest_at": "2026-06-01T14:00:00Z"},
             ],
@@ -80,6 +81,7 @@ class ListedSource(BaseModel):
     source: str = Field(description="The source of its facts.")
     tells: str
     mode: str
+    pull: PullOfSource | None = Field(description="None if it is not pulled.")
     events: list[EventsOfType]
     stuck: list[StuckEvent]
 
@@ -99,6 +101,7 @@ async def list_event_sources(parts: Its, connection: Reading, person: Person) ->
     now = datetime.now(UTC)
     counts = await stored.counted(connection, now, _DAYS)
     stuck = await stored.stuck(connection, None, now)
+    pulls = await cursors.states(connection)
     return ListedSources(
         sources=[
             ListedSource(
@@ -107,6 +110,7 @@ async def list_event_sources(parts: Its, connection: Reading, person: Person) ->
                 source=source.mapping.source,
                 tells=str(source.rights),
                 mode=source.mapping.mode,
+                pull=pull_of(source, pulls.get(name)),
                 events=[
                     EventsOfType(type=each.type, outcome=each.outcome, events=each.events, newest_at=each.newest_at)
                     for each in counts
@@ -190,12 +194,12 @@ _BODY: Final = {
 )
 async def try_event(request: Request, name: Name, parts: Its, person: Person) -> Tried:
     """Reads a body with the source's mapping and shows its facts. Nothing is verified, stored or changed."""
-    source = _source(parts, name)
+    source = source_of(parts, name)
     if not (body := await request.body()):
         raise RequestInvalid("a body is needed, as a vendor sends it")
     request_told = Told(body, dict(request.headers), str(request.url), "POST")
     now = datetime.now(UTC)
-    return Tried(events=[_tried(source, each, now) for each in hearing.events_of(source, request_told)])
+    return Tried(events=[_tried(source, each, now) for each in reading.events_of(source, request_told)])
 
 
 def _tried(source: ConnectedSource, each: keeping.Kept, now: datetime) -> TriedEvent:
@@ -255,7 +259,7 @@ class Replayed(BaseModel):
 async def replay_events(asked: Replaying, name: Name, parts: Its, person: Administrator) -> Replayed:
     """Reads kept events with the present mapping. Facts told before are repeated and change nothing, new ones are
     recorded, none is lost; one that contradicts what is on record is listed and stands in the queue."""
-    source = _source(parts, name)
+    source = source_of(parts, name)
 
     async def noted(connection: AsyncConnection, at: datetime) -> None:
         said = {"event": asked.event, "since": None if asked.since is None else asked.since.isoformat()}
@@ -305,9 +309,3 @@ def _place(after: str | None) -> tuple[datetime, UUID] | None:
     if place[0].tzinfo is None:
         raise RequestInvalid("is no place that a page told", "after")
     return place
-
-
-def _source(parts: Parts, name: str) -> ConnectedSource:
-    if (source := parts.event_sources.get(name)) is None:
-        raise NotFound("source", name, parts.event_sources)
-    return source

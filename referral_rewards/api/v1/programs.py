@@ -22,7 +22,7 @@ from referral_rewards.register import programs
 from referral_rewards.reporting.programs.life import ProgramLife, life
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.shape import Instant
-from referral_rewards.sources.http import connected
+from referral_rewards.sources.connecting import connected
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"])
 

@@ -126,7 +126,7 @@ def _billing(found: Readiness, terms: Terms) -> Iterator[Remark]:
         if name == REGISTER:
             continue  # The register is always there. `_terms` reports that it does not know customers.
         if name not in found.sources:
-            yield Remark(Area.BILLING, f"sources.{what}: {name} is not connected; set it in REFERRALS_SOURCES")
+            yield Remark(Area.BILLING, f"sources.{what}: {name} is not connected; see docs/guides/sources.md")
         elif (why := found.sources[name]) is not None:
             yield Remark(Area.BILLING, f"sources.{what}: {name} does not respond: {why}")
     for name in sorted(found.unread):

@@ -5,7 +5,7 @@ the source was available and knows the conversion.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ from referral_rewards.domain.facts.intake_warnings import FactWarning
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.facts.rights import Rights, Teller
+from referral_rewards.domain.referrals.versions import NOTHING, UNKNOWN, OnRecord, Version, told_by
 
 #: The source that is not an outside one: our own record is read again, and the check says so.
 REGISTER: Final = "register"
@@ -50,19 +51,21 @@ class Moment(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
     """What the named source answered, in a sentence. ``content_hash`` is the SHA-256 of the response, if there was
-    one."""
+    one. Of an order ``theirs`` is the source's version and ``ours`` the one that our register had when it was asked."""
 
     answer: Answer
     sentence: str
     source: str
     content_hash: str | None = None
+    theirs: Version | None = None
+    ours: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What has to be asked before a claim can be judged. ``order`` and ``customer`` are None if there is nothing to
     ask about; ``customers`` is None if the terms name no source of customers. ``store`` gave the order its id, if one
-    is known.
+    is known. ``on_record`` is what we know of the order: that changes with what a source tells, the question does not.
     """
 
     referral: str
@@ -71,6 +74,7 @@ class Question:
     customers: str | None = None
     customer: str | None = None
     store: str | None = None
+    on_record: OnRecord = field(default=NOTHING, compare=False, repr=False)
 
     @property
     def name(self) -> OrderName | None:
@@ -122,12 +126,12 @@ def about_order(source: str, order: OrderName, told: Iterable[Event]) -> SourceA
         return unavailable(source, f"It was asked about order {order} and told of something else ({strange[0].type}).")
     record = next((each for each in told if each.type is FactType.CONVERSION_RECORDED), None)
     if record is None:
-        return SourceAnswer(Answer.CONTRADICTED, f"It knows no order {order}.", source)
+        return SourceAnswer(Answer.CONTRADICTED, f"It knows no order {order}.", source, theirs=UNKNOWN)
     amount, currency = record.public.get("amount"), record.public.get("currency")
     worth = f", {amount} {currency}" if amount is not None else ""
     taken_back = sum(each.type is FactType.CONVERSION_REVERSED for each in told)
     since = f"; it tells of {taken_back} reversal{'s' if taken_back > 1 else ''}" if taken_back else ""
-    return SourceAnswer(Answer.CONFIRMED, f"It knows order {order}{worth}{since}.", source)
+    return SourceAnswer(Answer.CONFIRMED, f"It knows order {order}{worth}{since}.", source, theirs=told_by(told))
 
 
 def _is_about(told: Event, order: OrderName) -> bool:

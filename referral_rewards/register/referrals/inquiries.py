@@ -14,14 +14,16 @@ from referral_rewards.domain.facts.identity import links, of_kinds
 from referral_rewards.domain.facts.orders import OrderName, name_of
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.case import Case
+from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, Answers, Question, SourceAnswer
 from referral_rewards.domain.referrals.origin import referee_identity
+from referral_rewards.domain.referrals.versions import OnRecord, ours
 
 
 def question_of(case: Case) -> Question:
     """Return the question to ask before the claim of this case is judged: about its order and its referee."""
     q, sources = case.course.conversion, case.terms.sources
-    return _question(case, q.name if q is not None else None, sources.customers)
+    return _question(case, q.name if q is not None else None, sources.customers, q)
 
 
 async def open_report(connection: AsyncConnection, case: Case) -> Question | None:
@@ -57,6 +59,13 @@ def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
     ]
 
 
+async def linked_names(connection: AsyncConnection, source: str, order: OrderName) -> tuple[str, ...]:
+    """Return a vendor's names that are linked to an order, as those of its payments, by code point. A link names no
+    store where the source was given one by configuration."""
+    asked = {"source": source, "order": order.id, "store": order.store}
+    return tuple((await connection.execute(_NAMES, asked)).scalars())
+
+
 async def note(
     connection: AsyncConnection, referral: str, said: Iterable[tuple[str, SourceAnswer]], moment: str, at: datetime
 ) -> None:
@@ -73,19 +82,28 @@ async def note(
                 answer=answer.answer,
                 sentence=answer.sentence,
                 content_hash=answer.content_hash,
+                ours=answer.ours.as_json() if answer.ours is not None and answer.theirs is not None else None,
+                theirs=answer.theirs.as_json() if answer.theirs is not None else None,
             )
         )
 
 
-def _question(case: Case, order: OrderName | None, customers: str | None) -> Question:
+def _question(case: Case, order: OrderName | None, customers: str | None, q: Conversion | None = None) -> Question:
     known = sorted(of_kinds(referee_identity(case.facts, case.now), ("customer",)))
+    customer = known[0].removeprefix("customer:") if known else None
     return Question(
         referral=case.row.id,
         conversions=case.terms.sources.conversions,
         order=order.id if order is not None else None,
         store=order.store if order is not None else None,
         customers=customers,
-        customer=known[0].removeprefix("customer:") if customers and known else None,
+        customer=customer if customers else None,
+        on_record=OnRecord(
+            ours=ours(q) if q is not None else None,
+            facts=(*q.records, *q.told) if q is not None else (),
+            until=case.course.return_ends,
+            customer=customer,
+        ),
     )
 
 
@@ -94,3 +112,8 @@ SELECT EXISTS (
     SELECT 1 FROM inquiry WHERE referral_id = :referral AND subject = :subject AND answer <> '{Answer.UNAVAILABLE}'
 )
 """)  # noqa: S608 (a constant of ours)
+
+_NAMES: Final = text("""
+SELECT name FROM source_name
+WHERE source = :source AND order_id = :order AND (store IS NULL OR store = CAST(:store AS text)) ORDER BY name
+""")

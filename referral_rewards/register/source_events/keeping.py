@@ -47,6 +47,11 @@ class Kept:
         """The name that its facts wait for, or are told under."""
         return None if self.reading is None else self.reading.of
 
+    @property
+    def mark(self) -> str | None:
+        """The name that is linked once its facts need not be told any more."""
+        return None if self.reading is None else self.reading.mark
+
 
 class Became(NamedTuple):
     """What became of one event. ``repeated``: it was kept before, and nothing changed."""
@@ -99,7 +104,8 @@ async def tell(
     """
     if not events:
         return ()
-    known = await _known(connection, source.name, [each.of for each in events if each.of is not None])
+    names = {name for each in events for name in (each.of, each.mark) if name is not None}
+    known = await _known(connection, source.name, sorted(names))
     parts = [_told(source, each, known, now) for each in events]
     facts = [event for part in parts for event in part.facts]
     recorded = await intake.record(connection, facts, received_at=now, teller=source.teller) if facts else None
@@ -121,10 +127,12 @@ def _told(source: ConnectedSource, each: Kept, known: Mapping[str, OrderName], n
     """Return the facts to record of one event, and what becomes of it."""
     if each.reading is None:
         return _Part(Telling(Outcome.UNREADABLE, each.why), ())
-    telling = told(each.reading, known.get(each.of or ""), source.mapping.store)
+    telling = told(each.reading, known.get(each.of or ""), source.mapping.store, is_marked=each.mark in known)
     facts, problems = parsed(source, telling.facts, now)
     if problems:
-        telling = Telling(Outcome.UNREADABLE, "; ".join(problems), links=telling.links, awaits=telling.awaits)
+        # Its mark is not linked: once it can be read, all its facts are to be told.
+        links = {name: order for name, order in (telling.links or {}).items() if name != each.mark}
+        telling = Telling(Outcome.UNREADABLE, "; ".join(problems), links=links, awaits=telling.awaits)
     return _Part(telling, facts)
 
 

@@ -25,21 +25,10 @@ from referral_rewards.reporting.payouts import PayoutLife
 from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
 from referral_rewards.reporting.referrals.decidable import claim_of
+from referral_rewards.reporting.referrals.inquiries import Inquiry, inquiries
 from referral_rewards.reporting.referrals.listing import Placed, listed
 from referral_rewards.reporting.referrals.periods import Moved, Periods, Told
 from referral_rewards.reporting.shape import Instant, Shape
-
-
-class Inquiry(Shape):
-    """A source's answer to a question about the referral; ``subject`` is an order or a customer."""
-
-    asked_at: Instant
-    moment: str
-    source: str
-    subject: str
-    answer: str
-    sentence: str
-    content_hash: str | None
 
 
 class LegShown(Shape):
@@ -180,7 +169,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         periods=periods.shown(life) if life else None,
         claim=await claim_of(connection, row.claim_id),
         decisions=made,
-        inquiries=tuple(Inquiry.model_validate(each) for each in await connection.execute(_INQUIRIES, asked)),
+        inquiries=await inquiries(connection, referral),
         legs=tuple(LegShown.model_validate(each) for each in await connection.execute(_LEGS, asked)),
         payouts=await _payouts(connection, referral),
         clawbacks=await _cases(connection, referral),
@@ -222,11 +211,6 @@ async def _cases(connection: AsyncConnection, referral: str) -> tuple[CaseOfRefe
     cases = {each.case: each for each in found}
     return tuple(CaseOfReferral(**dict(cases[row.case]), fact=row.fact) for row in rows)
 
-
-_INQUIRIES: Final = text("""
-SELECT asked_at, moment, source, subject, answer, sentence, content_hash FROM inquiry WHERE referral_id = :referral
-ORDER BY asked_at, id
-""")
 
 _LEGS: Final = text("""
 SELECT id AS leg, role, beneficiary, kind, amount_minor, currency, rail, state, approved_at
