@@ -14,6 +14,7 @@ from referral_rewards.vendor_apis.connected import connected
 from referral_rewards.vendor_apis.port import NotTold, Trouble, VendorApi
 from referral_rewards.vendors.access import ApiAccess
 from referral_rewards.vendors.cursor import Cursor, after_page, first, from_its_beginning, kept_since
+from referral_rewards.vendors.stripe import TYPES
 from tests.pulls.pulling import source
 from tests.pulls.vendors_faked import KEY, Stripe
 from tests.sources.told import Misbehaving, dripping, silent
@@ -171,4 +172,5 @@ def test_the_next_window_begins_the_overlap_before_this_one_was_opened(
 def test_a_first_window_begins_lately_and_a_broken_one_again() -> None:
     assert first(NOW, HOUR) == Cursor(NOW - HOUR)
     assert from_its_beginning(Cursor(SINCE, NOW, "p2")) == Cursor(SINCE)
+    assert len(TYPES) <= 20  # Stripe takes no more types in one question
     assert (kept_since("stripe", NOW), kept_since("shopify", NOW)) == (NOW - timedelta(days=30), None)
