@@ -300,9 +300,10 @@ def test_the_front_door_holds_its_own_secret_and_nobody_else_does(objects: list[
 
 
 @overlays
-def test_the_api_alone_is_handed_the_sources_of_events(objects: list[Manifest]) -> None:
+def test_the_api_and_the_workers_are_handed_the_sources_of_events(objects: list[Manifest]) -> None:
     held = [w["metadata"]["name"] for w, c in workloads(objects) if "referrals-event-sources" in dict(_secrets(w, c))]
-    assert held == ["referrals-api"]
+    asks = [w["metadata"]["name"] for w, _ in workloads(objects) if "-worker-" in w["metadata"]["name"]]
+    assert sorted(held) == sorted(["referrals-api", *asks])
 
 
 def test_what_is_scaled_follows_what_is_there_and_is_told() -> None:
