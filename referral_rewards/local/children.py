@@ -32,7 +32,7 @@ RAIL_SECRETS = PREFIX + "RAIL_"  # the prefix of the rails' credentials
 #: The prefix of the settings of provider webhooks, for the API only.
 WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
 #: What the API alone needs of whoever signs in, and of whoever tells it something.
-_HEARS: Final = (SIGN_IN, WEBHOOK_SECRETS, event_sources.SETTING)
+_HEARS: Final = (SIGN_IN, WEBHOOK_SECRETS)
 #: How long a worker may take to end: longer than the grace that it gives its work in progress (`worker/build.py`).
 _WORKER_SECONDS: Final = 45.0
 #: The settings for sending letters and events, only for the worker that sends them.
@@ -76,7 +76,6 @@ def environment(
         SEALING_KEYS,
         RAIL_SECRETS,
         WEBHOOK_SECRETS,
-        event_sources.SETTING,
         *TELLING,
         LINK_KEYS,
         *(("TEMPORAL_",) if embedded_temporal else ()),
