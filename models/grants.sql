@@ -58,7 +58,7 @@ GRANT UPDATE (
 GRANT UPDATE (updated_at) ON payout_cycle TO {api};
 GRANT UPDATE (amount_minor, live) ON payout_deduction TO {api};
 GRANT UPDATE (live) ON payout_leg TO {api};
-GRANT UPDATE (body, salt, erased_at) ON personal_data TO {api};
+GRANT UPDATE (sealed, erased_at) ON personal_data TO {api};
 GRANT UPDATE (told, due_at) ON program_life TO {api};
 GRANT UPDATE (payout_id) ON provider_event TO {api};
 GRANT UPDATE (

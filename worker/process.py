@@ -104,10 +104,10 @@ async def run(settings: Settings, role: str) -> int:
         if tracing is not None:
             running.push_async_callback(tracing.close)
             traced_by = current
-        url, pooled = settings.database_for("worker"), settings.pooled
-        database = Database.at(url, pool_size=5, traced_by=traced_by, pooled=pooled)
+        url, pooled, personal = settings.database_for("worker"), settings.pooled, settings.personal()
+        database = Database.at(url, pool_size=5, personal=personal, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(database.close)
-        steps = Database.at(url, pool_size=10, planned_once=True, traced_by=traced_by, pooled=pooled)
+        steps = Database.at(url, pool_size=10, planned_once=True, personal=personal, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)

@@ -35,7 +35,7 @@ def test_a_rotated_key_leaves_earlier_signatures_valid(data: Path) -> None:
     assert all(ring.verifies(signer.key_id, b"m", signer.sign(b"m")) for signer in (old, new))
 
 
-@pytest.mark.parametrize("name", ["pepper", "signing_key", "sealing"])
+@pytest.mark.parametrize("name", ["pepper", "signing_key", "sealing", "personal"])
 def test_two_stacks_share_no_secret(name: str, tmp_path: Path) -> None:
     one, other = (getattr(ensure_keys(tmp_path / folder), name).read_bytes() for folder in "ab")
     assert one != other

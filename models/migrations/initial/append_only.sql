@@ -11,7 +11,7 @@ BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'program_version',
         'fact', 'fact_key', 'fact_teller', 'inquiry',
-        'source_event', 'source_payload', 'source_name',
+        'source_event', 'source_name',
         'referral_step',
         'reward_claim',
         'decision', 'decision_effect',

@@ -10,13 +10,17 @@ CREATE TABLE source_event (
 );
 CREATE INDEX ix_source_event_received ON source_event (source, received_at, id);
 
--- The event byte by byte. It holds personal data.
+-- The event byte by byte, with its headers and its URL. It holds personal data and is sealed.
 CREATE TABLE source_payload (
     event UUID PRIMARY KEY,
-    body BYTEA NOT NULL,
-    headers JSONB NOT NULL,
-    url VARCHAR NOT NULL
+    sealed BYTEA,
+    erased_at TIMESTAMPTZ
 );
+CREATE TRIGGER source_payload_sealed BEFORE UPDATE ON source_payload
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting_sealed();
+CREATE TRIGGER source_payload_kept BEFORE DELETE ON source_payload FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER source_payload_no_truncate BEFORE TRUNCATE ON source_payload
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- What was made of an event when it was read last.
 CREATE TABLE source_reading (
