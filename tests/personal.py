@@ -1,15 +1,15 @@
 """The keys of personal data in tests, and what is kept under them."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import text
 
+from bench.personal import KEY, KEYS
 from models.session import Database
 from referral_rewards import personal
 
-KEY: Final = bytes(range(100, 132))
-KEYS: Final = personal.PersonalKeys([KEY])
+__all__ = ["KEY", "KEYS", "bodies"]
 
 
 async def bodies(database: Database, of: str = "true", **given: object) -> Sequence[dict[str, Any]]:

@@ -33,6 +33,11 @@ END $$;
 CREATE TRIGGER clawback_kept BEFORE DELETE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER clawback_no_truncate BEFORE TRUNCATE ON clawback FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- What a source sent is sealed anew and erased, and its row stays.
+CREATE TRIGGER source_payload_kept BEFORE DELETE ON source_payload FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER source_payload_no_truncate BEFORE TRUNCATE ON source_payload
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 -- A payment that was found stays on record; only decisions on it are added.
 CREATE TRIGGER forgotten_payment_kept BEFORE DELETE ON forgotten_payment
     FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -18,9 +18,6 @@ CREATE TABLE source_payload (
 );
 CREATE TRIGGER source_payload_sealed BEFORE UPDATE ON source_payload
     FOR EACH ROW EXECUTE FUNCTION refuse_rewriting_sealed();
-CREATE TRIGGER source_payload_kept BEFORE DELETE ON source_payload FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER source_payload_no_truncate BEFORE TRUNCATE ON source_payload
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- What was made of an event when it was read last.
 CREATE TABLE source_reading (
