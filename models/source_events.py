@@ -48,6 +48,7 @@ class SourceReading(SQLModel, table=True):
 
     __tablename__ = "source_reading"
     __table_args__ = (
+        Index("ix_source_reading_facts", "facts", postgresql_using="gin"),
         Index("ix_source_reading_awaits", "source", "awaits", postgresql_where=text("awaits IS NOT NULL")),
         Index(
             "ix_source_reading_stuck",

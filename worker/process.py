@@ -41,6 +41,7 @@ from referral_rewards.tracing import Tracing, current
 from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.clocks import clock_watch, look_at_the_clock
+from worker.erasing import Erasing
 from worker.examining import Examining
 from worker.letters import Home, Letters
 from worker.marking import Marking
@@ -199,6 +200,7 @@ class _Process:
             "the postman": post.turn,
             "the examining of rewards": Examining(database, Means(keys.keys, intake.marker)).turn,
             "the measuring": Measuring(database).turn,
+            "the erasing of persons": Erasing(database).turn,
             "the measurement events": measurements.turn,
         }
 

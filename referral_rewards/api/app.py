@@ -35,6 +35,7 @@ from referral_rewards.api.v1 import (
     measurements,
     payees,
     payouts,
+    persons,
     pilots,
     programs,
     queue,
@@ -101,7 +102,7 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
-    access = (each.router for each in (tokens, users, blocklist, audit, event_sources))
+    access = (each.router for each in (tokens, users, persons, blocklist, audit, event_sources))
     apart = (rails.forgotten, standings.offers, tokens.whose)
     for router in (*judged, *paid, *payable, *booked, *measured, *apart, *access):
         app.include_router(router, dependencies=[Depends(only_known)])

@@ -38,6 +38,10 @@ CREATE TRIGGER source_payload_kept BEFORE DELETE ON source_payload FOR EACH ROW 
 CREATE TRIGGER source_payload_no_truncate BEFORE TRUNCATE ON source_payload
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+CREATE TRIGGER person_erasure_kept BEFORE DELETE ON person_erasure FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER person_erasure_no_truncate BEFORE TRUNCATE ON person_erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 -- A payment that was found stays on record; only decisions on it are added.
 CREATE TRIGGER forgotten_payment_kept BEFORE DELETE ON forgotten_payment
     FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -29,6 +29,7 @@ CREATE TABLE source_reading (
     facts JSONB NOT NULL,
     read_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX ix_source_reading_facts ON source_reading USING gin (facts);
 CREATE INDEX ix_source_reading_awaits ON source_reading (source, awaits) WHERE awaits IS NOT NULL;
 CREATE INDEX ix_source_reading_stuck ON source_reading (source, read_at) WHERE outcome IN ('waiting', 'unreadable');
 
