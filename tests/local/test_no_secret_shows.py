@@ -142,4 +142,4 @@ def test_no_password_shows_in_what_is_said_of_a_database_url(url: str) -> None:
 def test_no_secret_of_a_local_stack_shows() -> None:
     info = StackInfo("http://api", "temporal", "", f"postgresql://u:{MARK}@h/d", MARK, MARK)
     assert MARK not in repr(info)
-    assert MARK not in repr(Secrets(MARK, "/keys/signing.pem", "/keys/verify.json", MARK))
+    assert MARK not in repr(Secrets(MARK, "/keys/signing.pem", "/keys/verify.json", MARK, MARK))
