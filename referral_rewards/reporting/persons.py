@@ -2,13 +2,14 @@
 
 import base64
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards import personal
+from referral_rewards.register import typed_rows
 from referral_rewards.register.persons import payloads
 from referral_rewards.register.persons.finding import Person
 from referral_rewards.register.source_events.payloads import opened
@@ -79,7 +80,8 @@ async def kept(connection: AsyncConnection, person: Person) -> PersonKept:
     beside = {"subjects": [*person.letters, *person.handovers, *person.notes]}
     rows = await connection.execute(_TEXTS, beside)
     texts = {row.subject_id: personal.body_of(connection, row.subject_id, row.sealed) for row in rows}
-    events = await connection.execute(_EVENTS, {"events": sorted(await payloads.about(connection, person))})
+    asked = {"events": sorted(await payloads.about(connection, person))}
+    events = await typed_rows.read(connection, _SealedEvent, _EVENTS, asked)
     looks = await connection.execute(_LOOKS, {"subjects": [*sorted(person.known.ids), *person.known.names]})
     its = person.affairs
     return PersonKept(
@@ -116,7 +118,13 @@ def _affairs(known: Iterable[tuple[object, str]]) -> tuple[AffairKept, ...]:
     return tuple(AffairKept(id=str(name), state=state) for name, state in known)
 
 
-def _event(connection: AsyncConnection, row: Any) -> EventKept:
+class _SealedEvent(NamedTuple):
+    id: UUID
+    source: str
+    sealed: bytes
+
+
+def _event(connection: AsyncConnection, row: _SealedEvent) -> EventKept:
     body = opened(connection, row.id, row.sealed).body
     try:
         said, is_base64 = body.decode(), False

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards import personal
 from referral_rewards.domain.facts.payloads import FactType, person_of
-from referral_rewards.register.persons.finding import Person
+from referral_rewards.register.persons.finding import FactOfPerson, Person
 from referral_rewards.register.source_events import payloads
 
 #: What identifies a person in a text of a vendor's. A name is shared by many.
@@ -34,7 +34,7 @@ async def about(connection: AsyncConnection, person: Person) -> frozenset[UUID]:
     return frozenset(events)
 
 
-def _words(connection: AsyncConnection, fact: Any) -> Iterator[str]:
+def _words(connection: AsyncConnection, fact: FactOfPerson) -> Iterator[str]:
     body = personal.body_of(connection, fact.id, fact.sealed)
     who: Mapping[str, Any] = (person_of(FactType(fact.type), body) or {}) if body is not None else {}
     for field in _TELLTALE:
