@@ -8,11 +8,13 @@ import asyncio
 import shutil
 import signal
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +27,7 @@ from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from tests import personal
+from tests.patience import PATIENCE_SECONDS
 from tests.roles import MIGRATIONS, ROLES, as_role, create_roles
 from tests.snapshots import Snapshots, administer, administrator, beside, copied
 
@@ -50,6 +53,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = tempfile.mkdtemp(prefix="referrals-tests-", dir=_memory())
         config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves to `make chaos` what `@pytest.mark.suite_has(n)` says: the suite has n of a test's cases."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("suite_has") and not item.get_closest_marker("chaos"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for name, each in cases.items():
+        wanted = each[0].get_closest_marker("suite_has")
+        assert wanted is not None
+        # By chance, or cases that repeat at regular steps would be left out together; and the same at each run.
+        kept = Random(name).sample(each, min(len(each), *wanted.args))
+        for item in each:
+            if item not in kept:
+                item.add_marker("chaos")
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +133,23 @@ def trusted_roots() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_workers() -> Iterator[None]:
+    """Lets a workflow task take its time. Temporal's SDK takes one of two seconds for a deadlock and interrupts it
+    wherever it is; on a busy machine that meets innocent ones, and leaves what it interrupted half done."""
+    from temporalio.worker._workflow import _WorkflowWorker
+
+    begin = _WorkflowWorker.__init__
+
+    def patiently(worker: _WorkflowWorker, **given: Any) -> None:
+        begin(worker, **given)
+        worker._deadlock_timeout_seconds = PATIENCE_SECONDS
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_WorkflowWorker, "__init__", patiently)
         yield
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
@@ -29,7 +30,8 @@ from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
-from referral_rewards.temporal import workflow_id
+from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
+from tests.patience import PATIENCE_SECONDS
 from tests.roles import Register
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay
@@ -38,6 +40,10 @@ PEPPER = b"a pepper for tests only"
 PROGRAM = Path(__file__).parent.parent / "programs" / "acme-friends.yaml"
 #: Statuses that lead on by themselves, within moments.
 _PASSING = frozenset({None, "in_review", "approved", "paying"})
+
+_REFERRALS = text("SELECT id FROM referral")
+_PAYOUTS = text("SELECT id FROM payout")
+_CYCLES = text("SELECT program, due_on FROM payout_cycle")
 
 
 @dataclass
@@ -168,9 +174,24 @@ class Installation:
             await outbox.enqueue(connection, WakeupKind.DECISION, referral, decision.id)
         return decision
 
+    @asynccontextmanager
+    async def ending(self) -> AsyncIterator[None]:
+        """Ends every run that it leaves open: the tests of a session share one Temporal server, and call their
+        referrals alike. A run that stays takes the signals of the next of its name, and no worker serves it."""
+        try:
+            yield
+        finally:
+            async with self.database.transaction() as connection:
+                ids = [workflow_id(row.id) for row in await connection.execute(_REFERRALS)]
+                ids += [payout_workflow_id(str(row.id)) for row in await connection.execute(_PAYOUTS)]
+                ids += [cycle_workflow_id(row.program, row.due_on) for row in await connection.execute(_CYCLES)]
+            for each in ids:
+                with suppress(RPCError):
+                    await self.environment.client.get_workflow_handle(each).terminate()
+
     async def settled(self, referral: str, *, among: frozenset[str | None] | None = None) -> Any:
         """The referral's row once every wake-up is delivered and it waits for nothing but time or a person."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 # In this order: what came with where it stands is in the outbox by then.
                 row = await self.row(referral)
@@ -200,7 +221,9 @@ class Installation:
 async def installation(database_url: str, environment: WorkflowEnvironment) -> AsyncIterator[Installation]:
     """An installation of a test's own, on the session's servers."""
     database = Register.at(database_url)
+    life = Installation(database, environment, queue=f"q{uuid4().hex[:8]}")
     try:
-        yield Installation(database, environment, queue=f"q{uuid4().hex[:8]}")
+        async with life.ending():
+            yield life
     finally:
         await database.close()

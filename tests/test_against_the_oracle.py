@@ -25,7 +25,7 @@ from tests.seeds import seeds
 PEPPER = b"a pepper for tests only"
 
 
-@pytest.mark.parametrize("seed", seeds(3, of=40))
+@pytest.mark.parametrize("seed", seeds(2, of=40))
 async def test_the_register_comes_to_the_oracles_verdicts(database_url: str, seed: int) -> None:
     """Through intake, matching, links, origin, terms and judgement, shuffled into batches of random size."""
     raw, events = population.population(seed, size=40)
@@ -68,7 +68,8 @@ async def take_in(database: Database, raw: dict[str, Any], events: list[Any], rn
         await file_intake.finish(connection, batch, received_at)
 
 
-@pytest.mark.parametrize("seed", seeds(3, of=60))
+@pytest.mark.parametrize("seed", seeds(2, of=60))
+@pytest.mark.suite_has(2)
 def test_the_periods_come_to_the_oracles_verdicts_at_every_instant(seed: int) -> None:
     """Beside every deadline and every fact of each referral: status, reason, deadline, order and net amount."""
     raw, events = population.population(seed, size=30)

@@ -205,6 +205,7 @@ async def test_who_took_too_long_begins_once_more(desk: Desk, lying: LyingProvid
         ("گریس", None),
     ],
 )
+@pytest.mark.suite_has(6)
 async def test_nobody_is_taken_over_by_their_name_and_no_name_is_personal(
     desk: Desk, lying: LyingProvider, wanted: Any, named: str | None
 ) -> None:

@@ -161,6 +161,7 @@ class AtOnce:
 
 
 @pytest.mark.parametrize("kind", [act for act in MoneyAct if act not in _ELSEWHERE])
+@pytest.mark.suite_has(6)
 async def test_of_acts_of_many_at_once_one_is_recorded_and_the_others_are_told_whose(
     kind: MoneyAct, desk: Desk
 ) -> None:

@@ -39,6 +39,7 @@ _CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
     ],
 )
 @pytest.mark.timeout(600)
+@pytest.mark.suite_has(1)
 async def test_every_answer_is_one_that_the_document_foresees(
     desk: Desk, as_: str | None, asked: list[str], tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ async def _fill(desk: Desk) -> None:
         ("sort=amount_high&flag=none", "ba"),
     ],
 )
+@pytest.mark.suite_has(15)
 async def test_the_queue_is_searched(full: Desk, query: str, found: str) -> None:
     assert "".join(await _names(full, query)) == found
     # Each page holds what follows the one before, whichever way the search goes about it.

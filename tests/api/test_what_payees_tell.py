@@ -46,6 +46,7 @@ async def _life(desk: Desk, kind: str, rail: str, **mira: str) -> None:
 
 
 @pytest.mark.parametrize("rail", sorted(CATALOGUE))
+@pytest.mark.suite_has(4)
 async def test_no_claim_is_flagged_for_want_of_a_method(desk: Desk, rail: str) -> None:
     facts = CATALOGUE[rail]
     kind = sorted(facts.kinds)[0]

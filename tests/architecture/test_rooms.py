@@ -29,9 +29,9 @@ def test_rooms_import_downwards_only() -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml")) == 0
 
 
-@pytest.mark.parametrize("path", PURE, ids=lambda path: path.name)
-def test_the_domain_reads_no_clock_draws_no_lots_and_does_no_input_or_output(path: Path) -> None:
-    assert list(_offences(path.read_text(), CHANCE_MODULES | INPUT_OUTPUT)) == []
+def test_the_domain_reads_no_clock_draws_no_lots_and_does_no_input_or_output() -> None:
+    offences = {path.name: list(_offences(path.read_text(), CHANCE_MODULES | INPUT_OUTPUT)) for path in PURE}
+    assert {name: found for name, found in offences.items() if found} == {}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

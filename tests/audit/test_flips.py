@@ -32,6 +32,7 @@ _IN_THE_SUITE: Final = frozenset({"decision", "leg", "payout", "payout_leg"})
 
 
 @pytest.mark.parametrize("table", partly(sorted(ROWS), suite=_IN_THE_SUITE))
+@pytest.mark.suite_has(2)
 async def test_each_flipped_column_is_found(table: str, snapshots: Snapshots) -> None:
     async with desk_after(snapshots, lived) as desk:
         rows = await rows_of(desk.database, table, ROWS[table])

@@ -91,6 +91,7 @@ CHANGED: dict[str, tuple[str, Part]] = {
 
 
 @pytest.mark.parametrize(("change", "part"), CHANGED.values(), ids=CHANGED)
+@pytest.mark.suite_has(11)
 async def test_what_was_changed_by_hand_is_found(desk: Desk, change: str, part: Part) -> None:
     await rows(desk, change)
 

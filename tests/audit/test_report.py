@@ -124,6 +124,7 @@ def _other_algorithm(document: Any) -> None:
     ],
     ids=lambda change: change.__name__.strip("_"),
 )
+@pytest.mark.suite_has(3)
 async def test_a_changed_report_does_not_verify(paid: Desk, tmp_path: Path, change: Any) -> None:
     report = await reported(paid, tmp_path)
     document = json.loads(report.read_text())

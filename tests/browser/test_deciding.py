@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import text
 
@@ -37,6 +38,7 @@ async def test_somebody_signs_in_finds_a_claim_and_approves_it(office: Office) -
     assert await office.desk.judge("r1") == "approved"
 
 
+@pytest.mark.chaos
 async def test_a_decision_takes_no_pointer(office: Office) -> None:
     await office.desk.referral("r1")
     page = await office.sign_in("paula")
@@ -65,6 +67,7 @@ async def test_a_decision_is_asked_for_what_it_names_and_for_nothing_else(office
     await expect(page.locator("[data-of=adjust]").first).to_be_visible()
 
 
+@pytest.mark.chaos
 async def test_an_override_takes_two_people_and_says_so(office: Office) -> None:
     await office.desk.referral("r1", email="dexter@example.com")
     waiting = []
@@ -79,6 +82,7 @@ async def test_an_override_takes_two_people_and_says_so(office: Office) -> None:
     assert waiting == ["awaiting_approval", "awaiting_approval", "approved"]
 
 
+@pytest.mark.chaos
 async def test_who_signed_is_not_offered_to_sign_again(office: Office) -> None:
     await office.desk.referral("r1", email="dexter@example.com")
     page = await office.sign_in("fiona")
@@ -92,6 +96,7 @@ async def test_who_signed_is_not_offered_to_sign_again(office: Office) -> None:
     await expect(page.locator("#about-approve")).to_contain_text("another person must")
 
 
+@pytest.mark.chaos
 async def test_of_two_approvers_at_the_same_moment_one_wins_and_the_other_is_told(office: Office) -> None:
     await office.desk.add_user("percy", *(await _roles(office, "paula")))
     await office.desk.referral("r1")
@@ -123,6 +128,7 @@ async def test_a_claim_that_changed_is_shown_again_with_what_changed_and_with_th
     assert await _decisions(office) == []
 
 
+@pytest.mark.chaos
 async def test_an_expired_session_loses_nothing_that_was_typed(office: Office) -> None:
     await office.desk.referral("r1")
     page = await office.sign_in("paula")

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Office
@@ -28,6 +29,7 @@ def _facts() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.chaos
 async def test_each_tab_and_the_page_that_sets_aside_serve_everybody(office: Office) -> None:
     desk = office.desk
     assert (await desk.tell(_facts())).json()["conflicts"] == 0

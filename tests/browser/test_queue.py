@@ -1,5 +1,6 @@
 """The queue in a real browser: by keyboard, and many claims at once."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Office
@@ -27,6 +28,7 @@ async def test_many_claims_are_selected_by_keyboard_and_decided_together(office:
     await expect(page.get_by_role("heading", level=1)).to_have_text("2 decisions recorded")
 
 
+@pytest.mark.chaos
 async def test_all_that_is_shown_is_selected_and_the_search_has_a_key(office: Office) -> None:
     for name in ("a", "b"):
         await office.desk.referral(name)

@@ -14,9 +14,9 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.cli import main
+from tests.patience import PATIENCE_SECONDS
 
 CASES: Final = Path(__file__).parent
-_SECONDS_MAX: Final = 240
 
 
 def _run(words: tuple[str, ...]) -> tuple[int, str, str]:
@@ -78,6 +78,6 @@ class Stack:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(_SECONDS_MAX):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await holds():
             await asyncio.sleep(0.2)

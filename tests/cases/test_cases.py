@@ -13,6 +13,7 @@ _REFUNDED: Final = "46-refund-while-payment-waits"
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.chaos
 async def test_31_a_payee_who_connects_an_account_later_is_paid_without_a_new_approval(running: Stack) -> None:
     await running.begins("31-payee-connects-later", "c31-r1")
 
@@ -44,6 +45,7 @@ async def test_31_a_payee_who_connects_an_account_later_is_paid_without_a_new_ap
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.chaos
 async def test_21_a_payment_that_came_back_goes_to_another_account_once_two_people_signed(running: Stack) -> None:
     await running.sandbox("paypal", becomes="UNCLAIMED")
     await running.begins("21-paypal-unclaimed-then-returned", "c21-r1")
@@ -90,6 +92,7 @@ async def test_21_a_payment_that_came_back_goes_to_another_account_once_two_peop
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.chaos
 async def test_46_a_refund_before_the_instruction_is_exported_stops_it_and_nobody_is_asked(running: Stack) -> None:
     await running.begins(_REFUNDED, "c46-r1")
 
@@ -110,6 +113,7 @@ async def test_46_a_refund_before_the_instruction_is_exported_stops_it_and_nobod
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.chaos
 async def test_48_a_report_is_looked_into_after_the_closing_and_counts_once_the_source_confirms_it(
     running: Stack,
 ) -> None:

@@ -30,6 +30,7 @@ from referral_rewards.loopback import served
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.surroundings import A_CLOCK_OF_ITS_OWN, Everybody, little_room
 from tests.chaos.wires import Wire, wire
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.resets import set_back, tasks_of
 
 #: How far the clock of a process may be ahead, in seconds: by little, which is nothing that anybody has to notice; and
@@ -251,7 +252,7 @@ class Battered:
         await self._until_answered(request)
 
     async def _until_answered(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 try:
                     return await work()

@@ -28,6 +28,7 @@ from referral_rewards.local.embedded import HOST, ensure_database, free_port, pr
 from referral_rewards.local.supervisor import Child, Program
 from tests import personal
 from tests.installation import PEPPER, Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import set_up
 
 
@@ -119,7 +120,7 @@ class Cluster:
         return {"r": self.referral} if ":r" in statement else {}
 
 
-async def until(condition: Callable[[], Awaitable[object]], seconds: float = 90.0) -> None:
+async def until(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE_SECONDS) -> None:
     """Returns once the condition holds. Raises TimeoutError when it does not within that time."""
     async with asyncio.timeout(seconds):
         while not await condition():

@@ -170,6 +170,7 @@ async def test_temporal_crashed_and_away_loses_nothing_that_is_told_meanwhile(wh
     await _paid_once(whole)
 
 
+@pytest.mark.chaos
 async def test_postgres_crashed_under_a_payment_pays_once(whole: Cluster) -> None:
     await _approved(whole)
     await whole.work()

@@ -15,9 +15,10 @@ from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
 from tests.chaos.cluster import Cluster, cluster, until
 from tests.installation import PROGRAM
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import days_ago
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 TERMS = {"referrer": "dexter", "program": "cash-friends"}
 
 
@@ -102,7 +103,7 @@ async def _killed_at(running: Cluster, provider: Gated, stops: str) -> None:
     """One more payouts worker, that dies as soon as its request has come so far."""
     provider.stops, provider.reached = stops, asyncio.Event()
     starting = asyncio.create_task(running.work("payouts"))
-    await asyncio.wait_for(provider.reached.wait(), 90)
+    await asyncio.wait_for(provider.reached.wait(), PATIENCE_SECONDS)
     await running.crash(running.workers[-1])
     with suppress(Exception):
         await starting

@@ -10,7 +10,7 @@ from referral_rewards.register.decisions import chain as decisions
 from tests.chaos.cluster import Cluster, cluster, until
 from tests.workflows.scenes import lived_until_review
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 REFERRALS, KILLS = 15, 12  # dexter may be rewarded twenty times a year
 

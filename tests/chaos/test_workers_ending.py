@@ -53,6 +53,7 @@ async def test_told_to_stop_a_worker_ends_without_a_traceback(whole: Cluster, si
 
 
 @pytest.mark.parametrize(("signum", "code"), SIGNALS)
+@pytest.mark.chaos
 async def test_told_to_stop_amid_its_work_a_worker_finishes_it_without_a_traceback(
     whole: Cluster, signum: Signals, code: int
 ) -> None:
@@ -120,6 +121,7 @@ async def test_a_database_that_comes_back_finds_the_worker_at_work(whole: Cluste
     assert worker.alive
 
 
+@pytest.mark.chaos
 async def test_a_worker_whose_relay_breaks_ends_with_a_code_and_its_reason(whole: Cluster) -> None:
     worker = await whole.work("referrals")
     await _run(whole, "ALTER TABLE outbox RENAME TO outbox_for_test")

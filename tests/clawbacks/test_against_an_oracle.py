@@ -75,7 +75,7 @@ async def cashier(database_url: str) -> AsyncIterator[Cashier]:
     await database.close()
 
 
-@pytest.mark.parametrize("seed", seeds(2, of=12))
+@pytest.mark.parametrize("seed", seeds(1, of=12))
 async def test_whatever_is_decided_and_breaks_no_more_is_taken_than_was_paid(cashier: Cashier, seed: int) -> None:
     rng, oracle = random.Random(seed), Oracle()
     for number in range(1, _OPERATIONS + 1):

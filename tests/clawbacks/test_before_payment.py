@@ -37,6 +37,7 @@ async def legs(desk: Desk) -> dict[str, int]:
         (["80.00"], "denied", None),
     ],
 )
+@pytest.mark.suite_has(3)
 async def test_a_refund_lowers_a_percentage_and_below_the_minimum_ends_it(
     desk: Desk, refunds: list[str], stands: str, left: dict[str, int] | None
 ) -> None:
@@ -99,6 +100,7 @@ async def test_a_dispute_between_the_approval_and_the_payment_takes_the_approval
         ("PREVENTED", "awaiting_approval", {"referrer": 2500, "referee": 600}),
     ],
 )
+@pytest.mark.suite_has(3)
 async def test_a_dispute_that_ends_takes_its_amount_or_nothing(
     desk: Desk, outcome: str, stands: str, legs_left: dict[str, int]
 ) -> None:

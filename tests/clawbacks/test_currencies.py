@@ -133,6 +133,7 @@ async def _abroad(rail: str, currency: str, database_url: str) -> AsyncIterator[
 
 @pytest.mark.parametrize("currency", partly(["JPY", "KWD", "ISK", "MGA", "HUF", "UGX"], suite=["JPY", "KWD", "ISK"]))
 @pytest.mark.parametrize("rail", _KINDS)
+@pytest.mark.suite_has(2)
 async def test_what_was_paid_withheld_taken_back_and_kept_is_the_same_at_the_provider_and_in_the_books(
     rail: str, currency: str, database_url: str
 ) -> None:

@@ -16,6 +16,7 @@ from referral_rewards.reporting.referrals.letters import taken_of
 from referral_rewards.reporting.referrals.own_status import own_status
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import books, quiet, scene, sql
 
 A = MoneyAct
@@ -32,7 +33,7 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
 
 async def done(life: Installation, referral: str = "r1") -> None:
     """Until no clawback is under way, and the referral has dealt with what came of it."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             await life.relay.deliver()
             states = await sql(life, "SELECT 1 FROM clawback WHERE state IN ('approved', 'reversing', 'unknown')")

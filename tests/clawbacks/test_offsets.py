@@ -43,6 +43,7 @@ async def test_what_a_payout_would_keep_is_free_again_once_it_is_cancelled(life:
 
 
 @pytest.mark.parametrize("forged", ["more than was decided", "a debt that nobody decided on"])
+@pytest.mark.chaos
 async def test_a_payout_lowered_by_a_row_that_somebody_wrote_is_not_sent(life: Installation, forged: str) -> None:
     payout = (await payouts(life, "r2"))["referrer"]
     kept = 1700 if forged == "more than was decided" else 700
@@ -69,6 +70,7 @@ async def test_a_payout_lowered_by_a_row_that_somebody_wrote_is_not_sent(life: I
     assert (await life.money())["recoverable:dexter"] == 700
 
 
+@pytest.mark.chaos
 async def test_of_a_payout_that_came_back_what_it_kept_is_owed_again(life: Installation) -> None:
     async with life.workers():
         await life.settled("r2", among=frozenset({"rewarded"}))
@@ -84,6 +86,7 @@ async def test_of_a_payout_that_came_back_what_it_kept_is_owed_again(life: Insta
     assert (money["recoverable:dexter"], money["payable:dexter"]) == (700, -2500)
 
 
+@pytest.mark.chaos
 async def test_nobody_is_paid_less_for_a_debt_whose_payment_came_back_by_itself(life: Installation) -> None:
     first = (await payouts(life, "r1"))["referrer"]
     assert (await payouts(life, "r2"))["referrer"].amount_minor == 1800

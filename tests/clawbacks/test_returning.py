@@ -25,6 +25,7 @@ from referral_rewards.reporting.referrals.own_status import own_status
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.clawbacks.test_life import done
 from tests.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import books, quiet, scene, sql
 
 A = MoneyAct
@@ -52,7 +53,7 @@ async def taken(life: Installation, role: str = "referrer", amount_minor: int = 
 async def returns(life: Installation) -> list[tuple[str, int]]:
     """The state and amount of each return, once nothing moves any more."""
     under_way = "SELECT 1 FROM payout WHERE returns IS NOT NULL AND state IN ('approved', 'sending')"
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await sql(life, under_way):
             await life.relay.deliver()
             await asyncio.sleep(0.05)
@@ -162,6 +163,7 @@ async def test_a_row_without_a_signed_decision_pays_nothing_back(life: Installat
     await sql(life, "UPDATE payout SET dropped = true WHERE returns IS NOT NULL")
 
 
+@pytest.mark.chaos
 async def test_who_was_barred_since_returns_nothing_and_it_is_cancelled_and_decided_anew(life: Installation) -> None:
     case = await taken(life)
     await sql(life, "UPDATE app_user SET barred_at = now() WHERE name = 'fiona'")

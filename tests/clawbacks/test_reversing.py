@@ -79,6 +79,7 @@ class Killed(Clawbacks):
         raise SystemError("killed")
 
 
+@pytest.mark.suite_has(2)
 async def test_a_reward_is_taken_back_once_and_booked_once_whatever_breaks_on_the_way(cashier: Cashier) -> None:
     # Stripe keeps a 500 under the key: such a one ends with a person, as below.
     kept = {Fault.BROKEN} if isinstance(cashier.case.provider, Stripe) else set()
@@ -144,6 +145,7 @@ async def test_a_rail_that_lets_no_reversal_in_is_halted_until_one_is_let_in(by_
     assert taken(cashier) == 2
 
 
+@pytest.mark.suite_has(2)
 async def test_two_workers_on_one_reversal_take_it_back_once(cashier: Cashier) -> None:
     (case,) = await cashier.paid(1)
     clawback = await cashier.act(A.REVERSE_CLAWBACK, case, 2500)
@@ -154,6 +156,7 @@ async def test_two_workers_on_one_reversal_take_it_back_once(cashier: Cashier) -
     assert await cashier.balance(f"clearing:{cashier.rail}") == 0
 
 
+@pytest.mark.suite_has(3)
 async def test_what_a_provider_does_not_give_back_is_before_a_person_again(cashier: Cashier) -> None:
     provider = cashier.case.provider
     (case,) = await cashier.paid(1)
@@ -273,6 +276,7 @@ async def test_a_reversal_changed_after_its_decision_is_not_sent(by_transfer: Ca
     assert taken(cashier) == 0
 
 
+@pytest.mark.suite_has(3)
 async def test_a_reversal_takes_nothing_back_of_a_payment_that_somebody_put_in_the_place_of_its_own(
     cashier: Cashier,
 ) -> None:

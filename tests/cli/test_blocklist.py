@@ -61,6 +61,7 @@ def test_removed_by_what_was_blocked_or_by_its_mark(shell: Shell) -> None:
         (["remove"], 2, ["name at least one of --email, --phone, --customer, --device, --fingerprint"]),
     ],
 )
+@pytest.mark.suite_has(4)
 def test_problem_is_told_in_one_line_and_nothing_is_done(
     shell: Shell, arguments: list[str], code: int, problems: list[str]
 ) -> None:

@@ -45,6 +45,7 @@ async def test_a_case_is_opened_over_a_part_of_what_was_paid(desk: Desk, referra
         ({"--reason": "sunday"}, 2, "--reason"),
     ],
 )
+@pytest.mark.suite_has(2)
 async def test_what_can_not_be_opened_is_told_in_one_line(
     desk: Desk, referrals: Typed, changed: dict[str, str], code: int, problem: str
 ) -> None:

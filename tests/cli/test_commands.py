@@ -175,6 +175,7 @@ def test_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         (["decisions", "verify", "--data", "x"], 0, ""),
     ],
 )
+@pytest.mark.suite_has(5)
 def test_every_problem_is_one_clear_line(shell: Shell, arguments: list[str], code: int, said: str) -> None:
     ran = shell(*arguments)
     assert (ran.code, len(ran.problems)) == (code, 1 if said else 0)

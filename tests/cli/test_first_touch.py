@@ -108,6 +108,7 @@ def test_what_is_mistyped_is_answered_with_the_nearest(arguments: list[str], tol
         ("zsh", {"_TYPER_COMPLETE_ARGS": "referrals pay"}, {"payout", "payee"}),
     ],
 )
+@pytest.mark.suite_has(2)
 def test_shells_complete_commands_and_options(shell: str, asked: dict[str, str], offered: set[str]) -> None:
     ran = referrals(**asked, _REFERRALS_COMPLETE=f"complete_{shell}")
     assert ran.returncode == 0, ran.stderr
@@ -133,6 +134,7 @@ def test_each_shell_has_a_script(shell: str) -> None:
         (["-m", "worker"], "sqlalchemy.util"),
     ],
 )
+@pytest.mark.suite_has(2)
 def test_ctrl_c_while_modules_load_ends_quietly(started: list[str], at: str) -> None:
     """Python tells each module as it is loaded; the signal comes in the middle of that."""
     command = [sys.executable, "-X", "importtime", *started]
@@ -156,6 +158,7 @@ def test_a_file_of_claims_that_is_not_there_is_bad_input() -> None:
     "arguments", [["-h"], ["payout"], ["program", "lint", str(ROOT / "programs/acme-friends.yaml")]]
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.suite_has(2)
 def test_whoever_has_read_enough_ends_a_command_quietly(arguments: list[str], unbuffered: str) -> None:
     """Like `| head -1`: whether the command itself finds the pipe closed, or the end of the process does."""
     reader, writer = os.pipe()
@@ -170,6 +173,7 @@ def test_whoever_has_read_enough_ends_a_command_quietly(arguments: list[str], un
 
 @pytest.mark.slow
 @pytest.mark.parametrize("until", partly(["starting", "ready"], suite=["starting"]))
+@pytest.mark.chaos
 def test_ctrl_c_ends_a_stack_in_order(until: str, tmp_path: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("REFERRALS_", "TEMPORAL_"))

@@ -170,6 +170,7 @@ def test_a_copy_of_a_mapping_reads_as_the_tool_s_own(folder: Path, capsys: pytes
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("rows", [2_000, pytest.param(20_000, marks=pytest.mark.chaos)])
+@pytest.mark.chaos
 def test_memory_does_not_grow_with_the_rows(folder: Path, capsys: pytest.CaptureFixture[str], rows: int) -> None:
     """Every second row was paid: what is kept of those is on disk."""
     _peak(folder, 1_000)  # what is loaded and remembered once is no growth

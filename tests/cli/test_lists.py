@@ -92,6 +92,7 @@ def test_a_table_fits_80_columns_and_is_whole_on_a_wide_terminal(shell: Shell) -
 
 
 @pytest.mark.parametrize("command", LISTS)
+@pytest.mark.suite_has(2)
 def test_every_list_is_piped_as_text_with_tabs_and_takes_csv_and_a_limit(shell: Shell, command: str) -> None:
     shell.publish()
     shell("user", "add", "paula", "--role", "finance")

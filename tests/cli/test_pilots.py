@@ -60,6 +60,7 @@ def test_a_program_that_is_not_ready_is_refused_with_a_line_for_each_gap(shell: 
         (("--owner", "paula", "--reason", "why"), "--reason: 'why' is none of new_program, "),
     ],
 )
+@pytest.mark.suite_has(3)
 def test_a_mistake_is_one_line_at_its_option(staffed: Shell, asked: tuple[str, ...], problem: str) -> None:
     ran = staffed("pilot", "start", "acme-friends", *WHY, *asked)
     assert (ran.code, ran.out, len(ran.problems)) == (2, "", 1)

@@ -70,6 +70,7 @@ async def test_a_program_is_paused_resumed_ended_and_shown(referrals: Typed) -> 
         (("--reason", "because"), "--reason"),
     ],
 )
+@pytest.mark.suite_has(2)
 async def test_bad_input_has_one_clear_line(referrals: Typed, given: tuple[str, ...], said: str) -> None:
     ran = await referrals("paula", "program", "end", "acme-friends", *_NOTE, *given)
     assert (ran.code, said in ran.err) == (2, True), ran

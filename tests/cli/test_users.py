@@ -108,6 +108,7 @@ def test_a_password_that_can_be_guessed_is_refused(shell: Shell, typed: io.Strin
         (("token", "list", "who"), 1, "there is no user 'who'"),
     ],
 )
+@pytest.mark.suite_has(4)
 def test_what_can_not_be_done_is_said_in_one_line(
     shell: Shell, command: tuple[str, ...], code: int, problem: str
 ) -> None:

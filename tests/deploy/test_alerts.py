@@ -141,6 +141,7 @@ async def test_every_metric_of_an_alert_or_a_panel_is_exported_with_its_labels(d
     ],
     ids=" ".join,
 )
+@pytest.mark.suite_has(2)
 def test_promtool_finds_rules_and_their_tests_good(arguments: tuple[str, ...]) -> None:
     done = subprocess.run(["promtool", *arguments], cwd=_DEPLOY, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -43,6 +43,7 @@ def test_each_place_runs_the_same_four_processes() -> None:
 
 
 @pytest.mark.parametrize("command", sorted({each.command for each in COMPONENTS.values()}))
+@pytest.mark.suite_has(1)
 def test_each_command_is_one_of_ours_and_asks_only_for_its_settings(command: tuple[str, ...], tmp_path: Path) -> None:
     program, *arguments = command
     assert program in {"python", *tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]}

@@ -71,7 +71,7 @@ async def test_a_referral_is_told_judged_approved_and_paid_behind_it(
 ) -> None:
     async with desk(behind, pooled=True) as opened:
         life = Installation(opened.database, temporal_env, f"q{uuid4().hex[:8]}", opened.parts.signer)
-        async with life.workers():
+        async with life.ending(), life.workers():
             assert (await opened.tell(life_of("r1"))).status_code == 202
             await life.settled("r1", among=frozenset({"awaiting_approval"}))
             await opened.decide("r1", "approve")

@@ -85,6 +85,7 @@ async def test_going_back_keeps_what_was_typed(desk: Desk) -> None:
         ("paula", {"digest": "'; --\x00"}, 409, "The claim changed while you were looking at it."),
     ],
 )
+@pytest.mark.suite_has(10)
 async def test_what_is_refused_is_explained_and_keeps_what_was_typed(
     desk: Desk, step: str, as_: str, given: dict[str, str], status: int, said: str
 ) -> None:

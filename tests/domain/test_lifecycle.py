@@ -1,7 +1,5 @@
 """The transition table, over its full product."""
 
-from itertools import product
-
 import pytest
 
 from referral_rewards.domain.referrals.lifecycle import (
@@ -33,12 +31,13 @@ def test_every_status_has_its_row() -> None:
     assert set(TRANSITIONS) == set(S)
 
 
-@pytest.mark.parametrize(("current", "to"), list(product([None, *S], S)), ids=str)
-def test_a_referral_advances_along_the_edges_of_the_table_and_no_others(current: S | None, to: S) -> None:
+@pytest.mark.parametrize("current", [None, *S], ids=str)
+def test_a_referral_advances_along_the_edges_of_the_table_and_no_others(current: S | None) -> None:
     edges = ENTRIES if current is None else TRANSITIONS[current]
-    if to in edges or to is current:
-        assert advance(current, to) is to
-    else:
+    for to in S:
+        if to in edges or to is current:
+            assert advance(current, to) is to
+            continue
         with pytest.raises(ImpossibleTransition) as caught:
             advance(current, to)
         assert (caught.value.current, caught.value.to) == (current, to)

@@ -19,6 +19,7 @@ from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.local.children import Secrets, Watched, children, connected, environment
 from referral_rewards.local.embedded import HOST, free_port
 from referral_rewards.local.stack import Ports, stack
+from tests.patience import PATIENCE_SECONDS
 
 GIVEN = {
     "PATH": "/bin",
@@ -161,7 +162,7 @@ def _without_passwords(info: StackInfo) -> StackInfo:
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not holds():
             await asyncio.sleep(0.02)
 

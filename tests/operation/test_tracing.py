@@ -84,8 +84,9 @@ async def test_one_trace_leads_from_the_fact_to_the_judgement_and_from_the_decis
 ) -> None:
     url = desk.database._engine.url.render_as_string(hide_password=False)
     database = Database.at(url, traced_by=current)
-    queue = Installation(database, temporal_env, "traced").queue
-    async with receiving() as (receiver, tracing):
+    life = Installation(database, temporal_env, "traced")
+    queue = life.queue
+    async with life.ending(), receiving() as (receiver, tracing):
         client = Client(**{**temporal_env.client.config(), "interceptors": [tracing.interceptor()]})
         parts = replace(desk.parts, database=database, tracing=tracing)
         relay = Relay(database, client, referrals_queue=queue, payouts_queue=f"{queue}-p", pause=0.05)
@@ -107,7 +108,6 @@ async def test_one_trace_leads_from_the_fact_to_the_judgement_and_from_the_decis
             assert (await traced.decide("r1", "approve")).status_code < 300
             await until(lambda: stands("rewarded"))
         history = await client.get_workflow_handle(workflow_id("r1")).fetch_history()
-        await client.get_workflow_handle(workflow_id("r1")).terminate()
         await database.close()
     facts, decision = (receiver.trace_of(name) for name in ("POST /v1/events", "POST /v1/claims/{referral}/decisions"))
     assert {"StartWorkflow:Referral", "RunActivity:judge_referral"} <= receiver.names(facts)

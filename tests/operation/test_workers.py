@@ -26,6 +26,7 @@ def _all_of(pid: int) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
+@pytest.mark.chaos
 async def test_a_worker_tells_how_it_is_and_goes_on_telling_while_the_database_is_away(servers: Cluster) -> None:
     port, temporals = free_port(), free_port()
     servers.further = {

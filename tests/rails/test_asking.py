@@ -67,6 +67,7 @@ def _asked(name: str) -> PaymentRequest:
         (503, b"{}"),
     ],
 )
+@pytest.mark.suite_has(19)
 async def test_what_is_no_answer_of_the_provider_refuses_nothing(name: str, status: int, body: bytes) -> None:
     async with served(Answers(status, body)) as url, _rails(url) as rails:
         asked = _asked(name)

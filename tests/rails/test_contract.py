@@ -24,6 +24,7 @@ from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.local.sandbox.stripe import CODE, REVERSAL, Stripe
 from referral_rewards.local.sandbox.tremendous import Tremendous
+from tests.patience import PATIENCE_SECONDS
 from tests.rails.cases import OUTSIDE, Case, Held, in_our_books, key
 
 MICROSECOND = timedelta(microseconds=1)
@@ -115,6 +116,7 @@ async def test_a_look_up_knows_what_was_paid_and_only_that(any_case: Case) -> No
 
 
 @pytest.mark.parametrize("fault", OPEN, ids=lambda fault: fault.name)
+@pytest.mark.suite_has(22)
 async def test_a_doubt_is_no_answer_and_ends_in_the_one_payment(case: Case, fault: Fault) -> None:
     asked = case.request()
     case.provider.fail(fault)
@@ -142,7 +144,7 @@ async def test_an_answer_that_does_not_come_in_time_is_a_doubt(name: str) -> Non
         assert isinstance(await case.rail.pay(asked, key(asked)), Unknown)
         case.provider.heal()
         # Whether it was carried out or not: the next look finds or makes the one payment, however slow the machine.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not isinstance(await _again(case), Paid):
                 pass
         assert case.paid() == [(key(asked), 2500, "USD", asked.destination)]
@@ -281,6 +283,7 @@ async def test_a_claim_that_changed_after_an_attempt_is_asked_about_and_not_sent
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK", "MGA", "HUF", "UGX", "EUR"])
+@pytest.mark.suite_has(21)
 async def test_every_currency_arrives_as_it_was_approved(case: Case, currency: str) -> None:
     """What the provider holds is read back by its own rules; what it can't pay is refused, and never rounded."""
     name = case.rail.facts.name

@@ -17,6 +17,7 @@ from referral_rewards.domain.payouts.states import Answer, PaymentRequest, Payou
 from referral_rewards.rails.port import Rail
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting.books import checking
+from tests.patience import PATIENCE_SECONDS
 from tests.rails.by_parts import compared, listed
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
@@ -52,7 +53,7 @@ async def under_way(sending: Sending, stops: str) -> AsyncIterator[asyncio.Task[
     gate = Gate(rail, stops)
     sending.case.rail = gate
     step = asyncio.create_task(sending.step())
-    await asyncio.wait_for(gate.reached.wait(), 60)
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
     # Whoever asks meanwhile is another worker, whom nothing stops.
     sending.case.rail = rail
     try:
@@ -99,6 +100,7 @@ _MEANWHILE: Final[dict[str, tuple[Callable[[Sending], Awaitable[None]], set[str]
 
 @pytest.mark.parametrize("stops", ["before", "after"])
 @pytest.mark.parametrize("what", _MEANWHILE)
+@pytest.mark.suite_has(5)
 async def test_whatever_is_said_while_it_is_under_way_it_is_paid_once(transfer: Sending, what: str, stops: str) -> None:
     happens, cases = _MEANWHILE[what]
     async with under_way(transfer, stops):

@@ -28,6 +28,7 @@ _AS_IF = {
 
 @pytest.mark.parametrize("row", _AS_IF.values(), ids=_AS_IF)
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.suite_has(6)
 async def test_what_was_sent_is_paid_once_whatever_its_row_says_of_when(name: str, row: str, opened: Opener) -> None:
     async with opened(name) as sending:
         sending.provider.fail(Fault.REPLY_LOST)

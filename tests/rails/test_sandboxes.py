@@ -21,6 +21,7 @@ from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 from referral_rewards.rails.connected import outside
 from referral_rewards.rails.port import Rail
+from tests.patience import PATIENCE_SECONDS
 
 DESTINATIONS = {
     "stripe_transfer": "acct_anybody",
@@ -147,7 +148,7 @@ async def test_the_process_serves_on_loopback_until_it_is_told_to_stop() -> None
         sys.executable, "-m", "referral_rewards.local.sandbox", "--port", str(port)
     )
     try:
-        async with asyncio.timeout(60), httpx.AsyncClient() as client:
+        async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient() as client:
             while True:
                 try:
                     answer = await client.get(f"http://127.0.0.1:{port}/")

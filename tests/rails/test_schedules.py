@@ -28,6 +28,7 @@ _TRIES = 6
 @pytest.mark.parametrize("name", OUTSIDE)
 @settings(derandomize=True, max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(schedule=_STEPS)
+@pytest.mark.suite_has(2)
 async def test_what_the_provider_paid_is_what_we_hold_as_paid(
     name: str, schedule: Sequence[tuple[Fault, str, int]]
 ) -> None:

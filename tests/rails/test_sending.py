@@ -24,6 +24,7 @@ class Killed(Payouts):
         raise SystemError("killed")
 
 
+@pytest.mark.suite_has(2)
 async def test_a_payout_is_paid_once_and_booked_once_whatever_breaks_on_the_way(sending: Sending) -> None:
     """The request lost, then the look-up, then the reply, then the worker between the reply and its record."""
     sending.case.provider.fail(Fault.NOT_REACHED)
@@ -54,6 +55,7 @@ async def test_a_payment_that_a_restored_register_forgot_is_found_and_not_made_a
     assert not sending.case.rail.facts.looks_up or len(sending.posts()) == before
 
 
+@pytest.mark.suite_has(3)
 async def test_two_workers_on_one_payout_pay_once(sending: Sending) -> None:
     await asyncio.gather(sending.step(), sending.step())
     await sending.step(timedelta(minutes=5))

@@ -266,6 +266,7 @@ async def test_a_signature_that_is_not_paypals_is_refused(tmp_path: Path) -> Non
         "file:///etc/passwd",
     ],
 )
+@pytest.mark.suite_has(4)
 async def test_no_certificate_is_fetched_from_anywhere_but_paypal(address: str, tmp_path: Path) -> None:
     async with _paypal(tmp_path) as paypal:
         headers = {**paypal.headers(_item()), "paypal-cert-url": address.format(url=paypal.url)}
@@ -284,6 +285,7 @@ async def test_no_certificate_is_fetched_from_anywhere_but_paypal(address: str, 
     ],
     ids=str,
 )
+@pytest.mark.suite_has(2)
 async def test_a_certificate_counts_only_if_it_is_made_out_to_paypal_and_valid(
     made: dict[str, Any], why: str | None, tmp_path: Path
 ) -> None:
@@ -323,6 +325,7 @@ async def test_a_certificate_that_cannot_be_had_is_asked_for_again_in_a_minute_a
     [certificates.certificates().shown, certificates.certificates(name="evil.example").shown, b"no certificate", b""],
     ids=["another root", "another name", "no certificate", "nothing"],
 )
+@pytest.mark.suite_has(2)
 async def test_a_refused_certificate_is_asked_for_once_in_ten_minutes(shown: bytes, tmp_path: Path) -> None:
     async with _paypal(tmp_path) as paypal:
         right, now = paypal.shown["CERT-1"], _now()

@@ -98,6 +98,7 @@ async def _lives(name: str, seed: int, opened: Opener, acts: int) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.suite_has(2)
 async def test_what_the_provider_paid_is_what_is_settled_here(name: str, opened: Opener) -> None:
     for seed in range(2):
         await _lives(name, seed, opened, acts=6)

@@ -44,6 +44,7 @@ def test_the_words_of_paypal_are_all_tried() -> None:
         *((word, Declined, (Declined, None)) for word in THE_PAYEES),
     ],
 )
+@pytest.mark.suite_has(6)
 async def test_a_fault_of_our_own_account_refuses_nobody(
     word: str, at_once: type, later: tuple[type, bool | None]
 ) -> None:

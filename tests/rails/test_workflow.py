@@ -18,6 +18,7 @@ from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.temporal import payout_workflow_id
+from tests.patience import PATIENCE_SECONDS
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending
 from tests.workflows.scenes import pay, sql, status_of
@@ -58,7 +59,7 @@ async def wake(sending: Sending, kind: WakeupKind = WakeupKind.PAYOUT_DUE) -> No
 
 
 async def stands(sending: Sending, state: PayoutState) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await sending.row()).state != state:
             await asyncio.sleep(0.05)
 

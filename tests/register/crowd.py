@@ -30,8 +30,6 @@ from tests.register.judging import judged
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONNECTIONS = 16
-#: Whoever presses a button waits for a connection until everybody before them has had one.
-PATIENCE_SECONDS = 240.0
 INTAKE = Intake(b"a pepper for tests only")
 EVERY_ROLE = frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER})
 

@@ -171,6 +171,7 @@ TERMS: Final = {
 
 @pytest.mark.parametrize("what", TOLD)
 @pytest.mark.parametrize("told", ["before the approval", "before the payment"])
+@pytest.mark.suite_has(2)
 async def test_nothing_is_paid_before_what_was_told_takes_effect_and_then_it_is_judged_by_it(
     till: Till, what: str, told: str
 ) -> None:
@@ -195,6 +196,7 @@ async def test_nothing_is_paid_before_what_was_told_takes_effect_and_then_it_is_
 
 
 @pytest.mark.parametrize("what", TOLD)
+@pytest.mark.suite_has(2)
 async def test_a_payout_that_looks_before_its_referral_was_woken_pays_nothing_either(till: Till, what: str) -> None:
     await till.judge(NOW)
     await till.approve(NOW)
@@ -216,6 +218,7 @@ OPENED: Final = {
 
 
 @pytest.mark.parametrize("what", TOLD)
+@pytest.mark.suite_has(2)
 async def test_told_after_the_first_leg_was_sent_it_opens_a_case_when_it_takes_effect_and_stops_the_other(
     till: Till, what: str
 ) -> None:
@@ -238,6 +241,7 @@ async def test_told_after_the_first_leg_was_sent_it_opens_a_case_when_it_takes_e
 
 
 @pytest.mark.parametrize("what", ["a refund", "a partial refund", "a dispute"])
+@pytest.mark.suite_has(2)
 async def test_told_in_the_watch_it_opens_a_case_for_each_leg_when_it_takes_effect(till: Till, what: str) -> None:
     await till.judge(NOW)
     await till.approve(NOW)
@@ -296,6 +300,7 @@ async def test_a_payout_whose_clock_stands_days_behind_looks_again_and_pays_once
 
 
 @pytest.mark.parametrize("what", ["a partial refund", "a dispute", "a move", "an issue"])
+@pytest.mark.suite_has(2)
 async def test_a_claim_before_its_approver_is_assembled_anew_when_it_takes_effect(till: Till, what: str) -> None:
     await till.judge(NOW)
     await till.tell_ahead(what)

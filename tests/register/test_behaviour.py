@@ -214,6 +214,7 @@ async def test_refunds_count_earlier_conversions_wholly_taken_back_by_then(regis
         ),
     ],
 )
+@pytest.mark.suite_has(4)
 async def test_a_conversion_is_taken_back_by_whatever_took_it(
     register: Register, told: list[tuple[str, dict[str, Any]]], wholly: int
 ) -> None:

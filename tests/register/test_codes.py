@@ -41,6 +41,7 @@ async def claim_of(crowd: Crowd, referral: str) -> RewardClaim:
 
 @pytest.mark.parametrize("typed", ["MIRA-C01", "mira-c01", "Mira C01", "mirac01"])
 @pytest.mark.parametrize("first", ["the enrolment", "the claim"])
+@pytest.mark.suite_has(4)
 async def test_a_code_is_its_owners_however_it_is_typed(crowd: Crowd, typed: str, first: str) -> None:
     await crowd.publish("friends")
     told_first, told_last = with_code("mira", "MIRA-C01"), by_code(typed)

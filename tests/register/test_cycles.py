@@ -13,6 +13,7 @@ from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.account_credit import AccountCredit
 from tests.desk import Desk, account, days_ago, desk_after, event, life_of, marks
 from tests.desk import desk as open_desk
+from tests.patience import PATIENCE_SECONDS
 from tests.register.cycling import Cycling, in_cycles
 from tests.seeds import partly
 from tests.snapshots import Snapshots
@@ -107,7 +108,7 @@ async def test_stopped_while_a_payment_is_at_its_rail_a_cycle_pays_that_one_once
     await cycling.decided(cycle, RELEASE)
     monkeypatch.setattr(AccountCredit, "pay", gated)
     sending = asyncio.create_task(cycling.send(cycle, only={"dexter"}))
-    await asyncio.wait_for(reached.wait(), 60)
+    await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
     assert await cycling.decided(cycle, STOP, "oscar") == "stopped"
     opened.set()
     assert await sending == {"dexter": "settled", "c-r1": "planned", "c-r2": "planned"}
@@ -147,6 +148,7 @@ async def refunded(cycling: Cycling, referral: str) -> None:
 
 @pytest.mark.parametrize("judged", [True, False], ids=["judged before", "found out by the payout"])
 @pytest.mark.parametrize("released", [True, False], ids=["after the release", "before it"])
+@pytest.mark.suite_has(2)
 async def test_a_refund_before_the_send_takes_its_leg_out_and_the_others_are_paid(
     cycling: Cycling, judged: bool, released: bool
 ) -> None:

@@ -146,6 +146,7 @@ def test_the_facts_are_of_every_type() -> None:
         "purchases of nobody known",
     ],
 )
+@pytest.mark.suite_has(3)
 async def test_a_batch_takes_few_statements(
     database: Database, before: Callable[[], list[Event]], batch: Callable[[], list[Event]]
 ) -> None:

@@ -73,6 +73,7 @@ class _Undo(Exception):
         "a mailbox shared by tags",
     ],
 )
+@pytest.mark.suite_has(4)
 async def test_in_any_order_and_batch_a_referral_hears_the_same_facts(
     database_url: str,
     facts: Sequence[dict[str, Any]],

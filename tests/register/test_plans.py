@@ -37,7 +37,9 @@ from referral_rewards.reporting.queue.entries import page
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.referrals.communication import communication
 from tests.register.plans import Plans
-from tests.seeds import partly
+
+# A plan is of a size: the register is filled for minutes first.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200)]
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAST: Final = Past(size=40_000, now=NOW, big_every=5, crowd_every=10)
@@ -86,7 +88,7 @@ async def register(postgres_url: str, migrated_template: str) -> AsyncIterator[R
     await opened.dispose()
 
 
-@pytest.mark.parametrize("sort", partly(fresh.SORTS, suite=("crowd",)))
+@pytest.mark.parametrize("sort", fresh.SORTS)
 async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment(register: Register, sort: str) -> None:
     referral = fresh.name(sort, 1)
     for rival in fresh.beside(sort, 1):

@@ -15,7 +15,8 @@ from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.register.decisions.chain import Decision
-from tests.register.crowd import CONNECTIONS, PATIENCE_SECONDS, Crowd, enrolment, life
+from tests.patience import PATIENCE_SECONDS
+from tests.register.crowd import CONNECTIONS, Crowd, enrolment, life
 from tests.seeds import partly
 
 

@@ -19,7 +19,8 @@ from referral_rewards.domain.referrals.closing import closing_digest
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.recording.record import record
 from referral_rewards.register.referrals import rows as referrals
-from tests.register.crowd import CONNECTIONS, EVERY_ROLE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life
+from tests.patience import PATIENCE_SECONDS
+from tests.register.crowd import CONNECTIONS, EVERY_ROLE, NOW, Crowd, enrolment, life
 
 Facts = list[dict[str, Any]]
 

@@ -18,7 +18,8 @@ from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payouts import answers
 from referral_rewards.register.payouts.grounds import load
-from tests.register.crowd import CONNECTIONS, INTAKE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told
+from tests.patience import PATIENCE_SECONDS
+from tests.register.crowd import CONNECTIONS, INTAKE, NOW, Crowd, enrolment, life, told
 
 #: Each reward is 400.00, and 2000.00 in the year of 2026 needs a form: four can be paid without one.
 WITHOUT_A_FORM = 4
@@ -182,6 +183,7 @@ async def _unauthorised(crowd: Crowd, connection: AsyncConnection, payout: Any) 
 
 
 @pytest.mark.parametrize(("percent", "sent"), [("24", 304_00), ("0", REWARD), ("100", 0), ("33.333", 266_67)])
+@pytest.mark.suite_has(2)
 async def test_what_a_form_has_withheld_is_not_sent(crowd: Crowd, percent: str, sent: int) -> None:
     await crowd.publish("friends", changes=US)
     await crowd.live([*enrolment("dexter"), *life("a", "dexter", referee="brie", order="o")])

@@ -101,6 +101,7 @@ async def test_from_the_claim_on_each_wake_up_is_judged(crowd: Crowd) -> None:
         ({"moved_to": "ann"}, False),
     ],
 )
+@pytest.mark.suite_has(9)
 async def test_a_row_is_believed_only_if_nothing_came_after_it(
     crowd: Crowd, changed: dict[str, Any], expected: bool
 ) -> None:

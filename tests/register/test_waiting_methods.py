@@ -14,7 +14,8 @@ from referral_rewards.domain.errors import ActRefused
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.payees import method_notices, subject
 from referral_rewards.register.recording.record import record
-from tests.register.crowd import CONNECTIONS, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told
+from tests.patience import PATIENCE_SECONDS
+from tests.register.crowd import CONNECTIONS, NOW, Crowd, enrolment, life, told
 
 CASH: dict[str, Any] = {
     "rewards": {"referrer": {"kind": "cash", "amount": "10.00"}},

@@ -47,6 +47,7 @@ async def test_a_payment_that_the_register_lacks_halts_every_rail_before_anythin
     assert await transfer.after.settled_once()
 
 
+@pytest.mark.suite_has(3)
 async def test_a_rail_that_lists_its_payments_tells_of_it(each: Restored) -> None:
     assert (await each.before.step()).state == _S.SETTLED
     await start(each, KEYS_FORGOTTEN)

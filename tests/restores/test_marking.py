@@ -20,6 +20,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.restores.mark import Mark, Newest, Record
 from referral_rewards.register.restores import mark as marks
 from referral_rewards.temporal import kept_mark
+from tests.patience import PATIENCE_SECONDS
 from tests.rails.sending import Sending
 from tests.restores.registers import Restored
 from tests.snapshots import administer
@@ -47,7 +48,7 @@ class Keeping:
 
     async def kept(self, wanted: Callable[[Mark | None], bool]) -> Mark | None:
         """What Temporal keeps, once it is what is waited for."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 if wanted(kept := await kept_mark(self.environment.client, self.name)):
                     return kept
@@ -153,7 +154,7 @@ async def test_the_mark_outlives_the_run_that_keeps_it(keeping: Keeping) -> None
     kept = await keeping.keeps(register)
     first = (await keeping.handle.describe()).run_id
     await asyncio.gather(*(keeping.handle.signal("raise_to", None) for _ in range(200)))
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await keeping.handle.describe()).run_id == first:
             await asyncio.sleep(0.05)
     assert await kept_mark(keeping.environment.client, keeping.name) == kept

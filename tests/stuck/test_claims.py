@@ -36,6 +36,7 @@ _SUITE = frozenset(
 
 
 @pytest.mark.parametrize("flag", partly(Flag, suite=_SUITE))
+@pytest.mark.suite_has(2)
 async def test_what_is_offered_on_a_flagged_claim_can_be_done(snapshots: Snapshots, flag: Flag) -> None:
     await _walk(snapshots, FLAGGED[flag], flag)
 

@@ -21,6 +21,7 @@ _COPIES: dict[int, Copies] = {}
 
 
 @pytest.mark.parametrize("end", LOOSE_ENDS, ids=str)
+@pytest.mark.suite_has(4)
 async def test_it_stands_in_the_queue_and_says_what_to_do(copies: Copies, end: LooseEnd) -> None:
     async with copies() as desk:
         assert await entries(desk, end) == []
@@ -45,6 +46,7 @@ async def test_it_stands_in_the_queue_and_says_what_to_do(copies: Copies, end: L
 @pytest.mark.parametrize(
     ("end", "act"), [(end, act) for end in LOOSE_ENDS for act in end.acts], ids=lambda each: str(each)
 )
+@pytest.mark.suite_has(6)
 async def test_it_leaves_with_each_act_that_is_named(copies: Copies, end: LooseEnd, act: str) -> None:
     async with copies() as desk:
         await end.bring(desk)

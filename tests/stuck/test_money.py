@@ -63,6 +63,7 @@ def test_whatever_stands_before_nobody_says_why() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.suite_has(11)
 async def test_a_state_is_before_those_who_can_act_on_it_and_says_what_they_can_do(copies: Copies, row: Row) -> None:
     async with copies() as desk:
         path = await at(desk, row)
@@ -85,6 +86,7 @@ async def test_a_state_is_before_those_who_can_act_on_it_and_says_what_they_can_
 
 
 @pytest.mark.parametrize(("row", "act"), [(row, act) for row in ROWS for act in row.acts], ids=str)
+@pytest.mark.suite_has(11)
 async def test_what_is_offered_is_recorded(copies: Copies, row: Row, act: MoneyAct) -> None:
     async with copies() as desk:
         path = await at(desk, row)

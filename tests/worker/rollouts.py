@@ -16,6 +16,8 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
+from tests.patience import PATIENCE_SECONDS
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -60,7 +62,7 @@ class Rollout:
         was seen to stay behind what it does."""
         asked = DescribeWorkerDeploymentRequest(namespace=self.client.namespace, deployment_name=self.name)
         with suppress(TimeoutError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._told_everywhere(asked)
 
     async def _told_everywhere(self, asked: DescribeWorkerDeploymentRequest) -> None:
@@ -74,7 +76,7 @@ class Rollout:
 
 async def _once_known(ask: Any) -> None:
     """Asks until the server has heard of the version's pollers, and of each of its task queues."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 await ask()

@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import moment
 from activities.moment import Pulse, beating
+from tests.patience import PATIENCE_SECONDS
 
 
 async def _beats(work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> int:
@@ -43,7 +44,7 @@ async def test_a_block_that_outlasts_the_pause_sends_them(monkeypatch: pytest.Mo
         async with beating():
             await enough.wait()
 
-    await asyncio.wait_for(environment.run(work), timeout=10)
+    await asyncio.wait_for(environment.run(work), PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(("every_seconds", "expected"), [(3600.0, 0), (0.0, 3)])

@@ -18,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from referral_rewards.payload_codec import Codec, converter
+from tests.patience import PATIENCE_SECONDS
 from tests.replay.histories import FOLDER
 from worker import replay
 from worker.histories import Choice, of_server
@@ -175,7 +176,7 @@ async def test_open_and_recent_runs_are_fetched_the_oldest_among_them(temporal_e
         async def counts() -> tuple[int, int]:
             return (await client.count_workflows(still_open)).count, (await client.count_workflows(closed)).count
 
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await counts() != (6, 2):
                 await asyncio.sleep(0.05)
         found = {history.workflow_id: history async for history in of_server(client, choice)}

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.session import Database
+from tests.patience import PATIENCE_SECONDS
 from worker import side_tasks
 from worker.process import Connections
 from worker.side_tasks import SideTaskEnded, reason, take_turns, watch
@@ -51,7 +52,7 @@ async def _running(turn: side_tasks.Turn, **parts: Any) -> AsyncIterator[asyncio
 
 
 async def _until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not holds():
             await asyncio.sleep(0.01)
 

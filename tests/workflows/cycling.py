@@ -15,6 +15,7 @@ from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from tests.installation import PROGRAM, Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import before_its_approver, referrals_at_work, sql
 
 
@@ -78,7 +79,7 @@ async def cycle_row(life: Installation, cycle: UUID) -> Any:
 
 async def comes_to(life: Installation, cycle: UUID, *states: str) -> Any:
     """The cycle's row once it stands at one of these states and every wake-up is delivered."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             row = await cycle_row(life, cycle)
             if not await life.relay.deliver() and row.state in states:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
+from referral_rewards.temporal import payout_workflow_id
 from tests.installation import Installation, installation
+from tests.patience import PATIENCE_SECONDS
 from workflows.payout import Payout
 
 
@@ -24,20 +25,10 @@ from workflows.payout import Payout
 async def scene(
     database_url: str, environment: WorkflowEnvironment, program: str | None = None
 ) -> AsyncIterator[Installation]:
-    """An installation with terms, an approver and a referrer. What it leaves running ends with the block: the tests of
-    a session share one Temporal server, and call their referrals alike."""
+    """An installation with terms, an approver and a referrer."""
     async with installation(database_url, environment) as life:
         await set_up(life, program)
-        try:
-            yield life
-        finally:
-            ids = [workflow_id(row.id) for row in await sql(life, "SELECT id FROM referral")]
-            ids += [payout_workflow_id(str(row.id)) for row in await sql(life, "SELECT id FROM payout")]
-            cycles = await sql(life, "SELECT program, due_on FROM payout_cycle")
-            ids += [cycle_workflow_id(row.program, row.due_on) for row in cycles]
-            for each in ids:
-                with suppress(RPCError):
-                    await environment.client.get_workflow_handle(each).terminate()
+        yield life
 
 
 def books(*referrals: str) -> dict[str, int]:
@@ -146,7 +137,7 @@ async def sql(life: Installation, statement: str, **parameters: Any) -> list[Any
 
 async def quiet(life: Installation, referral: str) -> Any:
     """The referral's row once its workflow has dealt with everything that it was told."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if not await life.relay.deliver():
                 seen = (await life.handle(referral).describe()).raw_description
@@ -160,7 +151,7 @@ async def quiet(life: Installation, referral: str) -> Any:
 async def status_of(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     """What the run says of itself, once it has anything to say. A query, unlike a signal, does not wait for a run that
     is about to be started nor for a worker that is about to ask for work: Temporal refuses it."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 if status := await handle.query("status"):

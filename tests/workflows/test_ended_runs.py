@@ -68,6 +68,7 @@ _HOWS = pytest.mark.parametrize("how", ["terminated", "reset"])
 @_HOWS
 @pytest.mark.parametrize("life", [monthly()], indirect=True, ids=["monthly"])
 @pytest.mark.parametrize("at", ["frozen", "released", "done"])
+@pytest.mark.suite_has(2)
 async def test_a_cycle_whose_run_is_broken_off_pays_once(life: Installation, how: str, at: str) -> None:
     await approved(life, "r1")
     async with life.workers():
@@ -95,6 +96,7 @@ async def test_a_cycle_whose_run_is_broken_off_pays_once(life: Installation, how
 
 @_HOWS
 @pytest.mark.parametrize("at", ["waiting for its rail", "taken back"])
+@pytest.mark.suite_has(2)
 async def test_a_reversal_whose_run_is_broken_off_takes_back_once(life: Installation, how: str, at: str) -> None:
     async with life.workers():
         await rewarded(life, "r1")

@@ -153,6 +153,7 @@ STRANGER = Signer.generate()
         pytest.param({"kind": "bribe"}, id="of a kind that does not exist"),
     ],
 )
+@pytest.mark.suite_has(2)
 async def test_an_approval_written_without_the_key_pays_nothing_and_is_noted_as_forged(
     life: Installation, changes: dict[str, Any]
 ) -> None:
@@ -256,6 +257,7 @@ async def _plant_payout(
 
 @pytest.mark.parametrize("status", ["awaiting_approval", "approved", "paying"])
 @pytest.mark.parametrize("sent", [False, True], ids=["unsent", "marked as sent"])
+@pytest.mark.suite_has(2)
 async def test_a_payout_written_by_hand_is_not_paid_without_an_approval(
     life: Installation, sent: bool, status: str
 ) -> None:
@@ -271,6 +273,7 @@ async def test_a_payout_written_by_hand_is_not_paid_without_an_approval(
 
 @pytest.mark.parametrize("payee", ["mallory", "dexter"])
 @pytest.mark.parametrize("sent", [False, True], ids=["unsent", "marked as sent"])
+@pytest.mark.suite_has(2)
 async def test_a_genuine_approval_pays_nothing_beside_the_legs_it_approved(
     life: Installation, sent: bool, payee: str
 ) -> None:
@@ -294,6 +297,7 @@ async def test_a_genuine_approval_pays_nothing_beside_the_legs_it_approved(
         pytest.param("state = 'approved', first_sent_at = NULL, generation = 2, provider_key = id || '-2'", id="anew"),
     ],
 )
+@pytest.mark.suite_has(2)
 async def test_a_settled_payout_is_not_paid_again_whatever_its_row_says(life: Installation, reset: str) -> None:
     async with life.workers():
         await before_its_approver(life, "r1")
@@ -340,6 +344,7 @@ _TREAD: Final = {
 
 
 @pytest.mark.parametrize("mended", [False, True], ids=["hash as it was", "hash mended"])
+@pytest.mark.chaos
 async def test_a_request_changed_after_its_approval_is_not_sent(life: Installation, mended: bool) -> None:
     await approved_but_unsent(life, *_BODIES)
     targets = {each: (await payouts(life, each))["referrer"] for each in _BODIES}
@@ -354,6 +359,7 @@ async def test_a_request_changed_after_its_approval_is_not_sent(life: Installati
 
 
 @pytest.mark.parametrize("besides", _TREAD.values(), ids=_TREAD)
+@pytest.mark.suite_has(2)
 async def test_a_row_changed_after_its_approval_is_not_paid(life: Installation, besides: str) -> None:
     await approved_but_unsent(life, *_ROWS)
     targets = {each: (await payouts(life, each))["referrer"] for each in _ROWS}
@@ -498,6 +504,7 @@ async def test_what_somebody_signed_who_was_barred_since_is_asked_for_anew_and_n
     ("status", "ends"),
     [(KeyStatus.ACTIVE, "settled"), (KeyStatus.RETIRED, "settled"), (KeyStatus.REVOKED, "manual_review")],
 )
+@pytest.mark.suite_has(2)
 async def test_a_retired_key_still_vouches_and_a_revoked_one_does_not(
     life: Installation, status: KeyStatus, ends: str
 ) -> None:

@@ -124,6 +124,7 @@ SELECT posted.id, l.* FROM posted CROSS JOIN (VALUES {lines}) AS l(account, amou
         pytest.param("('loss:a', 1, 'usd'), ('credit:b', -1, 'usd')", "ck_posting_currency", id="in no currency"),
     ],
 )
+@pytest.mark.suite_has(2)
 async def test_the_books_refuse_what_does_not_balance(life: Installation, lines: str, why: str) -> None:
     assert why in await _refused(life, _TRANSACTION.format(lines=lines))
 

@@ -19,6 +19,7 @@ from activities.reconciliations import _patience
 from models.session import Database
 from tests.installation import Installation
 from tests.line import line
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.every_kind import ENDS, about_to_take_a_step, furnish, woken
 from tests.workflows.scenes import quiet, scene
 from worker.build import PAYOUT_WORKFLOWS, REFERRAL_WORKFLOWS
@@ -98,7 +99,7 @@ async def over(life: Installation, port: int) -> AsyncIterator[Installation]:
 
 async def _is_tried_again(handle: WorkflowHandle[Any, Any]) -> None:
     """Returns once the server has tried the run's step in vain, and is about to try it again."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             waiting = (await handle.describe()).raw_description.pending_activities
             if any(each.attempt > 1 for each in waiting):

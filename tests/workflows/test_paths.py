@@ -47,6 +47,7 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
 
 
 @pytest.mark.parametrize(("path", "end"), ENDS.items(), ids=[path.__name__ for path in ENDS])
+@pytest.mark.suite_has(2)
 async def test_a_referral_lived_day_by_day_ends_as_the_periods_and_people_say(
     life: Installation, path: Path, end: tuple[str, str | None, str | None, int]
 ) -> None:
@@ -187,6 +188,7 @@ async def test_a_terminated_workflow_is_started_again_by_the_sweep_once_its_alar
     await journey.stands("expired")
 
 
+@pytest.mark.chaos
 async def test_a_referral_whose_history_is_gone_goes_on_from_the_register(life: Installation) -> None:
     """Terminated and deleted, as after the end of retention: nothing but Postgres remembers it."""
     await before_its_approver(life, "r1")

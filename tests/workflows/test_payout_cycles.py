@@ -17,6 +17,7 @@ from referral_rewards.domain.programs.terms import PayoutCycle
 from referral_rewards.reporting.books import checking
 from referral_rewards.temporal import cycle_schedule_id, cycle_workflow_id
 from tests.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.cycling import approved, comes_to, decide_on, its_payouts, monthly, open_cycle
 from tests.workflows.scenes import books, days_ago, payouts_at_work, scene, sql
 
@@ -112,7 +113,7 @@ async def test_what_fell_due_while_the_schedule_was_lost_is_opened_and_its_tick_
         await sql(life, "DELETE FROM payout_cycle")
         for _ in range(2):
             await schedule(life).trigger()
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while (await schedule(life).describe()).info.running_actions or not await sql(
                     life, "SELECT 1 FROM payout_cycle"
                 ):

@@ -18,6 +18,7 @@ from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from referral_rewards.temporal import payout_workflow_id, program_workflow_id
 from tests.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import before_its_approver, books, scene, sql
 from workflows.payout import Payout
 
@@ -53,7 +54,7 @@ async def decide(life: Installation, act: MoneyAct, at: datetime | None = None, 
 
 async def carried_out(life: Installation) -> None:
     """Returns once what was decided was carried out, as far as it holds by now."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             await life.relay.deliver()
             [row] = await sql(life, "SELECT due_at FROM program_life")
@@ -63,7 +64,7 @@ async def carried_out(life: Installation) -> None:
 
 
 async def waits_for_its_program(life: Installation) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             await life.relay.deliver()
             rows = await sql(life, "SELECT id, state, first_sent_at FROM payout")
@@ -107,7 +108,7 @@ async def test_an_end_that_is_to_come_is_waited_for_and_carried_out(life: Instal
         await decide(life, MoneyAct.END_PROGRAM, ends_at)
         await carried_out(life)
         row = await life.settled("r1", among=frozenset({"invited"}))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while row.deadline is None:
                 await life.relay.deliver()
                 row = await life.row("r1")

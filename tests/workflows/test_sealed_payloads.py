@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 from referral_rewards.payload_codec import SEALED, Codec, converter, key_name
 from referral_rewards.temporal import workflow_id
 from tests.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import before_its_approver, books, quiet, scene
 
 OLD, NEW = {"2026-06": b"o" * 32}, {"2026-12": b"n" * 32}
@@ -91,7 +92,7 @@ async def _stops_for_a_missing_key_and_goes_on(life: Installation) -> None:
         with capture_logs() as logs:
             handle = without.handle("cleo-and-dan")
             await handle.signal("fact_arrived", str(uuid4()))
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await _failed_tasks(handle):
                     await asyncio.sleep(0.05)
         assert {"key": "2026-06", "why": "no such key"}.items() <= next(

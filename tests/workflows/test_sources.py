@@ -405,6 +405,7 @@ async def test_while_a_source_is_silent_nothing_is_paid_and_when_it_is_back_ever
 
 
 @pytest.mark.slow
+@pytest.mark.chaos
 async def test_after_an_hour_of_silence_people_are_asked_to_do_without(outside: Outside) -> None:
     await outside.approved_but_unsent()
     outside.shop.down = True
