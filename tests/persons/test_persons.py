@@ -1,7 +1,6 @@
 """What is on record of a person is shown on request, and erased: the chains hold, and the marks stay."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,12 +13,13 @@ from referral_rewards.audit.evidence import Span
 from referral_rewards.audit.loading import Means
 from referral_rewards.personal import PersonalKeys
 from referral_rewards.register.decisions import chain
-from referral_rewards.register.persons import erasing, resealing
+from referral_rewards.register.persons import resealing
 from tests import personal
 from tests.audit.paid import ACME, lived
 from tests.audit.test_money import found
 from tests.desk import Desk, days_ago, desk_after, event, life_of
 from tests.snapshots import Snapshots
+from worker.erasing import Erasing
 
 
 async def asked(desk: Desk, what: str, as_: str = "ada", **by: str) -> httpx.Response:
@@ -93,9 +93,9 @@ async def test_erasing_waits_for_an_open_claim_and_goes_on_by_itself(desk: Desk)
     assert await personal.bodies(desk.database, "p.sealed IS NOT NULL") != []
     await desk.decide("r1", "deny", reason="evidence_insufficient")
     assert await desk.judge("r1") == "denied"
-    now = datetime.now(UTC)
-    assert await desk.database.worker.write(erasing.go_on, now) == 1
-    assert await desk.database.worker.write(erasing.go_on, now) == 0, "nothing is left to try"
+    erasing = Erasing(desk.database.worker)
+    assert await erasing.turn() == 0.0
+    assert await erasing.turn() > 0, "nothing is left to try"
     (done,) = (await desk.get("/v1/persons/erasures", "ada")).json()
     assert (done["id"], done["waits"]) == (waiting["id"], [])
     assert done["erased_at"] is not None
