@@ -20,6 +20,7 @@ from sqlalchemy import text
 from bench.lives import TERMS
 from bench.pace import Pace
 from bench.past import SETTINGS, write
+from bench.personal import KEYS
 from bench.profiling import Hotspot
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
@@ -79,7 +80,7 @@ async def _cycle(data: Path, url: str, size: int, *, kill: bool) -> dict[str, fl
     Raises:
         RuntimeError: if a leg was paid twice or not at all.
     """
-    signer, database = Signer.generate(), Database.at(with_driver(url))
+    signer, database = Signer.generate(), Database.at(with_driver(url), personal=KEYS)
     keys = data / "verify.json"
     keys.write_text(json.dumps([signer.public_entry()]))
     now, seconds, memory = datetime.now(UTC), dict.fromkeys(PHASES, 0.0), dict.fromkeys(PHASES, 0.0)

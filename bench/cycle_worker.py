@@ -16,6 +16,7 @@ from uuid import UUID
 import psutil
 from sqlalchemy import text
 
+from bench.personal import KEYS
 from models.session import Database
 from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.payouts.states import PayoutState
@@ -31,7 +32,7 @@ _PAGE: Final = 200
 
 async def run(url: str, keys: KeyRing, cycle: UUID, phase: str) -> dict[str, float]:
     """Run the phase, and return its seconds and megabytes."""
-    database = Database.at(with_driver(url), pool_size=_AT_ONCE)
+    database = Database.at(with_driver(url), pool_size=_AT_ONCE, personal=KEYS)
     process = psutil.Process()
     async with database.transaction():
         print("begins", flush=True)

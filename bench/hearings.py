@@ -13,6 +13,7 @@ from activities.payouts import Payouts
 from activities.referrals import Referrals
 from bench import fresh
 from bench.past import MAIN, OTHERS
+from bench.personal import KEYS
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Event
@@ -44,7 +45,7 @@ class Hearings:
     """One register, and the steps that a referral goes through. Every judgement is as of ``now``."""
 
     def __init__(self, engine: AsyncEngine, now: datetime) -> None:
-        self.database = Database(engine)
+        self.database = Database(engine, personal=KEYS)
         self._now = now
         self.signer = Signer.generate()
         self.keys = KeyRing.of([self.signer.public_entry()])

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from bench.meter import Meter, recorded_pids
+from bench.personal import KEYS
 from bench.profiling import Hotspot, hotspots, profiled
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
@@ -71,7 +72,7 @@ async def measure(data: Path, size: int) -> Measurement:
 
 async def _ingest(url: str, path: Path) -> float:
     """Ingest the file as `referrals ingest` does, and return the seconds it took."""
-    database = Database.at(with_driver(url))
+    database = Database.at(with_driver(url), personal=KEYS)
     problems: list[str] = []
     try:
         async with database.transaction():

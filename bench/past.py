@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-from bench import past_facts, past_rewards
+from bench import past_facts, past_rewards, personal
 
 #: The referrer who brought far more friends than any other.
 BIG: Final = "big"
@@ -56,6 +56,8 @@ async def fill(url: str, past: Past, pepper: bytes, say: Callable[[str], None] =
         await connection.execute(_mark(pepper))
         statements = _lives(past) | past_facts.STATEMENTS | past_rewards.STATEMENTS
         await write(connection, statements, _FILLED, say)
+        await personal.seal(connection)
+        await connection.execute("VACUUM (ANALYZE) personal_data")
 
 
 async def write(

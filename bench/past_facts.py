@@ -61,11 +61,11 @@ FROM told
 """
 
 _PERSONAL: Final = """
-INSERT INTO personal_data (subject_id, body, salt, commitment)
-SELECT fact, body, uuid_send(fact), encode(sha256(uuid_send(fact) || '\\x01'), 'hex') FROM told
+CREATE TEMP TABLE told_text AS
+SELECT fact AS subject, body::text AS content, encode(sha256(uuid_send(fact) || '\\x01'), 'hex') AS commitment FROM told
 UNION ALL
-SELECT md5('enrolled ' || referrer)::uuid, jsonb_build_object('customer', customer, 'email', email),
-       convert_to(referrer, 'UTF8'), encode(sha256(convert_to(referrer, 'UTF8')), 'hex')
+SELECT md5('enrolled ' || referrer)::uuid, jsonb_build_object('customer', customer, 'email', email)::text,
+       encode(sha256(convert_to(referrer, 'UTF8')), 'hex')
 FROM person
 """
 

@@ -14,10 +14,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bench.lives import Lives
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.config.stack import StackInfo, decode_secret, with_driver
+from referral_rewards.config.stack import StackInfo, decode_keys, decode_secret, with_driver
 from referral_rewards.local.children import Secrets, Watched, children, environment
 from referral_rewards.local.embedded import HOST, Servers, servers
 from referral_rewards.local.supervisor import Program
+from referral_rewards.personal import PersonalKeys
 from referral_rewards.register.decisions.signing import Signer
 
 
@@ -53,7 +54,8 @@ async def furnished(data: Path, hosts: Servers) -> Stage:
 @asynccontextmanager
 async def lives_on(its: Stage) -> AsyncIterator[Lives]:
     """Yield who tells facts there and decides."""
-    database = Database.at(with_driver(its.hosts.database_url))
+    personal = PersonalKeys(decode_keys(its.secrets.personal_keys))
+    database = Database.at(with_driver(its.hosts.database_url), personal=personal)
     client = await Client.connect(its.hosts.temporal, data_converter=pydantic_data_converter)
     signer = Signer.load(Path(its.secrets.signing_key))
     try:

@@ -17,6 +17,7 @@ import psycopg
 import structlog
 from fastapi import FastAPI, Request
 
+from bench.personal import KEYS
 from bench.profiling import Hotspot, hotspots, profiled
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
@@ -51,7 +52,7 @@ async def measure(data: Path, size: int) -> Measurement:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     async with postgres(data) as url:
         await asyncio.to_thread(upgrade, with_driver(url))
-        database = Database.at(with_driver(url), pool_size=10)
+        database = Database.at(with_driver(url), pool_size=10, personal=KEYS)
         bare = await _bare(url)
         try:
             ours = _ours(database)

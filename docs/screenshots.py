@@ -57,7 +57,7 @@ async def main() -> None:
 async def _furnished(settings: Settings, progress: Progress) -> str:
     """Publishes the demo's programs and takes its past in; the session of somebody who is signed in."""
     script, now = Script.load(), datetime.now(UTC)
-    database = Database.at(settings.database_url, pool_size=2)
+    database = Database.at(settings.database_url, pool_size=2, personal=settings.personal())
     try:
         async with database.transaction() as connection:
             for source in script.programs:

@@ -20,6 +20,7 @@ from models.ledger import LedgerTransaction, Posting
 from models.measures import MeasuredContribution, MeasuredTotal, ToMeasure
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
+from models.persons import PersonErasure
 from models.programs import ProgramLifeRow, ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
@@ -82,6 +83,7 @@ __all__ = [
     "PayoutLegRow",
     "PayoutRow",
     "PayoutStep",
+    "PersonErasure",
     "PersonalData",
     "Posting",
     "ProgramLifeRow",

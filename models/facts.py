@@ -50,13 +50,13 @@ class FactTeller(SQLModel, table=True):
 
 
 class PersonalData(SQLModel, table=True):
-    """The full text of a fact, note or letter. Erasing it blanks ``body`` and ``salt``; the commitment remains."""
+    """The full text of a fact, note or letter, sealed with the salt of its commitment (`referral_rewards.personal`).
+    Erasing it blanks ``sealed``; the commitment remains."""
 
     __tablename__ = "personal_data"
 
     subject_id: UUID = Field(primary_key=True)
-    body: dict[str, Any] | None = document(nullable=True)
-    salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     commitment: str
     erased_at: datetime | None = instant(nullable=True)
 

@@ -28,15 +28,15 @@ GRANT SELECT (name, roles, scopes, marks, tells_sources, tells_types, created_at
 GRANT INSERT ON
     account_change, api_token, app_user, audit_event, blocked_mark, clawback, clawback_case, decision, decision_effect,
     decision_head, fact, fact_key, fact_teller, ingest_batch, inquiry, ledger_transaction, notice, oidc_flow, oidc_identity, outbox,
-    payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, personal_data, posting,
+    payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, person_erasure, personal_data, posting,
     program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, recovery_code, referral,
     referral_fact, referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view,
     second_factor, session, set_aside, sign_in_failure, sign_in_step, source_cursor, source_event, source_name,
     source_payload, source_reading, to_examine, to_judge, to_measure
     TO {api};
 GRANT DELETE ON
-    blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, saved_view, session,
-    sign_in_failure, sign_in_step
+    blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, register_secret,
+    saved_view, session, sign_in_failure, sign_in_step
     TO {api};
 GRANT UPDATE (confirmed_by, confirmed_at) ON account_change TO {api};
 GRANT UPDATE (revoked_at) ON api_token TO {api};
@@ -59,7 +59,8 @@ GRANT UPDATE (
 GRANT UPDATE (updated_at) ON payout_cycle TO {api};
 GRANT UPDATE (amount_minor, live) ON payout_deduction TO {api};
 GRANT UPDATE (live) ON payout_leg TO {api};
-GRANT UPDATE (body, salt, erased_at) ON personal_data TO {api};
+GRANT UPDATE (waits, tried_at, erased_at, texts_blanked, payloads_blanked) ON person_erasure TO {api};
+GRANT UPDATE (sealed, erased_at) ON personal_data TO {api};
 GRANT UPDATE (told, due_at) ON program_life TO {api};
 GRANT UPDATE (payout_id) ON provider_event TO {api};
 GRANT UPDATE (
@@ -77,6 +78,7 @@ GRANT UPDATE (
 GRANT UPDATE (fingerprint, noted_at) ON register_secret TO {api};
 GRANT UPDATE (restore, restored_to, halted_at, why, reopened_at, reopened_by) ON restored_rail TO {api};
 GRANT UPDATE (query) ON saved_view TO {api};
+GRANT UPDATE (sealed, erased_at) ON source_payload TO {api};
 GRANT UPDATE (used_at) ON recovery_code TO {api};
 GRANT UPDATE (enrolled_at, last_step, offered, reset_at, reset_by, secret) ON second_factor TO {api};
 GRANT UPDATE (seen_at, factor, factor_at) ON session TO {api};
@@ -119,6 +121,9 @@ GRANT UPDATE (
 GRANT UPDATE (state, cursor, digest, turn, summary, frozen_at, done_at, updated_at) ON payout_cycle TO {worker};
 GRANT UPDATE (amount_minor, live) ON payout_deduction TO {worker};
 GRANT UPDATE (live) ON payout_leg TO {worker};
+GRANT UPDATE (waits, tried_at, erased_at, texts_blanked, payloads_blanked) ON person_erasure TO {worker};
+GRANT UPDATE (sealed, erased_at) ON personal_data TO {worker};
+GRANT UPDATE (sealed, erased_at) ON source_payload TO {worker};
 GRANT UPDATE (due_at) ON program_life TO {worker};
 GRANT UPDATE (
     program, status, reason, about, referrer, customer, order_id, recommendation, flags, routes, amount_minor, currency,

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from models.checkout import check_before_use
 from models.connection import Connection
 from models.unit import UNIT, Unit
+from referral_rewards.personal import KEYS, PersonalKeys
 
 #: The database did not answer. Whether it executed the statement is unknown.
 NO_ANSWER: Final = (OperationalError, InterfaceError)
@@ -46,6 +47,9 @@ _TRACE: Final = text("SELECT set_config('referrals.trace', :trace, true)")
 
 #: Returns the trace that is under way, as W3C's traceparent; None without one.
 TracedBy = Callable[[], str | None]
+#: The keys of a database that was opened without: personal data is neither written nor read.
+NO_KEYS: Final = PersonalKeys(())
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -103,8 +107,16 @@ def _connect_args(*, planned_once: bool, pooled: bool) -> dict[str, object]:
 class Database:
     """Provides transactions. It is passed to all code that needs one; no other code creates an engine."""
 
-    def __init__(self, engine: AsyncEngine, *, traced_by: TracedBy | None = None, pooled: bool = False) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        personal: PersonalKeys | None = None,
+        traced_by: TracedBy | None = None,
+        pooled: bool = False,
+    ) -> None:
         self._engine = engine
+        self._personal = personal or NO_KEYS
         self._pooled = pooled
         self._traced_by = traced_by
         self._reading = engine.execution_options(postgresql_readonly=True)
@@ -123,10 +135,12 @@ class Database:
         patience_seconds: float = 30,
         planned_once: bool = False,
         pooled: bool = False,
+        personal: PersonalKeys | None = None,
         traced_by: TracedBy | None = None,
     ) -> Self:
-        """Return the database over an `engine` of its own. ``traced_by`` returns the trace that is under way; each
-        wake-up that a transaction stores bears it. Without it no transaction costs a statement more."""
+        """Return the database over an `engine` of its own. ``personal`` are the keys of personal data; without them
+        none is written or read. ``traced_by`` returns the trace that is under way; each wake-up that a transaction
+        stores bears it. Without it no transaction costs a statement more."""
         opened = engine(
             database_url,
             pool_size=pool_size,
@@ -134,13 +148,18 @@ class Database:
             planned_once=planned_once,
             pooled=pooled,
         )
-        return cls(opened, traced_by=traced_by, pooled=pooled)
+        return cls(opened, personal=personal, traced_by=traced_by, pooled=pooled)
 
     def apart(self) -> "Database":
         """Return the same database with its own connection: for another event loop, or for work that must not hold a
         pooled connection."""
         url = self._engine.url.render_as_string(hide_password=False)
-        return Database.at(url, pool_size=1, traced_by=self._traced_by, pooled=self._pooled)
+        return Database.at(url, pool_size=1, personal=self._personal, traced_by=self._traced_by, pooled=self._pooled)
+
+    @property
+    def personal(self) -> PersonalKeys:
+        """The keys of personal data that it was opened with."""
+        return self._personal
 
     @property
     def pooled(self) -> bool:
@@ -186,6 +205,7 @@ class Database:
             # Held here: a connection that broke refuses to be asked for it, and would hide the error that broke it.
             info = connection.info
             unit = info[UNIT] = Unit()
+            info[KEYS] = self._personal
             try:
                 if trace is not None:
                     await connection.execute(_TRACE, {"trace": trace})

@@ -33,14 +33,14 @@ class SourceEvent(SQLModel, table=True):
 
 
 class SourcePayload(SQLModel, table=True):
-    """An event as it came, byte by byte, and the headers that it is read by. It holds personal data. Append-only."""
+    """An event as it came, byte by byte, with the headers that it is read by and its URL: sealed, as it holds personal
+    data. It is never deleted, and never changed but to be sealed anew or erased (a trigger)."""
 
     __tablename__ = "source_payload"
 
     event: UUID = Field(primary_key=True)
-    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    headers: dict[str, Any] = document()
-    url: str
+    sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    erased_at: datetime | None = instant(nullable=True)
 
 
 class SourceReading(SQLModel, table=True):
@@ -48,6 +48,7 @@ class SourceReading(SQLModel, table=True):
 
     __tablename__ = "source_reading"
     __table_args__ = (
+        Index("ix_source_reading_facts", "facts", postgresql_using="gin"),
         Index("ix_source_reading_awaits", "source", "awaits", postgresql_where=text("awaits IS NOT NULL")),
         Index(
             "ix_source_reading_stuck",

@@ -21,10 +21,12 @@ from hypothesis import HealthCheck, settings
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
+from models import session
 from models.migrate import upgrade
 from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
+from tests import personal
 from tests.patience import PATIENCE_SECONDS
 from tests.roles import MIGRATIONS, ROLES, as_role, create_roles
 from tests.snapshots import Snapshots, administer, administrator, beside, copied
@@ -121,6 +123,14 @@ def beginning_of_the_test() -> None:
     from tests.desk import this_test_began
 
     this_test_began.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_of_personal_data() -> Iterator[None]:
+    """Lets each database that a test opens by hand have the keys of personal data."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(session, "NO_KEYS", personal.KEYS)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

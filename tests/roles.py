@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.grants import Roles
 from models.session import Database, TracedBy
+from referral_rewards.personal import PersonalKeys
 from tests.snapshots import administer
 
 MIGRATIONS: Final = "the_migrations"
@@ -32,15 +33,22 @@ def as_role(database_url: str, role: str) -> str:
 class Register(Database):
     """A database as whoever administers it, and beside it as the API and as workers, each connected once it is used."""
 
-    def __init__(self, engine: AsyncEngine, *, traced_by: TracedBy | None = None, pooled: bool = False) -> None:
-        super().__init__(engine, traced_by=traced_by, pooled=pooled)
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        personal: PersonalKeys | None = None,
+        traced_by: TracedBy | None = None,
+        pooled: bool = False,
+    ) -> None:
+        super().__init__(engine, personal=personal, traced_by=traced_by, pooled=pooled)
         self._beside: dict[str, Database] = {}
 
     def opened_as(self, role: str) -> Database:
         """The same database, for a role. It is closed with this one."""
         if role not in self._beside:
             url = self._engine.url.render_as_string(hide_password=False)
-            self._beside[role] = Database.at(as_role(url, role), pooled=self.pooled)
+            self._beside[role] = Database.at(as_role(url, role), personal=self.personal, pooled=self.pooled)
         return self._beside[role]
 
     @property

@@ -49,6 +49,7 @@ from referral_rewards.vendors.connected import ConnectedSource
 from worker import versions
 from worker.build import payouts_worker, provider_worker, referrals_worker, telling
 from worker.clocks import clock_watch, look_at_the_clock
+from worker.erasing import Erasing
 from worker.examining import Examining
 from worker.letters import Home, Letters
 from worker.marking import Marking
@@ -112,10 +113,10 @@ async def run(settings: Settings, role: str) -> int:
         if tracing is not None:
             running.push_async_callback(tracing.close)
             traced_by = current
-        url, pooled = settings.database_for("worker"), settings.pooled
-        database = Database.at(url, pool_size=5, traced_by=traced_by, pooled=pooled)
+        url, pooled, personal = settings.database_for("worker"), settings.pooled, settings.personal()
+        database = Database.at(url, pool_size=5, personal=personal, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(database.close)
-        steps = Database.at(url, pool_size=10, planned_once=True, traced_by=traced_by, pooled=pooled)
+        steps = Database.at(url, pool_size=10, planned_once=True, personal=personal, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(steps.close)
         intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
@@ -230,6 +231,7 @@ class _Process:
             "the postman": post.turn,
             "the examining of rewards": Examining(database, Means(keys.keys, intake.marker)).turn,
             "the measuring": Measuring(database).turn,
+            "the erasing of persons": Erasing(database).turn,
             "the measurement events": measurements.turn,
         }
 

@@ -37,6 +37,7 @@ from referral_rewards.api.v1 import (
     measurements,
     payees,
     payouts,
+    persons,
     pilots,
     programs,
     queue,
@@ -105,7 +106,7 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
     told = (event_sources, asked_sources, source_pulls)
-    access = (each.router for each in (tokens, account_changes, users, blocklist, audit, *told))
+    access = (each.router for each in (tokens, account_changes, users, persons, blocklist, audit, *told))
     apart = (rails.forgotten, standings.offers, tokens.whose)
     for router in (*judged, *paid, *payable, *booked, *measured, *apart, *access):
         app.include_router(router, dependencies=[Depends(only_known)])

@@ -130,6 +130,7 @@ class Parts:
                 pool_size=10,
                 traced_by=current if tracing else None,
                 pooled=settings.pooled,
+                personal=settings.personal(),
             ),
             intake=Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores),
             keys=keys,

@@ -17,6 +17,7 @@ from referral_rewards.audit.reading.told import Told, of_kinds
 from referral_rewards.audit.received import FactRow, received
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.keys import code_key
+from referral_rewards.personal import opened_or_broken
 
 _IDENTITY: Final = ("customer", "email", "phone")
 
@@ -37,10 +38,11 @@ class Facts:
             return
         self._asked.update(new)
         for row in await self._connection.execute(statements.FACTS, {"keys": new}):
-            fact = FactRow(*row[1:])
-            if fact.id not in self._by_id:
+            if row.id not in self._by_id:
+                known = {**row._mapping, "envelope": opened_or_broken(self._connection, row.id, row.sealed)}
+                fact = FactRow(**{name: known[name] for name in FactRow._fields})
                 self._by_id[fact.id] = received(fact, self._marker)
-            self._filed[row[0]].append(fact.id)
+            self._filed[row.key].append(row.id)
 
     def under(self, keys: Iterable[str]) -> dict[UUID, Received]:
         """The facts that are filed under these keys, by their ids."""

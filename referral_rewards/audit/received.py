@@ -9,11 +9,12 @@ from uuid import UUID
 
 from referral_rewards.audit.evidence import Received
 from referral_rewards.audit.reading.told import May, Told
-from referral_rewards.domain.errors import FactInvalid
+from referral_rewards.domain.errors import FactInvalid, SealBroken
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event, parse_event
 from referral_rewards.domain.facts.identity import Marker, normal_email
 from referral_rewards.domain.facts.payloads import FactType, person_of
+from referral_rewards.personal import Opened
 
 #: What begins a referral, or extends it, may leave its name to be derived.
 _NAMING = (FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED)
@@ -31,8 +32,7 @@ class FactRow(NamedTuple):
     data: Mapping[str, Any]
     marks: Sequence[str]
     digest: str
-    body: Mapping[str, Any] | None
-    salt: bytes | None
+    envelope: Opened | SealBroken | None
     commitment: str | None
     teller: str | None
     sources: Sequence[str] | None
@@ -52,17 +52,17 @@ def received(row: FactRow, marker: Marker | None) -> Received:
         may=None if row.sources is None else May(frozenset(row.sources), frozenset(row.types or ())),
     )
     problems: tuple[str, ...] = ()
-    if row.body is not None:
-        told, problems = _of_envelope(row, row.body, told, marker)
+    if isinstance(row.envelope, SealBroken):
+        problems = (f"its envelope is sealed and does not open: {row.envelope}",)
+    elif row.envelope is not None:
+        told, problems = _of_envelope(row, row.envelope, told, marker)
     named = replace(told, data=_named(row.id, told))
     return Received(row.id, named, row.received_at, row.position, row.digest, row.teller, problems)
 
 
-def _of_envelope(
-    row: FactRow, body: Mapping[str, Any], told: Told, marker: Marker | None
-) -> tuple[Told, tuple[str, ...]]:
+def _of_envelope(row: FactRow, envelope: Opened, told: Told, marker: Marker | None) -> tuple[Told, tuple[str, ...]]:
     try:
-        event = parse_event(_envelope(row, body))
+        event = parse_event(_envelope(row, envelope.body))
     except FactInvalid as invalid:
         return told, (f"its envelope is no fact: {invalid}",)
     event = event.of_store(row.data.get("store"))
@@ -75,7 +75,7 @@ def _of_envelope(
         marks=told.marks if marker is None else event.marks(marker),
         domains=frozenset({domain} - {""}),
     )
-    return its, tuple(_problems(row, event, its))
+    return its, tuple(_problems(row, envelope.salt, event, its))
 
 
 def _envelope(row: FactRow, body: Mapping[str, Any]) -> dict[str, object]:
@@ -89,14 +89,14 @@ def _envelope(row: FactRow, body: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _problems(row: FactRow, event: Event, its: Told) -> Iterator[str]:
+def _problems(row: FactRow, salt: bytes, event: Event, its: Told) -> Iterator[str]:
     if event.fact_id != row.id:
         yield f"it stands under the id {row.id}; right would be {event.id}"
     if event.public != row.data:
         yield "its public fields are not those of its envelope"
     if its.marks != frozenset(row.marks):
         yield "its marks are not those of the person in its envelope"
-    commitment = hashlib.sha256((row.salt or b"") + event.content.encode()).hexdigest()
+    commitment = hashlib.sha256(salt + event.content.encode()).hexdigest()
     if commitment != row.commitment:
         yield "its commitment does not cover its envelope"
     if _digest(row, event, commitment) != row.digest:

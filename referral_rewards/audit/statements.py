@@ -76,8 +76,8 @@ ORDER BY program, version
 
 #: The facts that are filed under some keys, each with the key.
 FACTS: Final = text("""
-SELECT k.key, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, p.body,
-       p.salt, p.commitment, t.username, t.sources, t.types, f.position
+SELECT k.key, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, p.sealed,
+       p.commitment, t.username AS teller, t.sources, t.types, f.position
 FROM fact_key k JOIN fact f ON f.id = k.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
 LEFT JOIN fact_teller t ON t.id = f.teller_id
 WHERE k.key = ANY(CAST(:keys AS text[]))

@@ -172,7 +172,9 @@ async def _database(chosen: "Settings") -> "AsyncIterator[Database]":
     from models import pooler
     from models.session import Database
 
-    opened = Database.at(chosen.database_url, pool_size=2, pooled=chosen.pooled)
+    opened = Database.at(
+        chosen.database_url, pool_size=2, personal=chosen.personal(required=False), pooled=chosen.pooled
+    )
     try:
         if (unnamed := await pooler.problem(opened)) is not None:
             raise BadInput([unnamed])

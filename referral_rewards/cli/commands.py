@@ -80,6 +80,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "Derive every paid reward of a program again, print what is wrong, and end with 1 if anything is.",
     ),
     "user": Entry("users", "commands", "People and services, and how they sign in."),
+    "person": Entry("persons", "commands", "Persons: all that is on record about one, and erasing it."),
+    "keys": Entry("persons", "keys", "The keys that seal personal data."),
     "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
     "blocklist": Entry(
         "blocklist", "commands", "Identities, devices and payment instruments that are trusted no more."

@@ -110,6 +110,12 @@ def site(
         str | None, typer.Option("--program", metavar="PROGRAM", help="The program of the link.")
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=31, help="For how long the link is valid.")] = 1,
+    forget: Annotated[
+        str | None, typer.Option("--forget", metavar="CUSTOMER", help="Erase a customer from its own store, and end.")
+    ] = None,
+    forget_email: Annotated[
+        bool, typer.Option("--forget-email", help="Erase whoever has an address, asked for or read from the input.")
+    ] = False,
 ) -> None:
     """Run the front door, where customers enrol, invite friends and see their rewards.
 
@@ -117,8 +123,9 @@ def site(
     """
     if link is not None and program is None:
         raise RequestInvalid("name the program of the link", "--program")
-    given = {"--host": host, "--port": port, "--link": link, "--program": program, "--days": days}
+    given = {"--host": host, "--port": port, "--link": link, "--program": program, "--days": days, "--forget": forget}
     said = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    said += ["--forget-email"] if forget_email else []
     _become("referral_rewards.site", *said, data=None)
 
 

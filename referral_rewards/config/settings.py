@@ -6,7 +6,7 @@ variables and profile files (``temporal.py``).
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -30,6 +30,9 @@ from referral_rewards.config.stack import (
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.web_addresses import HttpUrl
+
+if TYPE_CHECKING:
+    from referral_rewards.personal import PersonalKeys  # commands that need none do not wait for it
 
 #: Stands in the place of a key that is derived from the pepper.
 _BY_THE_PEPPER: Final = "pepper"
@@ -114,6 +117,11 @@ class Settings(PayloadSettings, RailSettings, NoticeSettings, SignInSettings, So
         default=None,
         description=f"Key of the hashes that identities match by: {PEPPER_BYTES_MIN} bytes or more, hex or base64",
     )
+    personal_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that seal personal data in the register: 32 bytes each, hex or base64, comma-separated, the "
+        "newest first; the same for the API and every worker",
+    )
     signing_key: Path | None = Field(
         default=None, description="Ed25519 private key (PEM) that signs decisions; only for the API"
     )
@@ -162,6 +170,24 @@ class Settings(PayloadSettings, RailSettings, NoticeSettings, SignInSettings, So
         if pepper is not None:
             decode_secret(pepper.get_secret_value())
         return pepper
+
+    @field_validator("personal_keys")
+    @classmethod
+    def _personal_keys_of_32_bytes(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            decode_keys(keys.get_secret_value())
+        return keys
+
+    def personal(self, *, required: bool = True) -> "PersonalKeys":
+        """Return the keys of personal data. Raises BadInput if none is set and some are ``required``, as by whatever
+        serves: personal data is never stored in clear."""
+        from referral_rewards.personal import NOT_SET, PersonalKeys
+
+        if self.personal_keys is None:
+            if required:
+                raise BadInput([NOT_SET])
+            return PersonalKeys(())
+        return PersonalKeys(decode_keys(self.personal_keys.get_secret_value()))
 
     @property
     def pooled(self) -> bool:
@@ -262,6 +288,8 @@ class _LocalStack(PydanticBaseSettingsSource):
         keys = keys_folder(data)
         if (pepper := keys / "pepper").is_file():
             found["pepper"] = pepper.read_text().strip()
+        if (personal := keys / "personal").is_file():
+            found["personal_keys"] = personal.read_text().strip()
         if (verify_keys := keys / "verify.json").is_file():
             found["verify_keys"] = verify_keys
         return found

@@ -168,7 +168,7 @@ async def _take(opened: Database, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
-    opened = Database.at(settings.database_url, pool_size=2, pooled=settings.pooled)
+    opened = Database.at(settings.database_url, pool_size=2, personal=settings.personal(), pooled=settings.pooled)
     try:
         yield opened
     finally:

@@ -1,8 +1,8 @@
 """Our own processes in the local stack, with the secrets that each of them gets.
 
-All get the pepper and the public keys, and the database by the role of the API or of workers. Only the API gets the
-signing key, the sealing keys and the webhook secrets of providers. Only the payouts worker gets the credentials of the
-rails.
+All get the pepper, the keys of personal data and the public keys, and the database by the role of the API or of
+workers. Only the API gets the signing key, the sealing keys and the webhook secrets of providers. Only the payouts
+worker gets the credentials of the rails.
 """
 
 import asyncio
@@ -48,9 +48,10 @@ class Secrets(NamedTuple):
     signing_key: str
     verify_keys: str
     sealing_keys: str
+    personal_keys: str
 
     def __repr__(self) -> str:
-        """Without the pepper."""
+        """Without what is secret."""
         return f"Secrets(signing_key={self.signing_key!r}, verify_keys={self.verify_keys!r})"
 
     @classmethod
@@ -61,6 +62,7 @@ class Secrets(NamedTuple):
             given.get(SIGNING_KEY, str(own.signing_key)),
             given.get(PREFIX + "VERIFY_KEYS", str(own.verify_keys)),
             given.get(SEALING_KEYS, own.sealing.read_text()),
+            given.get(PREFIX + "PERSONAL_KEYS", own.personal.read_text()),
         )
 
 
@@ -85,6 +87,7 @@ def environment(
         PREFIX + "DATA": str(data),
         PREFIX + "API_URL": info.api,
         PREFIX + "PEPPER": secrets.pepper,
+        PREFIX + "PERSONAL_KEYS": secrets.personal_keys,
         PREFIX + "VERIFY_KEYS": secrets.verify_keys,
     }
     if embedded_temporal:

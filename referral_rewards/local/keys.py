@@ -2,7 +2,8 @@
 
 `pepper` is the key of the hashes that match identities. `signing.pem` signs decisions and is for the API only.
 `verify.json` lists the public keys that verify decisions. `sealing` seals secrets in the register, for the API only.
-In a cluster all four come from its secret store.
+`personal` seals personal data in the register, for the API and the workers. In a cluster all five come from its secret
+store.
 """
 
 import json
@@ -22,6 +23,7 @@ class Keys(NamedTuple):
     signing_key: Path
     verify_keys: Path
     sealing: Path
+    personal: Path
 
 
 def ensure_keys(data: Path) -> Keys:
@@ -30,11 +32,15 @@ def ensure_keys(data: Path) -> Keys:
     folder = keys_folder(data)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    keys = Keys(folder / "pepper", folder / "signing.pem", folder / "verify.json", folder / "sealing")
+    keys = Keys(
+        *(folder / "pepper", folder / "signing.pem", folder / "verify.json"),
+        *(folder / "sealing", folder / "personal"),
+    )
     if not keys.pepper.exists():
         _write(keys.pepper, secrets.token_hex(32).encode())
-    if not keys.sealing.exists():
-        _write(keys.sealing, secrets.token_hex(32).encode())
+    for sealing in (keys.sealing, keys.personal):
+        if not sealing.exists():
+            _write(sealing, secrets.token_hex(32).encode())
     if not keys.signing_key.exists():
         signer = Signer.generate()
         listed = json.loads(keys.verify_keys.read_text()) if keys.verify_keys.exists() else []

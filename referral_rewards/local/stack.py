@@ -181,6 +181,7 @@ async def _start(
         database_url=info.url_for("api"),
         api_url=info.api,
         pepper=secrets.pepper,
+        personal_keys=secrets.personal_keys,
         signing_key=secrets.signing_key,
         verify_keys=secrets.verify_keys,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.decisions.decision import KNOWN
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
@@ -121,7 +122,7 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
     found = await _effects(connection, rows)
     return tuple(
         ActShown(
-            **_said(row), genuine=row.id in genuine, effects=found[row.id], amount_minor=row.amount_minor,
+            **_said(connection, row), genuine=row.id in genuine, effects=found[row.id], amount_minor=row.amount_minor,
             reference=row.reference, at=row.at,
         )
         for row in rows
@@ -136,7 +137,7 @@ async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing)
     found = await _effects(connection, rows)
     return tuple(
         ClaimDecision(
-            **_said(row), genuine=row.id in genuine, effects=found[row.id], leg=row.leg,
+            **_said(connection, row), genuine=row.id in genuine, effects=found[row.id], leg=row.leg,
             amount_minor=row.amount_minor, referrer=row.referrer, order=row.linked,
             store=row.store,
             facts_known=row.facts_known,
@@ -153,7 +154,7 @@ class _Decision:
     username: str
     roles: tuple[str, ...]
     reason: str
-    note: str | None
+    sealed: bytes | None
     digest: str
     decided_at: datetime
 
@@ -175,7 +176,8 @@ class _OnClaim(_Decision):
     facts_known: int | None
 
 
-def _said(row: _Decision) -> dict[str, Any]:
+def _said(connection: AsyncConnection, row: _Decision) -> dict[str, Any]:
+    note = personal.body_of(connection, row.id, row.sealed) or {}
     return {
         "id": row.id,
         "seq": row.seq,
@@ -183,7 +185,7 @@ def _said(row: _Decision) -> dict[str, Any]:
         "user": row.username,
         "roles": row.roles,
         "reason": row.reason,
-        "note": row.note,
+        "note": note.get("note"),
         "digest": row.digest,
         "decided_at": row.decided_at,
     }
@@ -196,7 +198,7 @@ async def _effects(connection: AsyncConnection, rows: Sequence[_Decision]) -> di
     return found
 
 
-_DECISION: Final = "d.id, d.seq, d.kind, d.username, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at"
+_DECISION: Final = "d.id, d.seq, d.kind, d.username, d.roles, d.reason, p.sealed, d.digest, d.decided_at"
 
 _ON_SUBJECT: Final = text(f"""
 SELECT {_DECISION}, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference,

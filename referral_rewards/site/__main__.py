@@ -15,17 +15,22 @@ from referral_rewards import observability
 from referral_rewards.config.site import SiteSettings
 from referral_rewards.domain.errors import BadInput
 from referral_rewards.site.app import create_app
+from referral_rewards.site.forgetting import forget
 from referral_rewards.site.parts import Parts
 from referral_rewards.site.rules.links import Link, expiring
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT, or print a signed link; return the exit code."""
+    """Serve until SIGTERM or SIGINT, print a signed link, or forget a person; return the exit code."""
     asked = _arguments().parse_args()
     try:
         settings = SiteSettings.load(host=asked.host, port=asked.port)
         if asked.link is not None:
             sys.stdout.write(f"{enrolment_link(settings, asked.program, asked.link, timedelta(days=asked.days))}\n")
+            return 0
+        if asked.forget is not None or asked.forget_email:
+            deleted = forget(settings, asked.forget, by_email=asked.forget_email)
+            sys.stdout.write(f"{deleted} rows deleted\n")
             return 0
         parts = Parts.of(settings)
     except BadInput as error:
@@ -60,6 +65,8 @@ def _arguments() -> argparse.ArgumentParser:
     made.add_argument("--host")
     made.add_argument("--port", type=int)
     made.add_argument("--link", metavar="CUSTOMER")
+    made.add_argument("--forget", metavar="CUSTOMER")
+    made.add_argument("--forget-email", action="store_true")
     made.add_argument("--program", default="")
     made.add_argument("--days", type=int, default=1)
     return made

@@ -218,6 +218,19 @@ def forget(connection: sqlite3.Connection, now: datetime, keep_days: int) -> Non
     connection.execute(ended, (moment(now - timedelta(days=keep_days)),))
 
 
+def forget_person(connection: sqlite3.Connection, customer: str | None, mark: str | None) -> int:
+    """Delete what names a person, as a referrer and as somebody who was invited, and return how many rows that were.
+
+    A fact that is still to be told stays until the API has it; that nobody may write to them stays as a keyed hash.
+    """
+    asked = (
+        ("DELETE FROM referrer WHERE customer = ?", customer),
+        ("DELETE FROM invitation WHERE customer = ?", customer),
+        ("DELETE FROM invitation WHERE mark = ?", mark),
+    )
+    return sum(connection.execute(sql, (value,)).rowcount for sql, value in asked if value is not None)
+
+
 def _invitation(row: tuple[Any, ...]) -> Invitation:
     number, program, customer, mark, mask, email, name, state, asked_at, tries = row
     return Invitation(

@@ -79,6 +79,7 @@ def test_a_key_that_is_not_active_signs_nothing_any_more(status: str | None, tol
     settings = Settings.load(
         database_url=DATABASE,
         pepper="ab" * 16,
+        personal_keys="ab" * 32,
         signing_key=keys.signing_key,
         verify_keys=keys.verify_keys,
         second_factor="optional",

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from referral_rewards.api import hearing
 from referral_rewards.domain.facts.rights import rights
+from referral_rewards.register.source_events import payloads
 from referral_rewards.vendors.cloud_events import CloudEvents
 from referral_rewards.vendors.connected import ConnectedSource
 from referral_rewards.vendors.paths import Path
@@ -107,10 +108,13 @@ async def test_a_fact_stands_beside_who_told_it_and_the_event_as_it_came(heard: 
     )
     assert (user, sources) == ("source stripe-orders", ["acme/stripe-orders"])
     assert "conversion.recorded" in types
-    ((body, facts),) = await _rows(
-        heard, "SELECT body, facts FROM source_payload p JOIN source_reading r USING (event)"
+    ((event, sealed, facts),) = await _rows(
+        heard, "SELECT event, sealed, facts FROM source_payload p JOIN source_reading r USING (event)"
     )
-    assert json.loads(body) == LIFE[0]
+    assert LIFE[0]["id"].encode() not in sealed
+    async with heard.database.reading() as connection:
+        told = payloads.opened(connection, event, sealed)
+    assert json.loads(told.body) == LIFE[0]
     ids = await _rows(heard, "SELECT CAST(id AS text) FROM fact WHERE source = 'acme/stripe-orders'")
     assert set(facts) == {row[0] for row in ids}
     for table in ("source_event", "source_payload", "source_name"):

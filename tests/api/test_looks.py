@@ -84,7 +84,7 @@ async def test_what_cannot_be_recorded_is_not_shown(told: Desk) -> None:
 
 
 async def test_what_was_erased_says_so(told: Desk) -> None:
-    await sql(told, "UPDATE personal_data SET body = NULL, salt = NULL, erased_at = now()")
+    await sql(told, "UPDATE personal_data SET sealed = NULL, erased_at = now()")
     body = (await look(told)).json()
     assert [(each["name"], each["erased"]) for each in body["names"]] == [(None, True)]
     shown = [(each["in_clear"], each["erased"]) for each in body["destinations"]]

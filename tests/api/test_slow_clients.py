@@ -35,6 +35,7 @@ def api(database_url: str, folder: Path) -> Iterator[int]:
     mine |= {
         "REFERRALS_DATABASE_URL": database_url,
         "REFERRALS_PEPPER": keys.pepper.read_text(),
+        "REFERRALS_PERSONAL_KEYS": keys.personal.read_text(),
         "REFERRALS_SEALING_KEYS": keys.sealing.read_text(),
         "REFERRALS_SIGNING_KEY": str(keys.signing_key),
         "REFERRALS_VERIFY_KEYS": str(keys.verify_keys),

@@ -40,8 +40,9 @@ CHANGED: dict[str, tuple[str, Part]] = {
     "who referred": ("UPDATE leg SET referrer = 'mia'", P.SOURCE_ATTRIBUTION),
     "who is paid": ("UPDATE leg SET beneficiary = 'mia' WHERE role = 'referee'", P.SOURCE_ATTRIBUTION),
     "the envelope of the invitation": (
-        """UPDATE personal_data SET body = jsonb_set(body, '{referrer}', '"mia"')
-           WHERE subject_id = (SELECT id FROM fact WHERE event_id = 'r1-1')""",
+        """UPDATE personal_data SET sealed = (
+               SELECT sealed FROM personal_data JOIN fact ON id = subject_id WHERE event_id = 'r1-2'
+           ) WHERE subject_id = (SELECT id FROM fact WHERE event_id = 'r1-1')""",
         P.SOURCE_ATTRIBUTION,
     ),
     "the marks of the claim": (

@@ -26,6 +26,7 @@ from models.session import Database
 from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import HOST, ensure_database, free_port, prepare_postgres, prepare_temporal
 from referral_rewards.local.supervisor import Child, Program
+from tests import personal
 from tests.installation import PEPPER, Installation
 from tests.patience import PATIENCE_SECONDS
 from tests.workflows.scenes import set_up
@@ -65,6 +66,7 @@ class Cluster:
         common = {
             "REFERRALS_DATABASE_URL": self.database_url,
             "REFERRALS_PEPPER": PEPPER.hex(),
+            "REFERRALS_PERSONAL_KEYS": personal.KEY.hex(),
             "REFERRALS_VERIFY_KEYS": str(verify),
             "REFERRALS_REFERRALS_QUEUE": f"{self.life.queue}-referrals",
             "REFERRALS_PAYOUTS_QUEUE": f"{self.life.queue}-payouts",

@@ -29,6 +29,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import users
 from referral_rewards.sources.connecting import Place
 from referral_rewards.vendors.connected import ConnectedSource
+from tests import personal
 from tests.apps import at_an_address
 from tests.desk import PEPPER, judged
 from tests.roles import Register
@@ -122,6 +123,7 @@ def shell(
         monkeypatch.delenv(f"REFERRALS_{name}", raising=False)
     monkeypatch.setenv("REFERRALS_DATABASE_URL", database_url)
     monkeypatch.setenv("REFERRALS_PEPPER", PEPPER.hex())
+    monkeypatch.setenv("REFERRALS_PERSONAL_KEYS", personal.KEY.hex())
     monkeypatch.setenv("REFERRALS_VERIFY_KEYS", str(verify))
     sources: dict[str, Place] = {}
     event_sources: dict[str, ConnectedSource] = {}

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Shell
 from tests.desk import days_ago, enrolment, life_of
+from tests.personal import bodies
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dexter-and-brie.jsonl"
 
@@ -254,4 +255,4 @@ def test_waiting_ends_when_nothing_moves_by_itself(shell: Shell) -> None:
 def test_what_was_said_of_whom_is_kept_apart(shell: Shell) -> None:
     shell("ingest", EXAMPLE)
     assert shell.ask("SELECT count(*) FROM fact WHERE fact::text LIKE '%example.com%'") == [(0,)]
-    assert shell.ask("SELECT count(*) FROM personal_data WHERE body::text LIKE '%example.com%'") == [(25 - 1,)]
+    assert sum("example.com" in str(body) for body in shell.with_database(bodies)) == 25 - 1

@@ -78,6 +78,7 @@ _ALSO: Final = {
     "user marks": ("customer",),
     "user contact": ("email",),
     "user link": ("issuer", "subject"),
+    **dict.fromkeys(("person export", "person erase"), ("referrers",)),
     "blocklist add": ("devices",),
     "blocklist remove": ("devices",),
 }

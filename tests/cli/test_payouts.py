@@ -16,6 +16,7 @@ from referral_rewards.cli import main
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.loopback import served
 from referral_rewards.register import rail_halts
+from tests import personal
 from tests.cli.conftest import Ran
 from tests.desk import PEPPER, Desk, days_ago, event
 from tests.desk import desk as open_desk
@@ -50,6 +51,7 @@ async def referrals(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REFERRALS_DATABASE_URL", database_url)
     monkeypatch.setenv("REFERRALS_PEPPER", PEPPER.hex())
+    monkeypatch.setenv("REFERRALS_PERSONAL_KEYS", personal.KEY.hex())
     monkeypatch.setenv("REFERRALS_VERIFY_KEYS", str(verify))
     monkeypatch.setenv("REFERRALS_TOKEN", desk.tokens["olga"])
 

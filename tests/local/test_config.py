@@ -242,6 +242,7 @@ def test_the_api_does_not_start_without_a_second_factor_unless_it_is_told_to(dat
     its: dict[str, Any] = {
         "database_url": "postgresql://db/x",
         "pepper": keys.pepper.read_text(),
+        "personal_keys": keys.personal.read_text(),
         "signing_key": keys.signing_key,
         "verify_keys": keys.verify_keys,
     }

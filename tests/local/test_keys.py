@@ -16,7 +16,7 @@ def test_a_second_start_keeps_every_key(data: Path) -> None:
 def test_only_the_owner_can_read_them(data: Path) -> None:
     keys = ensure_keys(data)
     assert keys.pepper.parent.stat().st_mode & 0o777 == 0o700
-    assert [path.stat().st_mode & 0o777 for path in keys] == [0o600] * 4
+    assert [path.stat().st_mode & 0o777 for path in keys] == [0o600] * 5
 
 
 def test_what_the_signing_key_signs_the_verify_keys_verify(data: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_rotated_key_leaves_earlier_signatures_valid(data: Path) -> None:
     assert all(ring.verifies(signer.key_id, b"m", signer.sign(b"m")) for signer in (old, new))
 
 
-@pytest.mark.parametrize("name", ["pepper", "signing_key", "sealing"])
+@pytest.mark.parametrize("name", ["pepper", "signing_key", "sealing", "personal"])
 def test_two_stacks_share_no_secret(name: str, tmp_path: Path) -> None:
     one, other = (getattr(ensure_keys(tmp_path / folder), name).read_bytes() for folder in "ab")
     assert one != other

@@ -54,7 +54,7 @@ def _given(name: str, secret: str) -> str:
             return json.dumps([secret])
         case "payload_keys":
             return json.dumps({"2026-12": KEY})
-        case "sealing_keys":
+        case "sealing_keys" | "personal_keys":
             return KEY
         case _:
             return secret
@@ -72,7 +72,8 @@ def test_the_secrets_are_those_that_the_guide_exchanges() -> None:
     guide = (Path(__file__).parents[2] / "docs/guides/rotating-secrets.md").read_text()
     assert [name for name in SECRETS if f"REFERRALS_{name.upper()}" not in guide] == []
     assert [
-        *("oidc_client_secret", "payload_keys", "pepper", "rail_paypal_client_id", "rail_paypal_secret"),
+        *("oidc_client_secret", "payload_keys", "pepper", "personal_keys"),
+        *("rail_paypal_client_id", "rail_paypal_secret"),
         *("rail_stripe_key", "rail_tremendous_key", "sealing_keys", "smtp_url", "sources", "status_link_keys"),
         *("webhook_secrets", "webhooks"),
     ] == SECRETS
@@ -141,4 +142,4 @@ def test_no_password_shows_in_what_is_said_of_a_database_url(url: str) -> None:
 def test_no_secret_of_a_local_stack_shows() -> None:
     info = StackInfo("http://api", "temporal", "", f"postgresql://u:{MARK}@h/d", MARK, MARK)
     assert MARK not in repr(info)
-    assert MARK not in repr(Secrets(MARK, "/keys/signing.pem", "/keys/verify.json", MARK))
+    assert MARK not in repr(Secrets(MARK, "/keys/signing.pem", "/keys/verify.json", MARK, MARK))

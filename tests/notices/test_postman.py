@@ -14,6 +14,7 @@ from referral_rewards.register.people import users
 from tests.desk import PROGRAM, Desk, days_ago, desk, event, furnish, life_of
 from tests.notices.mailbox import SENDER, Mailbox, mailbox
 from tests.notices.posting import HOME, brief, now, postman, sql, told
+from tests.personal import bodies
 from tests.snapshots import Snapshots
 from worker.postman import _TRIES_MAX, Postman, pause_after
 
@@ -73,8 +74,8 @@ async def test_what_was_written_is_on_record_without_the_readers_own_link(
     ]
     assert all("(the reader's own link)" in each["text"] and "/status/" not in each["text"] for each in shown)
     assert "@example.com" not in json.dumps(shown)
-    kept = await sql(open_desk, "SELECT body FROM personal_data p JOIN notice n ON n.id = p.subject_id")
-    assert {row.body["to"] for row in kept} == {"r1@example.com", "dexter@example.com"}
+    kept = await bodies(open_desk.database, "subject_id IN (SELECT id FROM notice)")
+    assert {body["to"] for body in kept} == {"r1@example.com", "dexter@example.com"}
 
 
 async def test_what_was_told_is_told_once_however_often_it_is_judged(

@@ -341,7 +341,7 @@ async def test_way_by_which_the_referee_came_is_read_from_the_plaintext(register
     assert found.personal is not None
     assert (found.personal.referrer_country, found.personal.referee_country) == ("CA", "United States")
     assert (found.personal.referrer_name, found.personal.referee_name) == ("Ana Gouda", "Bob Brie")
-    await register.ask("UPDATE personal_data SET body = NULL")
+    await register.ask("UPDATE personal_data SET sealed = NULL, erased_at = now()")
     erased = await register.gathered("r1")
     assert (erased.personal, erased.behaviour.clicks, erased.behaviour.sites) == (None, None, None)
 

@@ -10,8 +10,10 @@ from models.session import Database
 from referral_rewards.api.dependencies import Parts, check_secrets
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.domain.errors import BadInput
+from referral_rewards.personal import PersonalKeys
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.restores import secrets
 from referral_rewards.register.restores.secrets import problems
 from tests.installation import PEPPER
 from tests.roles import API, WORKER, Register
@@ -121,3 +123,25 @@ async def test_a_database_without_our_schema_has_nothing_to_compare_with(postgre
         await check_secrets(parts(database))
     finally:
         await database.close()
+
+
+async def test_a_process_without_the_key_of_personal_data_does_not_start(database_url: str) -> None:
+    """Each key that sealed something here is needed; a new one is known once something started that seals with it."""
+    old, new = b"o" * 32, b"n" * 32
+    fingerprint, listed = "f" * 8, ["key"]
+
+    async def start(*keys: bytes) -> None:
+        opened = Database.at(database_url, personal=PersonalKeys(keys))
+        try:
+            await secrets.check(opened, fingerprint, listed, None, datetime.now(UTC))
+        finally:
+            await opened.close()
+
+    await start(old)
+    lacking = PersonalKeys([old]).newest.hex()
+    with pytest.raises(BadInput, match=f"REFERRALS_PERSONAL_KEYS: lacks the key {lacking}"):
+        await start(new)
+    await start(old, new)
+    await start(new, old)
+    with pytest.raises(BadInput, match="REFERRALS_PERSONAL_KEYS"):
+        await start(old)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from referral_rewards.loopback import reply, served
+from referral_rewards.personal import body_of
 from tests.apps import at_an_address
 from tests.desk import Desk
 from tests.site.door import HOME, Door, fields, front_door, link, settings_of, token_of_a_door
@@ -22,11 +23,12 @@ CONSENTS = {"consent": "true"}
 async def told(desk: Desk, kind: str) -> list[dict[str, Any]]:
     """The facts of a type that the front door told, with what is personal in them."""
     found = text(
-        "SELECT f.data, p.body FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id"
+        "SELECT f.id, f.data, p.sealed FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id"
         " WHERE f.type = :kind AND f.source = 'front-door' ORDER BY f.occurred_at, f.event_id"
     )
     async with desk.database.reading() as connection:
-        return [{**row.data, "personal": row.body} for row in await connection.execute(found, {"kind": kind})]
+        rows = (await connection.execute(found, {"kind": kind})).all()
+        return [{**row.data, "personal": body_of(connection, row.id, row.sealed)} for row in rows]
 
 
 async def invite(browser: httpx.AsyncClient, email: str = EMAIL, name: str = "") -> httpx.Response:

@@ -11,7 +11,7 @@ BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'program_version',
         'fact', 'fact_key', 'fact_teller', 'inquiry',
-        'source_event', 'source_payload', 'source_name',
+        'source_event', 'source_name',
         'referral_step',
         'reward_claim',
         'decision', 'decision_effect',
@@ -32,6 +32,15 @@ END $$;
 -- A clawback may be updated but never deleted.
 CREATE TRIGGER clawback_kept BEFORE DELETE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER clawback_no_truncate BEFORE TRUNCATE ON clawback FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What a source sent is sealed anew and erased, and its row stays.
+CREATE TRIGGER source_payload_kept BEFORE DELETE ON source_payload FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER source_payload_no_truncate BEFORE TRUNCATE ON source_payload
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER person_erasure_kept BEFORE DELETE ON person_erasure FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER person_erasure_no_truncate BEFORE TRUNCATE ON person_erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- A payment that was found stays on record; only decisions on it are added.
 CREATE TRIGGER forgotten_payment_kept BEFORE DELETE ON forgotten_payment

@@ -36,14 +36,26 @@ CREATE TABLE fact_key (
     PRIMARY KEY (key, fact_id)
 );
 
--- The full text of a fact, note or letter. Erasing it blanks the body and the salt.
+-- The full text of a fact, note or letter, sealed with the salt of its commitment. Erasing it blanks what is sealed.
 CREATE TABLE personal_data (
     subject_id UUID PRIMARY KEY,
-    body JSONB,
-    salt BYTEA,
+    sealed BYTEA,
     commitment VARCHAR NOT NULL,
     erased_at TIMESTAMPTZ
 );
+
+-- Of what is sealed only the seal changes: it is renewed with another key, or erased for good.
+CREATE FUNCTION refuse_rewriting_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_jsonb(NEW) - 'sealed' - 'erased_at' IS DISTINCT FROM to_jsonb(OLD) - 'sealed' - 'erased_at'
+       OR (OLD.sealed IS NULL AND NEW.sealed IS NOT NULL) OR (NEW.sealed IS NULL) <> (NEW.erased_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'of % only what is sealed is renewed or erased', TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER personal_data_sealed BEFORE UPDATE ON personal_data
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting_sealed();
 
 -- A key that a referral listens to.
 CREATE TABLE referral_key (

@@ -10,13 +10,14 @@ CREATE TABLE source_event (
 );
 CREATE INDEX ix_source_event_received ON source_event (source, received_at, id);
 
--- The event byte by byte. It holds personal data.
+-- The event byte by byte, with its headers and its URL. It holds personal data and is sealed.
 CREATE TABLE source_payload (
     event UUID PRIMARY KEY,
-    body BYTEA NOT NULL,
-    headers JSONB NOT NULL,
-    url VARCHAR NOT NULL
+    sealed BYTEA,
+    erased_at TIMESTAMPTZ
 );
+CREATE TRIGGER source_payload_sealed BEFORE UPDATE ON source_payload
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting_sealed();
 
 -- What was made of an event when it was read last.
 CREATE TABLE source_reading (
@@ -28,6 +29,7 @@ CREATE TABLE source_reading (
     facts JSONB NOT NULL,
     read_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX ix_source_reading_facts ON source_reading USING gin (facts);
 CREATE INDEX ix_source_reading_awaits ON source_reading (source, awaits) WHERE awaits IS NOT NULL;
 CREATE INDEX ix_source_reading_stuck ON source_reading (source, read_at) WHERE outcome IN ('waiting', 'unreadable');
 

@@ -19,7 +19,7 @@ _FOLDER: Final = Path(__file__).parents[1] / "initial"
 _IN_ORDER: Final = (
     *("positions", "programs", "facts", "source_events", "referrals", "claims"),
     *("payouts", "cycles", "clawbacks", "rails", "ledger", "reconciliations", "restores"),
-    *("measures", "examined", "notices", "users", "desk", "append_only"),
+    *("measures", "examined", "notices", "users", "desk", "persons", "append_only"),
 )
 
 

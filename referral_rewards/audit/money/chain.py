@@ -12,11 +12,13 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.audit.canonical import canonical
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.records import Made
 from referral_rewards.audit.money.streaming import rows
 from referral_rewards.audit.signed import Keys, is_signed, signed
+from referral_rewards.domain.errors import SealBroken
 
 BEGINNING: Final = "0" * 64
 
@@ -35,7 +37,12 @@ class Chain:
         async with rows(connection, _EVERY) as every:
             async for row in every:
                 made = _made(dict(row._mapping))
-                for what in (*self._link(made, keys), *_note(made, row.commitment, row.salt, row.body, row.erased)):
+                for what in (
+                    *self._link(made, keys),
+                    *_note(
+                        made, row.commitment, personal.opened_or_broken(connection, made.id, row.sealed), row.erased
+                    ),
+                ):
                     yield _finding(what, f"decision {made.seq}")
         for what in self._end((await connection.execute(_HEAD)).all(), keys):
             yield _finding(what, "decision_head 1")
@@ -77,14 +84,14 @@ class Chain:
             yield f"no key that is trusted signed the end of the chain (key {head.key_id})"
 
 
-def _note(
-    made: Made, commitment: str | None, salt: bytes | None, body: Mapping[str, object] | None, erased: bool
-) -> Iterator[str]:
+def _note(made: Made, commitment: str | None, note: personal.Opened | SealBroken | None, erased: bool) -> Iterator[str]:
     """A note is the one that was signed; of one that was erased only the commitment remains."""
     if commitment != made.note_commitment:
         yield "its note is not the one that was signed"
-    elif body is not None and salt is not None:
-        if hashlib.sha256(salt + canonical(body)).hexdigest() != commitment:
+    elif isinstance(note, SealBroken):
+        yield f"its note is sealed and does not open: {note}"
+    elif note is not None:
+        if hashlib.sha256(note.salt + canonical(note.body)).hexdigest() != commitment:
             yield "its note was changed since it was signed"
         if erased:
             yield "its note counts as erased, and is still there"
@@ -102,7 +109,7 @@ def _finding(what: str, where: str) -> Finding:
 
 
 _EVERY: Final = text("""
-SELECT d.*, n.commitment, n.salt, n.body, n.erased_at IS NOT NULL AS erased
+SELECT d.*, n.commitment, n.sealed, n.erased_at IS NOT NULL AS erased
 FROM decision d LEFT JOIN personal_data n ON n.subject_id = d.id ORDER BY d.seq
 """)
 

@@ -11,10 +11,11 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import differs
 from referral_rewards.audit.money.streaming import rows
-from referral_rewards.domain.errors import FactInvalid
+from referral_rewards.domain.errors import FactInvalid, SealBroken
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event, parse_event
 from referral_rewards.domain.facts.identity import Marker
@@ -26,7 +27,7 @@ _SKEW: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A fact as it is on record, with what it was received as (``body`` is None once it was erased)."""
+    """A fact as it is on record, with what it was received as (``told`` is None once it was erased)."""
 
     id: UUID
     source: str
@@ -38,8 +39,7 @@ class Sealed:
     marks: list[str]
     digest: str
     teller_id: UUID | None
-    body: Mapping[str, object] | None
-    salt: bytes | None
+    told: personal.Opened | SealBroken | None
     commitment: str | None
     erased_at: datetime | None
     keys: list[str]
@@ -55,11 +55,13 @@ async def findings(
     Without a ``marker``, which takes the installation's pepper, marks and keys are not compared.
     """
     asked = {"claims": sorted(claims), "referrals": sorted(referrals)}
-    names = [each.name for each in fields(Sealed)]
+    names = [each.name for each in fields(Sealed) if each.name != "told"]
     found: defaultdict[str, list[Finding]] = defaultdict(list)
     async with rows(connection, _SEALED, asked) as every:
         async for row in every:
-            sealed = Sealed(**{name: getattr(row, name) for name in names})
+            told = personal.opened_or_broken(connection, row.id, row.sealed)
+            known = {name: getattr(row, name) for name in names}
+            sealed = Sealed(**known, told=told)
             where = f"fact {sealed.source} {sealed.event_id}"
             for what in problems(sealed, marker):
                 for owner in row.owners:
@@ -77,23 +79,25 @@ def problems(sealed: Sealed, marker: Marker | None) -> Iterator[str]:
     yield from _of_teller(sealed)
     if sealed.commitment is None:
         yield "what it was received as is not on record"
-    elif sealed.body is None:
+    elif isinstance(sealed.told, SealBroken):
+        yield f"what it was received as is sealed and does not open: {sealed.told}"
+    elif sealed.told is None:
         if sealed.erased_at is None:
             yield "what it was received as is missing, though nobody erased it"
     else:
         if sealed.erased_at is not None:
             yield "it counts as erased, and what it was received as is still there"
-        yield from _as_received(sealed, sealed.body, sealed.commitment, marker)
+        yield from _as_received(sealed, sealed.told, sealed.commitment, marker)
 
 
-def _as_received(sealed: Sealed, body: Mapping[str, object], commitment: str, marker: Marker | None) -> Iterator[str]:
+def _as_received(sealed: Sealed, told: personal.Opened, commitment: str, marker: Marker | None) -> Iterator[str]:
     document = {
         "specversion": "1.0",
         "id": sealed.event_id,
         "source": sealed.source,
         "type": sealed.type,
         "time": sealed.occurred_at.isoformat(),
-        "data": body,
+        "data": told.body,
     }
     try:
         event = parse_event(document)
@@ -102,7 +106,7 @@ def _as_received(sealed: Sealed, body: Mapping[str, object], commitment: str, ma
         return
     store = sealed.data.get("store")
     event = event.of_store(store if isinstance(store, str) else None)
-    if hashlib.sha256((sealed.salt or b"") + event.content.encode()).hexdigest() != commitment:
+    if hashlib.sha256(told.salt + event.content.encode()).hexdigest() != commitment:
         yield "what it was received as was changed since"
     if dict(sealed.data) != event.public:
         yield "what is read of it is not what was received"
@@ -144,7 +148,7 @@ def _texts(value: object) -> list[str]:
 
 #: Each fact once, with the referrals and claims that it is of.
 _SEALED: Final = text("""
-SELECT f.*, p.body, p.salt, p.commitment, p.erased_at,
+SELECT f.*, p.sealed, p.commitment, p.erased_at,
        ARRAY(SELECT key FROM fact_key WHERE fact_id = f.id) AS keys, to_jsonb(t) AS teller, its.owners
 FROM (
     SELECT fact_id, array_agg(owner ORDER BY owner) AS owners FROM (

@@ -70,7 +70,7 @@ async def demo(console: Console, *, stay: bool) -> int:
 
     async def furnish(settings: Settings) -> None:
         chosen.append(settings)
-        database = Database.at(settings.database_url, pool_size=1)
+        database = Database.at(settings.database_url, pool_size=1, personal=settings.personal())
         try:
             for source in script.programs:
                 await database.write(programs.publish, source, by="demo", at=datetime.now(UTC))

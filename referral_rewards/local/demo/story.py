@@ -45,7 +45,7 @@ async def tell(
     script: Script, settings: Settings, keys: KeyRing, tokens: dict[str, str], door: Door, progress: Progress
 ) -> Outcome:
     """Run all referrals and compare them with the expectations."""
-    database = Database.at(settings.database_url, pool_size=2)
+    database = Database.at(settings.database_url, pool_size=2, personal=settings.personal())
     try:
         async with httpx.AsyncClient(base_url=settings.api_url, timeout=_SECONDS_MAX) as client:
             api = Api(client, tokens, approvers.READER)

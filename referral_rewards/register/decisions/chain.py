@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import DecisionHead
+from referral_rewards import personal
 from referral_rewards.domain.decisions.decision import Decision, Made, NewDecision
 from referral_rewards.register import outgoing_events, typed_rows
 from referral_rewards.register.decisions import messages, signed
@@ -54,7 +55,9 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
         decided_at=new.decided_at,
         details=new.details,
     )
-    await connection.execute(_APPEND, stored(decision, new.note, last.hash or _BEGINNING, signer))
+    note = personal.kept(connection, decision.id, {"note": new.note})
+    signed_row = stored(decision, note.commitment, last.hash or _BEGINNING, signer)
+    await connection.execute(_APPEND, {**signed_row, "sealed": note.sealed})
     return decision
 
 
@@ -174,7 +177,7 @@ def end_problem(end: End | None, since: int, keys: KeyRing) -> str | None:
 class _Known(NamedTuple):
     """What is known now of a decision on record."""
 
-    note: str | None
+    sealed_note: bytes | None
     effects: tuple[str, ...]
     barred: bool
     marks: tuple[str, ...]
@@ -192,10 +195,21 @@ async def _history(
     found = (await connection.execute(statement, dict(asked))).all()
     rows = zip(typed_rows.each_of(SignedDecision, found), typed_rows.each_of(_Known, found), strict=True)
     return tuple(
-        Made(decision, known.note, frozenset(known.effects), known.barred, frozenset(known.marks))
+        Made(
+            decision,
+            _note(connection, row.id, known.sealed_note),
+            frozenset(known.effects),
+            known.barred,
+            frozenset(known.marks),
+        )
         for row, known in rows
         if (decision := signed.verified(row, keys)) is not None
     )
+
+
+def _note(connection: AsyncConnection, decision: UUID, sealed: bytes | None) -> str | None:
+    body = personal.body_of(connection, decision, sealed)
+    return None if body is None else str(body["note"])
 
 
 # Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
@@ -210,7 +224,7 @@ CASE WHEN d.previous_hash = repeat('0', 64)
 LINKED: Final = f"SELECT d.*, {_LINK} FROM decision d "  # noqa: S608 (a constant of ours)
 
 _MADE: Final = f"""
-SELECT d.*, {_LINK}, (SELECT body->>'note' FROM personal_data WHERE subject_id = d.id) AS note,
+SELECT d.*, {_LINK}, (SELECT sealed FROM personal_data WHERE subject_id = d.id) AS sealed_note,
        ARRAY(SELECT effect FROM decision_effect WHERE decision_id = d.id) AS effects,
        u.barred_at IS NOT NULL AS barred, coalesce(u.marks, '{{}}') AS marks
 FROM decision d LEFT JOIN app_user u ON u.name = d.username
@@ -230,8 +244,7 @@ SELECT (SELECT coalesce(max(seq), 0) FROM decision) AS seq, (SELECT hash FROM de
 
 _APPEND: Final = outgoing_events.announced_after("""
 noted AS (
-    INSERT INTO personal_data (subject_id, body, salt, commitment)
-    VALUES (:id, CAST(:body AS jsonb), :salt, :commitment)
+    INSERT INTO personal_data (subject_id, sealed, commitment) VALUES (:id, :sealed, :commitment)
 ), recorded AS (
     INSERT INTO decision (seq, id, referral_id, claim_id, digest, kind, username, roles, reason, note_commitment,
                           details, decided_at, previous_hash, hash, key_id, signature)

@@ -1,7 +1,6 @@
 """A decision's row: what is stored of a decision with its signatures, and whether a row carries one that we believe."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,10 +41,9 @@ class SignedDecision:
     linked_hash: str | None
 
 
-def stored(decision: Decision, note: str, previous: str, signer: Signer) -> dict[str, Any]:
-    """Return what is stored of a decision that follows the one with the hash ``previous``, with its signatures."""
-    salt, body = os.urandom(16), {"note": note}
-    commitment = hashlib.sha256(salt + messages.canonical(body)).hexdigest()
+def stored(decision: Decision, commitment: str, previous: str, signer: Signer) -> dict[str, Any]:
+    """Return what is stored of a decision that follows the one with the hash ``previous``, with its signatures. The
+    ``commitment`` is that of its note."""
     message = messages.of_decision(decision, commitment, previous, signer.key_id)
     hashed = hashlib.sha256(message).hexdigest()
     return {
@@ -60,8 +58,6 @@ def stored(decision: Decision, note: str, previous: str, signer: Signer) -> dict
         "reason": decision.reason,
         "details": None if decision.details is None else dump(dict(decision.details)),
         "at": decision.decided_at,
-        "body": dump(body),
-        "salt": salt,
         "commitment": commitment,
         "previous_hash": previous,
         "hash": hashed,

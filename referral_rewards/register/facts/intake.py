@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.intake_warnings import FactWarning, unknown_programs
 from referral_rewards.domain.facts.outcomes import Outcome, outcomes
@@ -21,7 +22,7 @@ from referral_rewards.domain.facts.rights import OURSELVES, Teller
 from referral_rewards.register import tellers
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
-from referral_rewards.register.facts.rows import Prepared, Preparer, filed
+from referral_rewards.register.facts.rows import Prepared, Preparer, StoredFact, filed
 from referral_rewards.register.locks import Lock, array
 from referral_rewards.register.payees import method_notices, tax_holds
 
@@ -109,6 +110,7 @@ async def _store(
 ) -> _Stored:
     """Store the new facts, and return what is on record about the others and about the programs that all name."""
     asked = {**told.columns, "received_at": received_at, "batch": batch, **tellers.columns(teller)}
+    asked["sealed"] = array([_sealed(connection, row) for row in told.rows])
     rows = (await connection.execute(_INSERT_FACTS, asked)).all()
     macs: dict[str, str | None] = {str(row.id): row.content_mac for row in rows if row.program is None}
     named = [row for row in rows if row.program is not None]
@@ -121,6 +123,11 @@ async def _store(
         {each: mac for each, mac in macs.items() if mac is not None},
         unknown_programs([row.program for row in named], named[0].published if named else ()),
     )
+
+
+def _sealed(connection: AsyncConnection, row: StoredFact) -> str:
+    salt, fact = bytes.fromhex(row.salt), row.event.fact_id
+    return personal.seal(connection, fact, row.event.content, salt=salt).hex()
 
 
 def _recorded(told: Prepared, stored: _Stored, fresh: Set[str]) -> Recorded:
@@ -171,9 +178,9 @@ _INSERT_FACTS: Final = text("""
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]), CAST(:types AS text[]),
-        CAST(:moments AS timestamptz[]), CAST(:public AS text[]), CAST(:bodies AS text[]), CAST(:marks AS text[]),
-        CAST(:digests AS text[]), CAST(:macs AS text[]), CAST(:salts AS text[]), CAST(:commitments AS text[])
-    ) AS f(id, source, event_id, type, occurred_at, public, body, marks, digest, content_mac, salt, commitment)
+        CAST(:moments AS timestamptz[]), CAST(:public AS text[]), CAST(:sealed AS text[]), CAST(:marks AS text[]),
+        CAST(:digests AS text[]), CAST(:macs AS text[]), CAST(:commitments AS text[])
+    ) AS f(id, source, event_id, type, occurred_at, public, sealed, marks, digest, content_mac, commitment)
 ), teller AS (
     INSERT INTO fact_teller (id, username, token_id, sources, types)
     SELECT CAST(:teller AS uuid), :teller_user, CAST(:teller_token AS uuid), CAST(:teller_sources AS text[]),
@@ -188,8 +195,8 @@ WITH incoming AS MATERIALIZED (
     FROM incoming
     ON CONFLICT DO NOTHING RETURNING id
 ), personal AS (
-    INSERT INTO personal_data (subject_id, body, salt, commitment)
-    SELECT id, CAST(body AS jsonb), decode(salt, 'hex'), commitment FROM incoming JOIN inserted USING (id)
+    INSERT INTO personal_data (subject_id, sealed, commitment)
+    SELECT id, decode(sealed, 'hex'), commitment FROM incoming JOIN inserted USING (id)
 ), filed AS (
     INSERT INTO fact_key (key, fact_id)
     SELECT k.key, inserted.id

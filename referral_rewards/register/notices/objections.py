@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.claims.checks_of_conversion import no_open_dispute
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import Result
@@ -15,6 +16,8 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.referrals.case import Case
 from referral_rewards.register.notices.rows import Audience
+from referral_rewards.register.payees import emails
+from referral_rewards.register.payees.emails import ADDRESS_MARK
 from referral_rewards.register.people import users
 from referral_rewards.register.referrals import rows as referrals
 
@@ -69,20 +72,21 @@ async def address_of(
             statement, asked = _OF_REFEREE, {"referral": referral}
         case Audience.WEBHOOK:
             return None
-    found = (await connection.execute(statement, asked)).scalar_one_or_none()
-    return found if isinstance(found, str) and found.strip() else None
+    row = (await connection.execute(statement, asked)).one_or_none()
+    return None if row is None else emails.of(FactType(row.type), personal.body_of(connection, row.id, row.sealed))
 
 
-_OF_REFERRER: Final = text("""
-SELECT p.body->>'email' FROM fact_key k JOIN fact f ON f.id = k.fact_id JOIN personal_data p ON p.subject_id = f.id
-WHERE k.key = :key AND f.type = 'referrer.enrolled' AND p.body->>'email' IS NOT NULL
+_OF_REFERRER: Final = text(f"""
+SELECT f.id, f.type, p.sealed
+FROM fact_key k JOIN fact f ON f.id = k.fact_id JOIN personal_data p ON p.subject_id = f.id
+WHERE k.key = :key AND f.type = 'referrer.enrolled' AND p.sealed IS NOT NULL AND EXISTS ({ADDRESS_MARK})
 ORDER BY f.occurred_at DESC, f.source DESC, f.event_id DESC LIMIT 1
-""")
+""")  # noqa: S608 (words of ours alone)
 
-_OF_REFEREE: Final = text("""
-SELECT p.body->'referee'->>'email'
+_OF_REFEREE: Final = text(f"""
+SELECT f.id, f.type, p.sealed
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id JOIN personal_data p ON p.subject_id = f.id
 WHERE rf.referral_id = :referral AND f.type IN ('referral.sent', 'referral.claimed', 'reward.requested')
-  AND p.body->'referee'->>'email' IS NOT NULL
+  AND p.sealed IS NOT NULL AND EXISTS ({ADDRESS_MARK})
 ORDER BY f.type = 'referral.claimed' DESC, f.occurred_at DESC, f.source DESC, f.event_id DESC LIMIT 1
-""")
+""")  # noqa: S608 (words of ours alone)

@@ -3,9 +3,6 @@
 Each occasion is announced once: a message's id follows from its occasion, recipient and template.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards import personal
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.register import typed_rows
 from referral_rewards.register.locks import dump
@@ -125,14 +123,11 @@ async def put_off(
 
 async def keep(connection: AsyncConnection, notice: UUID, body: Mapping[str, Any]) -> None:
     """Store a message's text and address as personal data, where they can be erased without losing the record."""
-    salt, content = os.urandom(16), json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    commitment = hashlib.sha256(salt + content.encode()).hexdigest()
-    kept = {"id": notice, "body": content, "salt": salt, "commitment": commitment}
-    await connection.execute(_KEEP, kept)
+    await connection.execute(_KEEP, personal.kept(connection, notice, body)._asdict())
 
 
 _KEEP: Final = text("""
-INSERT INTO personal_data (subject_id, body, salt, commitment) VALUES (:id, CAST(:body AS jsonb), :salt, :commitment)
+INSERT INTO personal_data (subject_id, sealed, commitment) VALUES (:subject_id, :sealed, :commitment)
 ON CONFLICT DO NOTHING
 """)
 

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.payees.in_clear import InClear, LookReason, Told, in_clear
 from referral_rewards.register import audit
 from referral_rewards.register.referrals.rows import TELLER, fact_of
@@ -25,7 +26,7 @@ async def look(
     """
     told: dict[str, list[Told]] = defaultdict(list)
     for row in await connection.execute(_TOLD, {"payees": sorted(set(payees))}):
-        body = None if row.erased_at is not None else row.body
+        body = personal.body_of(connection, row.id, row.sealed)
         told[row.payee].append(Told(fact_of(row), body))
     await audit.note_each(connection, actor=by, act=LOOKED, subjects=sorted(told), at=at, because=why)
     return {payee: in_clear(payee, its, at) for payee, its in told.items()}
@@ -46,7 +47,7 @@ WITH asked AS MATERIALIZED (
     SELECT a.payee, rf.fact_id FROM asked a JOIN referral_key rk ON rk.key = 'payee:' || a.payee
     JOIN referral_fact rf ON rf.referral_id = rk.referral_id
 )
-SELECT its.payee, f.*, true AS batch_finished, {TELLER}, p.body, p.erased_at
+SELECT its.payee, f.*, true AS batch_finished, {TELLER}, p.sealed
 FROM its JOIN fact f ON f.id = its.fact_id JOIN personal_data p ON p.subject_id = f.id
 WHERE f.type = 'payee.method_set' AND f.data->>'payee' = its.payee
    OR f.type = 'payee.method_removed' AND f.data->>'payee' = its.payee

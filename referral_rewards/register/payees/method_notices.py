@@ -12,7 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards import personal
+from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices.contact import NoticeState, Template
+from referral_rewards.register.payees import emails
+from referral_rewards.register.payees.emails import ADDRESS_MARK
 
 
 async def plan(connection: AsyncConnection, facts: Sequence[str], at: datetime) -> None:
@@ -25,13 +29,13 @@ async def plan(connection: AsyncConnection, facts: Sequence[str], at: datetime) 
 
 async def address(connection: AsyncConnection, occasion: str) -> str | None:
     """Return the address that the letter of this occasion goes to; None if it was erased."""
-    found = (await connection.execute(_ADDRESS, {"fact": occasion.rpartition(":")[2]})).scalar_one_or_none()
-    return found if isinstance(found, str) and found.strip() else None
+    row = (await connection.execute(_ADDRESS, {"fact": occasion.rpartition(":")[2]})).one_or_none()
+    return None if row is None else emails.of(FactType(row.type), personal.body_of(connection, row.id, row.sealed))
 
 
 #: An occasion names the fact that changed the method, and the one that told the address.
 _PLAN: Final = statement(
-    """
+    f"""
 WITH told AS MATERIALIZED (
     SELECT c.id AS change, m.*
     FROM fact c
@@ -58,22 +62,23 @@ WITH told AS MATERIALIZED (
     SELECT c.id AS change, r.id, r.program, r.referrer, r.status
     FROM changed c JOIN referral_key rk ON rk.key = 'payee:' || c.payee JOIN referral r ON r.id = rk.referral_id
 ), said AS (
-    SELECT c.id AS change, e.id, e.received_at, p.body->>'email' AS email
+    SELECT c.id AS change, f.id, f.received_at, ({ADDRESS_MARK}) AS address
     FROM changed c CROSS JOIN (SELECT DISTINCT program FROM program_version) AS its
     JOIN fact_key fk ON fk.key = 'referrer:' || its.program || '/' || c.payee
-    JOIN fact e ON e.id = fk.fact_id AND e.type = 'referrer.enrolled' JOIN personal_data p ON p.subject_id = e.id
+    JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
+    JOIN personal_data p ON p.subject_id = f.id AND p.sealed IS NOT NULL
     UNION ALL
-    SELECT c.id, e.id, e.received_at, p.body->'referee'->>'email'
+    SELECT c.id, f.id, f.received_at, ({ADDRESS_MARK})
     FROM changed c JOIN listening l ON l.change = c.id JOIN referral_fact rf ON rf.referral_id = l.id
-    JOIN fact e ON e.id = rf.fact_id AND e.type IN ('referral.sent', 'referral.claimed')
-     AND e.data->'referee'->>'customer' = c.payee
-    JOIN personal_data p ON p.subject_id = e.id
+    JOIN fact f ON f.id = rf.fact_id AND f.type IN ('referral.sent', 'referral.claimed')
+     AND f.data->'referee'->>'customer' = c.payee
+    JOIN personal_data p ON p.subject_id = f.id AND p.sealed IS NOT NULL
 ), known AS (
-    SELECT DISTINCT ON (s.change, lower(s.email)) s.change, s.id, c.payee
+    SELECT DISTINCT ON (s.change, s.address) s.change, s.id, c.payee
     FROM said s JOIN changed c ON c.id = s.change
-    WHERE s.email IS NOT NULL AND s.received_at < c.received_at
+    WHERE s.address IS NOT NULL AND s.received_at < c.received_at
       AND s.received_at <= greatest(c.received_at - interval '24 hours', c.first_at)
-    ORDER BY s.change, lower(s.email), s.received_at, s.id
+    ORDER BY s.change, s.address, s.received_at, s.id
 )
 INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state,
                     attempts, due_at)
@@ -85,11 +90,12 @@ FROM known k CROSS JOIN LATERAL (
     ORDER BY l.status IS NULL, l.referrer IS DISTINCT FROM k.payee, l.id LIMIT 1
 ) AS r
 ON CONFLICT DO NOTHING
-""",
+""",  # noqa: S608 (words of ours alone)
     template=Template.METHOD_CHANGED,
     waiting=NoticeState.WAITING,
 )
 
 _ADDRESS: Final = text("""
-SELECT coalesce(body->>'email', body->'referee'->>'email') FROM personal_data WHERE subject_id = CAST(:fact AS uuid)
+SELECT f.id, f.type, p.sealed FROM fact f JOIN personal_data p ON p.subject_id = f.id
+WHERE f.id = CAST(:fact AS uuid)
 """)

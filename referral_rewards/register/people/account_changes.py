@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards import personal
 from referral_rewards.domain.errors import AccountUnconfirmed, NotAllowed, RequestInvalid
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.domain.people.account_changes import (
@@ -80,7 +81,8 @@ async def told(connection: AsyncConnection, number: UUID) -> Told | None:
     if row is None:
         return None
     change = AccountChange(number, AccountAct(row.act), row.changed_by, row.changed_at)
-    return Told(change.in_words, row.address)
+    body = personal.body_of(connection, row.subject_id, row.sealed)
+    return Told(change.in_words, body["email"] if body else None)
 
 
 async def forget_addresses(connection: AsyncConnection, name: str) -> None:
@@ -111,7 +113,7 @@ FROM account_change c JOIN app_user u ON u.name = c.changed_by
 WHERE c.username = :name AND c.confirmed_at IS NULL ORDER BY c.changed_at, c.id
 """)
 _TOLD: Final = text("""
-SELECT c.act, c.changed_by, c.changed_at, p.body->>'email' AS address
+SELECT c.act, c.changed_by, c.changed_at, p.subject_id, p.sealed
 FROM account_change c LEFT JOIN personal_data p ON p.subject_id = c.known_contact_id WHERE c.id = :id
 """)
 _HOLD: Final = text("SELECT name FROM app_user WHERE name = :name FOR UPDATE")
@@ -119,8 +121,8 @@ _CONFIRM: Final = text("""
 UPDATE account_change SET confirmed_by = :by, confirmed_at = :at WHERE username = :name AND confirmed_at IS NULL
 """)
 _FORGET_ADDRESSES: Final = text("""
-UPDATE personal_data SET body = NULL, salt = NULL, erased_at = now()
-WHERE body IS NOT NULL AND subject_id IN (
+UPDATE personal_data SET sealed = NULL, erased_at = now()
+WHERE sealed IS NOT NULL AND subject_id IN (
     SELECT known_contact_id FROM account_change WHERE username = :name
     EXCEPT SELECT contact_id FROM app_user WHERE name = :name
     EXCEPT SELECT known_contact_id FROM account_change WHERE username = :name AND confirmed_at IS NULL

@@ -343,7 +343,7 @@ _PEOPLE: Final = text("""
 SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.reads_programs, u.created_at, u.barred_at,
        u.password_hash IS NOT NULL AS has_password,
        EXISTS (SELECT 1 FROM second_factor f WHERE f.username = u.name AND f.secret IS NOT NULL) AS has_second_factor,
-       EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.body IS NOT NULL) AS has_contact,
+       EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.sealed IS NOT NULL) AS has_contact,
        ARRAY(SELECT DISTINCT split_part(m, ':', 1) FROM unnest(u.marks) AS m ORDER BY 1) AS mark_kinds,
        (SELECT count(*) FROM oidc_identity i WHERE i.username = u.name) AS identities,
        (SELECT count(*) FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL

@@ -1,19 +1,18 @@
 """Who may ask something of us: people with roles, services with scopes, and the tokens they show."""
 
 import hashlib
-import json
-import os
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PersonalData, TokenRow
+from referral_rewards import personal
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.facts.rights import NOTHING, Rights, Teller
@@ -236,7 +235,8 @@ async def barred(connection: AsyncConnection, names: Collection[str]) -> frozens
 
 async def contact(connection: AsyncConnection, name: str) -> str | None:
     """The email address to write to a user, or None: none was given, it was erased, or the user is barred."""
-    body = (await connection.execute(_CONTACT, {"name": name})).scalar_one_or_none()
+    row = (await connection.execute(_CONTACT, {"name": name})).one_or_none()
+    body = None if row is None else personal.body_of(connection, row.subject_id, row.sealed)
     return body["email"] if body else None
 
 
@@ -246,10 +246,9 @@ async def set_contact(connection: AsyncConnection, name: str, email: str | None)
     await connection.execute(_ERASE_CONTACT, {"name": name})
     subject = None
     if email is not None:
-        subject, salt, body = uuid4(), os.urandom(16), {"email": email}
-        commitment = hashlib.sha256(salt + json.dumps(body).encode()).hexdigest()
-        row: dict[str, Any] = {"subject_id": subject, "body": body, "salt": salt, "commitment": commitment}
-        await connection.execute(insert(PersonalData).values(row))
+        subject = uuid4()
+        row = personal.kept(connection, subject, {"email": email})
+        await connection.execute(insert(PersonalData).values(**row._asdict()))
     await connection.execute(_SET_CONTACT, {"name": name, "contact": subject})
 
 
@@ -304,12 +303,12 @@ ON CONFLICT DO NOTHING RETURNING name
 """)
 
 _CONTACT: Final = text("""
-SELECT p.body FROM app_user u JOIN personal_data p ON p.subject_id = u.contact_id
+SELECT p.subject_id, p.sealed FROM app_user u JOIN personal_data p ON p.subject_id = u.contact_id
 WHERE u.name = :name AND u.barred_at IS NULL
 """)
 
 _ERASE_CONTACT: Final = text("""
-UPDATE personal_data SET body = NULL, salt = NULL, erased_at = now()
+UPDATE personal_data SET sealed = NULL, erased_at = coalesce(erased_at, now())
 WHERE subject_id = (SELECT contact_id FROM app_user WHERE name = :name) AND NOT EXISTS (
     SELECT 1 FROM account_change c
     WHERE c.username = :name AND c.confirmed_at IS NULL AND c.known_contact_id = personal_data.subject_id

@@ -14,6 +14,7 @@ from models import ListedPayment
 from models.statuses import statement
 from referral_rewards.domain.books.reconciliation import Listed, ListedState, Ours, ReconciliationState, payout_of
 from referral_rewards.domain.clawbacks.states import IN_DOUBT, ClawbackKind
+from referral_rewards.domain.facts.ids import id_problem
 from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.domain.restores.forgotten import named_by
@@ -68,7 +69,7 @@ async def keep_listed(connection: AsyncConnection, asked: Reconciliation, listed
             "key": each.key,
             "amount_minor": each.amount_minor,
             "currency": each.currency,
-            "destination": each.destination,
+            "destination": _opaque(each.destination),
             "state": each.state,
             "reversed_minor": each.reversed_minor,
             "made_at": each.at,
@@ -84,6 +85,16 @@ async def keep_listed(connection: AsyncConnection, asked: Reconciliation, listed
         kept.on_conflict_do_update(index_elements=["reconciliation_id", "reference"], set_=renewed)
     )
     await connection.execute(_RESOLVE, {"id": asked.id, "rail": asked.rail, "references": list(rows)})
+
+
+def _opaque(destination: str | None) -> str | None:
+    """Return a destination as it may be kept. Of what others were paid a rail may name an address: it is none of ours,
+    whatever it is."""
+    return destination if destination is None or id_problem(destination) is None else _ELSEWHERE
+
+
+#: In place of a destination that could be personal.
+_ELSEWHERE: Final = "elsewhere"
 
 
 async def held(connection: AsyncConnection, asked: Reconciliation, after: UUID | None, limit: int) -> list[Held]:

@@ -1,7 +1,5 @@
 """Record that somebody set an exception of the queue aside."""
 
-import hashlib
-import os
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid4
@@ -9,10 +7,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.decisions.setting_aside import SettingAside, check_entry
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.register import audit, typed_rows
-from referral_rewards.register.locks import dump
 from referral_rewards.register.queue import strays
 from referral_rewards.register.referrals import rows as referrals
 
@@ -31,9 +29,9 @@ async def record(connection: AsyncConnection, asked: SettingAside, by: str, at: 
     if found is None:
         raise NotFound("queue entry", asked.name)
     check_entry(asked, closed=found.closed, told=found.told)
-    new, salt, body = uuid4(), os.urandom(16), dump({"note": asked.note})
-    note = {"body": body, "salt": salt, "commitment": hashlib.sha256(salt + body.encode()).hexdigest()}
-    await connection.execute(_RECORD, {**key, **note, "id": new, "seen": asked.seen, "by": by, "at": at})
+    new = uuid4()
+    note = personal.kept(connection, new, {"note": asked.note})._asdict()
+    await connection.execute(_RECORD, {**key, **note, "seen": asked.seen, "by": by, "at": at})
     if not asked.referral:
         await strays.remove(connection, asked.exception, asked.subject)
     await audit.note(connection, actor=by, act="exception.set_aside", subject=asked.name, at=at)
@@ -54,9 +52,8 @@ WHERE q.referral_id = :referral AND q.exception = :exception AND q.subject = :su
 # The entry of a referral leaves with the update of its queue at the commit.
 _RECORD: Final = text("""
 WITH noted AS (
-    INSERT INTO personal_data (subject_id, body, salt, commitment)
-    VALUES (:id, CAST(:body AS jsonb), :salt, :commitment)
+    INSERT INTO personal_data (subject_id, sealed, commitment) VALUES (:subject_id, :sealed, :commitment)
 )
 INSERT INTO set_aside (id, referral_id, exception, subject, seen, username, at)
-VALUES (:id, :referral, :exception, :subject, :seen, :by, :at)
+VALUES (:subject_id, :referral, :exception, :subject, :seen, :by, :at)
 """)

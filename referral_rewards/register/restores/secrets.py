@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.personal import keys_of
 
 #: The purpose of the key that is derived from the pepper as its fingerprint (`Intake.key_for`).
 PURPOSE: Final = "the fingerprint of the pepper"
@@ -49,7 +50,8 @@ async def problems(
 
     ``fingerprint`` is that of its pepper, ``listed`` are the ids of its verify keys, revoked ones included, and
     ``signing`` is the id of the key that it signs with, if it does. What a register does not know yet it takes over.
-    So a new signing key is known once the API has started with it, beside the earlier one in the verify keys.
+    So a new signing key is known once the API has started with it, beside the earlier one in the verify keys, and a new
+    key of personal data once anything has started that seals with it.
     """
     known = {row.name: row.fingerprint for row in await connection.execute(_KNOWN)}
     found = []
@@ -57,11 +59,21 @@ async def problems(
         found.append(Problem("REFERRALS_PEPPER", _ANOTHER))
     if (key := known.get(_SIGNING_KEY)) is not None and key not in listed:
         found.append(Problem("REFERRALS_VERIFY_KEYS", f"does not list the key {key}, which signs in this register"))
+    keys = keys_of(connection)
+    if lacking := sorted(known.keys() - {_PEPPER, _SIGNING_KEY} - {key_row(each) for each in keys.names}):
+        found.append(Problem("REFERRALS_PERSONAL_KEYS", _LACKS.format(", ".join(known[each] for each in lacking))))
     if not found:
         await _note(connection, _PEPPER, fingerprint, now)
+        if keys.names:
+            await _note(connection, key_row(keys.newest), keys.newest.hex(), now)
         if signing is not None and signing != key:
             await _note(connection, _SIGNING_KEY, signing, now)
     return found
+
+
+def key_row(name: bytes) -> str:
+    """Return under what name a register knows a key that sealed personal data in it."""
+    return f"personal_key {name.hex()}"
 
 
 async def _note(connection: AsyncConnection, name: str, fingerprint: str, now: datetime) -> None:
@@ -73,6 +85,11 @@ _NOT_GRANTED: Final = "42501"
 _ANOTHER: Final = (
     "is not this register's: its identities were hashed with another one, by which alone duplicates are found; set "
     "that one again, as a register's pepper can't be changed (docs/guides/rotating-secrets.md)"
+)
+
+_LACKS: Final = (
+    "lacks the key {}, under which personal data of this register is sealed; add it behind the others until "
+    "`referrals keys reseal` says that nothing is left under it (docs/guides/rotating-secrets.md)"
 )
 
 _KNOWN: Final = text("SELECT name, fingerprint FROM register_secret")

@@ -3,7 +3,6 @@
 Everything works on lists: a vendor may send a hundred events in one request.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from referral_rewards.register import typed_rows
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.locks import array, dump
 from referral_rewards.register.queue.strays import PARK_EVENT
+from referral_rewards.register.source_events import payloads
 from referral_rewards.vendors.connected import ConnectedSource
 from referral_rewards.vendors.port import Reading, Told, Unreadable
 from referral_rewards.vendors.telling import Outcome, Telling, told
@@ -85,9 +85,10 @@ async def keep(
         "event_ids": [each.event_id for each in events],
         "types": [each.type for each in events],
         "moments": [each.at for each in events],
-        "bodies": [each.told.body for each in events],
-        "headers": [json.dumps(source.kept_headers(each.told)) for each in events],
-        "urls": [each.told.url for each in events],
+        "sealed": [
+            payloads.sealed(connection, each.id, each.told._replace(headers=source.kept_headers(each.told)))
+            for each in events
+        ],
     }
     fresh = {row.id for row in await connection.execute(_KEEP, asked)}
     new = [each for each in {each.id: each for each in events}.values() if each.id in fresh]
@@ -223,15 +224,14 @@ _KEEP: Final = text("""
 WITH told AS MATERIALIZED (
     SELECT DISTINCT ON (id) * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:event_ids AS text[]), CAST(:types AS text[]), CAST(:moments AS timestamptz[]),
-        CAST(:bodies AS bytea[]), CAST(:headers AS text[]), CAST(:urls AS text[])
-    ) AS t(id, event_id, type, at, body, headers, url) ORDER BY id
+        CAST(:sealed AS bytea[])
+    ) AS t(id, event_id, type, at, sealed) ORDER BY id
 ), fresh AS (
     INSERT INTO source_event (id, source, event_id, type, at, received_at)
     SELECT id, :source, event_id, type, at, CAST(:received_at AS timestamptz) FROM told
     ON CONFLICT DO NOTHING RETURNING id
 ), payload AS (
-    INSERT INTO source_payload (event, body, headers, url)
-    SELECT id, body, CAST(headers AS jsonb), url FROM told JOIN fresh USING (id)
+    INSERT INTO source_payload (event, sealed) SELECT id, sealed FROM told JOIN fresh USING (id)
 )
 SELECT id FROM fresh
 """)

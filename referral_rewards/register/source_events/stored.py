@@ -3,34 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.register import typed_rows
 from referral_rewards.register.queue.strays import PATIENCE_WITH_EVENTS
+from referral_rewards.register.source_events import payloads
 from referral_rewards.vendors.port import Told
 from referral_rewards.vendors.telling import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it was kept. One that could not be told apart from its request has the type ``unreadable``."""
+    """An event as it was kept, as its vendor told it."""
 
     id: UUID
     event_id: str
     received_at: datetime
-    body: bytes
-    headers: Mapping[str, Any]
-    url: str
-
-    @property
-    def told(self) -> Told:
-        """The event as its vendor told it."""
-        return Told(self.body, self.headers, self.url)
+    told: Told
 
 
 async def since(
@@ -39,17 +33,27 @@ async def since(
     """Return kept events of a source in the order in which they came, from ``begins`` on and after a place."""
     at, number = after if after is not None else (begins, None)
     asked = {"source": source, "at": at, "number": number, "limit": limit}
-    return await typed_rows.read(connection, StoredEvent, _SINCE, asked)
+    return await _read(connection, _SINCE, asked)
 
 
 async def by_name(connection: AsyncConnection, source: str, event_id: str) -> StoredEvent | None:
     """Return the kept event with the id that its vendor gave it."""
-    return await typed_rows.read_one(connection, StoredEvent, _BY_NAME, {"source": source, "event_id": event_id})
+    return next(iter(await _read(connection, _BY_NAME, {"source": source, "event_id": event_id})), None)
 
 
 async def linked(connection: AsyncConnection, source: str, limit: int) -> tuple[StoredEvent, ...]:
     """Return events of which the name that they await is linked by now, and hold them for the caller."""
-    return await typed_rows.read(connection, StoredEvent, _LINKED, {"source": source, "limit": limit})
+    return await _read(connection, _LINKED, {"source": source, "limit": limit})
+
+
+async def _read(
+    connection: AsyncConnection, statement: TextClause, asked: Mapping[str, object]
+) -> tuple[StoredEvent, ...]:
+    """Return the events that a statement finds; those that were erased can't be read any more."""
+    return tuple(
+        StoredEvent(row.id, row.event_id, row.received_at, payloads.opened(connection, row.id, row.sealed))
+        for row in await connection.execute(statement, dict(asked))
+    )
 
 
 class EventCount(NamedTuple):
@@ -84,10 +88,10 @@ async def stuck(connection: AsyncConnection, source: str | None, now: datetime) 
     return await typed_rows.read(connection, StuckEvent, _STUCK, asked)
 
 
-_COLUMNS: Final = "e.id, e.event_id, e.received_at, p.body, p.headers, p.url"
+_COLUMNS: Final = "e.id, e.event_id, e.received_at, p.sealed"
 
 _SINCE: Final = text(f"""
-SELECT {_COLUMNS} FROM source_event e JOIN source_payload p ON p.event = e.id
+SELECT {_COLUMNS} FROM source_event e JOIN source_payload p ON p.event = e.id AND p.sealed IS NOT NULL
 WHERE e.source = :source
   AND (CAST(:at AS timestamptz) IS NULL
        OR (CAST(:number AS uuid) IS NULL AND e.received_at >= CAST(:at AS timestamptz))
@@ -96,14 +100,14 @@ ORDER BY e.received_at, e.id LIMIT :limit
 """)  # noqa: S608 (a constant of ours)
 
 _BY_NAME: Final = text(f"""
-SELECT {_COLUMNS} FROM source_event e JOIN source_payload p ON p.event = e.id
+SELECT {_COLUMNS} FROM source_event e JOIN source_payload p ON p.event = e.id AND p.sealed IS NOT NULL
 WHERE e.source = :source AND e.event_id = :event_id
 """)  # noqa: S608 (a constant of ours)
 
 _LINKED: Final = text(f"""
 SELECT {_COLUMNS}
 FROM source_reading r JOIN source_name n ON n.source = r.source AND n.name = r.awaits
-JOIN source_event e ON e.id = r.event JOIN source_payload p ON p.event = e.id
+JOIN source_event e ON e.id = r.event JOIN source_payload p ON p.event = e.id AND p.sealed IS NOT NULL
 WHERE r.source = :source AND r.awaits IS NOT NULL
 ORDER BY e.received_at, e.id LIMIT :limit FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608 (a constant of ours)

@@ -1,13 +1,15 @@
 """Read what the entries of the queue are displayed from: one row each, in one statement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards import personal
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Waits
@@ -76,7 +78,9 @@ class EntryRow:
     exchange_minor: int | None
     exchange_currency: str | None
 
-    appeal: str | None
+    appeal: str | None  # opened by `rows_of`
+    appeal_sealed: bytes | None
+    appeal_fact: UUID | None
     appealed_at: datetime | None
     appealed_by: str | None
 
@@ -103,14 +107,25 @@ class EntryRow:
 
 async def rows_of(connection: AsyncConnection, wanted: Sequence[tuple[str, str, str]]) -> tuple[EntryRow, ...]:
     """Return the rows with these keys (referral, exception, subject), in the order given; missing ones are left out."""
-    return await typed_rows.read(connection, EntryRow, _ENTRIES, {"keys": dump(wanted)}) if wanted else ()
+    if not wanted:
+        return ()
+    found = await typed_rows.read(connection, EntryRow, _ENTRIES, {"keys": dump(wanted)})
+    return tuple(_with_words(connection, row) for row in found)
+
+
+def _with_words(connection: AsyncConnection, row: EntryRow) -> EntryRow:
+    if row.appeal_fact is None:
+        return row
+    told = personal.body_of(connection, row.appeal_fact, row.appeal_sealed) or {}
+    return replace(row, appeal=told.get("why"))
 
 
 # The largest part of a claim is its evidence, which lists do not show.
 _ENTRIES: Final = statement(
     f"""
 SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
-       appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal,
+       appeal.at AS appealed_at, appeal.by AS appealed_by, NULL AS appeal,
+       appeal.sealed AS appeal_sealed, appeal.id AS appeal_fact,
        coalesce(its.updated_at, q.since) AS since, q.remind_at, q.escalate_at,
        coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
@@ -146,7 +161,7 @@ LEFT JOIN LATERAL (
     SELECT beneficiary, rail FROM leg WHERE q.exception = :waiting_method AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS waiting ON true
 LEFT JOIN LATERAL (
-    SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
+    SELECT f.id, f.occurred_at AS at, f.data->>'by' AS by, p.sealed
     FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id
     WHERE q.exception = 'appeal' AND f.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS appeal ON true

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.claims.adjustments import left_out
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.rewards import Side
@@ -174,10 +175,16 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         payouts=await _payouts(connection, referral),
         clawbacks=await _cases(connection, referral),
         facts=tuple(FactShown.model_validate(each) for each in await connection.execute(_FACTS, asked)),
-        appeals=tuple(Appeal.model_validate(each) for each in await connection.execute(_APPEALS, asked)),
+        appeals=await _appeals(connection, referral),
         history=tuple(HistoryStep.model_validate(each) for each in await referrals.steps(connection, referral)),
         communication=await communication(connection, referral),
     )
+
+
+async def _appeals(connection: AsyncConnection, referral: str) -> tuple[Appeal, ...]:
+    rows = await connection.execute(_APPEALS, {"referral": referral})
+    found = [(row, personal.body_of(connection, row.id, row.sealed) or {}) for row in rows]
+    return tuple(Appeal(by=row.by, at=row.at, words=told.get("why")) for row, told in found)
 
 
 async def _moved(connection: AsyncConnection, row: Referral) -> Moved:
@@ -236,7 +243,7 @@ SELECT id AS case, fact_id AS fact FROM clawback_case WHERE referral_id = :refer
 
 # An appeal's words are personal data and can be erased; the appeal itself stays.
 _APPEALS: Final = text("""
-SELECT f.data->>'by' AS by, f.occurred_at AS at, p.body->>'why' AS words
+SELECT f.id, f.data->>'by' AS by, f.occurred_at AS at, p.sealed
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
 WHERE rf.referral_id = :referral AND f.type = 'referral.appealed' ORDER BY f.occurred_at, f.id
 """)

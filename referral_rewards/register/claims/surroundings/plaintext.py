@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards import personal
 from referral_rewards.domain.claims.dossier import Dossier, Similarity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
@@ -40,7 +41,9 @@ async def bodies(connection: AsyncConnection, facts: Iterable[Fact]) -> Mapping[
     """Return the full bodies of these facts; None if any was erased, because missing data must not count as a pass."""
     wanted = sorted(str(fact.id) for fact in facts)
     rows = (await connection.execute(_BODIES, {"facts": wanted})).all() if wanted else ()
-    return None if any(row.body is None for row in rows) else {row.subject_id: row.body for row in rows}
+    found = {row.subject_id: personal.body_of(connection, row.subject_id, row.sealed) for row in rows}
+    read = {fact: body for fact, body in found.items() if body is not None}
+    return read if len(read) == len(found) else None
 
 
 def _part(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -52,7 +55,7 @@ def _first(people: Sequence[Mapping[str, Any]], name: str) -> str | None:
     return next((value for each in people if isinstance(value := each.get(name), str) and value.strip()), None)
 
 
-_BODIES: Final = text("SELECT subject_id, body FROM personal_data WHERE subject_id = ANY(CAST(:facts AS uuid[]))")
+_BODIES: Final = text("SELECT subject_id, sealed FROM personal_data WHERE subject_id = ANY(CAST(:facts AS uuid[]))")
 
 
 def until(gathered: Dossier) -> datetime:

@@ -1,0 +1,1 @@
+"""Persons: what is kept of one, and when it can be erased."""
