@@ -91,7 +91,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "api": Entry("servers", "api", "Run the HTTP API: the only process that is given the signing key."),
     "worker": Entry("servers", "worker", "Run workers."),
     "replay": Entry(
-        "servers", "replay", "Replay runs of production with this build, and end with 2 if one would break."
+        "servers", "replay", "Replay runs of production with this build, and end with 1 if one would break."
     ),
     "site": Entry(
         "servers", "site", "Run the front door, where customers enrol, invite friends and see their rewards."

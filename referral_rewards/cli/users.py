@@ -143,6 +143,8 @@ def add(
             new = {"name": name, "roles": roles, "scopes": scopes, "programs": programs}
             new |= {"sources": sources, "types": types, **known}
             token = api.post(_PATH, new, options=_OPTIONS)["token"]
+        if roles:
+            tell(f"{name} decides once another administrator confirms them: referrals user confirm {name}")
     if access.is_of_the_local_stack:
         tell(f"stored in {store(access.data, name, token)}")
     say(token)

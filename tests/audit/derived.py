@@ -134,6 +134,7 @@ _AS_TOLD: Final = "events as a vendor sent them; the facts that were made of the
 
 #: Tables on which no paid reward depends, each with the reason.
 TABLES_NOT_DERIVED_FROM: Final = {
+    "account_change": _ACCESS,
     "api_token": _ACCESS,
     "app_user": _ACCESS,
     "audit_event": "the log of acts; only the publishing of terms is looked up in it, and flipped there it is missing",
@@ -153,6 +154,7 @@ TABLES_NOT_DERIVED_FROM: Final = {
     "oidc_flow": _ACCESS,
     "oidc_identity": _ACCESS,
     "outbox": _PENDING,
+    "person_erasure": "who is to be erased; the marks and the books stay",
     "program_life": "when acts on a program are due; the acts are signed decisions",
     "provider_event": _BESIDE,
     "queue_entry": _PROJECTION,

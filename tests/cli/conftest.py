@@ -80,6 +80,20 @@ class Shell:
     def publish(self) -> None:
         assert self("program", "publish", PROGRAM).code == 0
 
+    def confirm(self, name: str) -> None:
+        """Confirms what ada changed of an account, as a second administrator would."""
+
+        async def work(database: Database) -> None:
+            async with database.transaction() as connection:
+                await connection.execute(
+                    text(
+                        "UPDATE account_change SET confirmed_by = 'alan', confirmed_at = now() WHERE username = :name"
+                    ),
+                    {"name": name},
+                )
+
+        self.with_database(work)
+
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
         """What the database says."""
 

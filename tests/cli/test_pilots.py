@@ -17,6 +17,7 @@ def staffed(shell: Shell) -> Shell:
     assert shell("program", "publish", shell.file("monthly.yaml", MONTHLY)).code == 0
     for name, role in [("fiona", "finance"), ("oscar", "operations")]:
         assert shell("user", "add", name, "--role", role).code == 0
+        shell.confirm(name)
     return shell
 
 

@@ -42,6 +42,7 @@ def shop() -> Iterator[str]:
 def staff(shell: Shell) -> None:
     for name, role in [("fiona", "finance"), ("oscar", "operations")]:
         assert shell("user", "add", name, "--role", role).code == 0
+        shell.confirm(name)
 
 
 def test_lint_tells_what_is_unclear(shell: Shell) -> None:

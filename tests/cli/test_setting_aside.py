@@ -19,6 +19,7 @@ _SENT: Final = {
 def test_what_no_decision_ends_is_listed_and_set_aside(shell: Shell, tmp_path: Path) -> None:
     shell.publish()
     shell("user", "add", "oscar", "--role", "operations")
+    shell.confirm("oscar")
     file = tmp_path / "facts.jsonl"
     file.write_text(json.dumps(_SENT))
     shell("ingest", str(file))

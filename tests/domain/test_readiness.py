@@ -1,5 +1,6 @@
 """Whether a program is ready: what is missing, area by area, and the nearest thing with which nothing is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,6 +141,13 @@ def test_a_rail_of_a_kind_that_is_not_promised_need_not_be_connected() -> None:
             ],
         ),
         ((OSCAR, PAULA), ["nobody who can sign in has the role finance, which is needed for an override"]),
+        (
+            (OSCAR, PAULA, replace(FIONA, unconfirmed=True)),
+            [
+                "nobody who can decide has the role finance, which is needed for an override; fiona has it and waits to"
+                " be confirmed"
+            ],
+        ),
         (
             (FIONA, PAULA),
             [

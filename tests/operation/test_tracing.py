@@ -108,7 +108,7 @@ async def test_one_trace_leads_from_the_fact_to_the_judgement_and_from_the_decis
             assert (await traced.decide("r1", "approve")).status_code < 300
             await until(lambda: stands("rewarded"))
         history = await client.get_workflow_handle(workflow_id("r1")).fetch_history()
-        await database.close()
+    await database.close()
     facts, decision = (receiver.trace_of(name) for name in ("POST /v1/events", "POST /v1/claims/{referral}/decisions"))
     assert {"StartWorkflow:Referral", "RunActivity:judge_referral"} <= receiver.names(facts)
     assert {

@@ -77,7 +77,7 @@ PAGES: Final[list[tuple[Sheet[Any, Any], Asked]]] = [
 @pytest.mark.parametrize(
     ("sheet", "wanted"), PAGES, ids=[f"{sheet.name} {number}" for number, (sheet, _) in enumerate(PAGES)]
 )
-@pytest.mark.suite_has(2)
+@pytest.mark.chaos
 async def test_a_page_reads_a_page(register: AsyncEngine, sheet: Sheet[Any, Any], wanted: Asked) -> None:
     with Plans(register, _READ_MAX).explained() as plans:
         async with register.begin() as connection:

@@ -19,6 +19,7 @@ from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycleDue
 from workflows.reconciliation import Reconciliation
+from workflows.source_pull import SourcePull
 
 _NAME, _BUILD = "TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID"
 
@@ -61,7 +62,7 @@ def test_a_version_that_temporal_would_not_take_is_bad_input(given: dict[str, st
 
 def test_what_waits_for_long_goes_on_with_the_newest_code_and_what_is_short_stays_where_it_began() -> None:
     """The run that keeps the register's mark never ends: pinned, it would hold its first version for ever."""
-    short = {Payout, Clawback, PayoutCycleDue, Reconciliation}
+    short = {Payout, Clawback, PayoutCycleDue, Reconciliation, SourcePull}
     for each in (*REFERRAL_WORKFLOWS, *PAYOUT_WORKFLOWS):
         wanted = VersioningBehavior.PINNED if each in short else VersioningBehavior.AUTO_UPGRADE
         assert _Definition.must_from_class(each).versioning_behavior is wanted, each.__name__

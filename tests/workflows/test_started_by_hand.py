@@ -20,7 +20,7 @@ from worker.starts import START_REFUSED
 
 #: How many arguments each of our workflows needs, and takes at most.
 TAKES: Final = {
-    **dict.fromkeys(("Referral", "Payout", "Clawback", "PayoutCycle", "PayoutCycleDue"), (1, 1)),
+    **dict.fromkeys(("Referral", "Payout", "Clawback", "PayoutCycle", "PayoutCycleDue", "SourcePull"), (1, 1)),
     **dict.fromkeys(("ProgramLife", "Reconciliation"), (1, 2)),
     "RegisterMark": (0, 1),
 }
@@ -102,6 +102,7 @@ async def test_a_run_for_what_does_not_exist_ends_or_waits_and_moves_nothing(lif
             "Referral",
             "ProgramLife",
             "Reconciliation",
+            "SourcePull",
         ):
             queue = (
                 f"{life.queue}-referrals"

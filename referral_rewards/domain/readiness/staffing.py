@@ -25,7 +25,8 @@ from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
 class Person:
     """A user who can sign in now. ``is_referrer``: a known referrer of this program. ``enters_facts``: may tell facts,
     and ``tells`` which ones. Users can't decide on a claim that they benefit from, or that rests on what they told.
-    ``password_alone``: signs in with a password of ours, and has set up no second factor."""
+    ``password_alone``: signs in with a password of ours, and has set up no second factor. ``unconfirmed``: an
+    administrator changed how they sign in, and nobody confirmed it yet, so that they decide nothing."""
 
     name: str
     roles: frozenset[Role]
@@ -33,6 +34,7 @@ class Person:
     enters_facts: bool = False
     tells: Rights = NOTHING
     password_alone: bool = False
+    unconfirmed: bool = False
 
 
 class Occasion(NamedTuple):
@@ -61,7 +63,8 @@ def occasions(terms: Terms) -> list[Occasion]:
 
 def staffing_gaps(terms: Terms, people: Sequence[Person]) -> list[str]:
     """Return the decisions that these people can't make, one sentence each."""
-    return [*_nobody(terms, people), *_too_few(terms, people), *_only_one(terms, people)]
+    able = [person for person in people if not person.unconfirmed]
+    return [*_nobody(terms, people), *_too_few(terms, able), *_only_one(terms, able)]
 
 
 def approvers_who_tell(terms: Terms, people: Sequence[Person]) -> list[str]:
@@ -83,7 +86,8 @@ def approvers_by_password_alone(terms: Terms, people: Sequence[Person]) -> list[
 
 def holders(terms: Terms, people: Sequence[Person]) -> Mapping[Role, tuple[str, ...]]:
     """Return the holders of each role that the program may need."""
-    return {role: tuple(sorted(p.name for p in people if role in p.roles)) for role in sorted(_needs(terms))}
+    able = [person for person in people if not person.unconfirmed]
+    return {role: tuple(sorted(p.name for p in able if role in p.roles)) for role in sorted(_needs(terms))}
 
 
 def _of_four_eyes(terms: Terms) -> Iterator[Occasion]:
@@ -116,11 +120,13 @@ def _needs(terms: Terms) -> dict[Role, list[str]]:
 
 
 def _nobody(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
-    """Yield the roles that no user who can sign in holds."""
-    held = {role for person in people for role in person.roles}
+    """Yield the roles that no user who can sign in and decide holds."""
+    held = {role for person in people if not person.unconfirmed for role in person.roles}
     for role, what_for in sorted(_needs(terms).items()):
         if role not in held:
-            yield f"nobody who can sign in has the role {label('role', role)}, which is needed for {listed(what_for)}"
+            waiting = [f"{each.name} has it and waits to be confirmed" for each in people if role in each.roles]
+            said = f"nobody who can sign in has the role {label('role', role)}, which is needed for {listed(what_for)}"
+            yield "; ".join([said.replace("sign in", "decide") if waiting else said, *sorted(waiting)])
 
 
 def _too_few(terms: Terms, people: Sequence[Person]) -> Iterator[str]:

@@ -62,6 +62,7 @@ async def readiness(
                 not tells.are_none,
                 tells,
                 row.password_alone,
+                row.unconfirmed,
             )
             for row, tells in ((row, _rights(row.tells, row.tells_sources, row.tells_types)) for row in rows)
         ),
@@ -86,10 +87,10 @@ SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tell
        ) AS is_referrer,
        u.password_hash IS NOT NULL
            AND NOT EXISTS (SELECT 1 FROM second_factor s WHERE s.username = u.name AND s.secret IS NOT NULL)
-           AS password_alone
+           AS password_alone,
+       EXISTS (SELECT 1 FROM account_change c WHERE c.username = u.name AND c.confirmed_at IS NULL) AS unconfirmed
 FROM app_user u
 WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
-  AND NOT EXISTS (SELECT 1 FROM account_change c WHERE c.username = u.name AND c.confirmed_at IS NULL)
   AND (u.password_hash IS NOT NULL
        OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name)
        OR EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
