@@ -29,7 +29,7 @@ _CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
 @pytest.mark.parametrize(
     ("as_", "asked"),
     [
-        pytest.param("olga", ["--phases", "examples,coverage", *_WITHOUT], id="an approver"),
+        pytest.param("olga", ["--phases", "examples,coverage", *_WITHOUT], marks=pytest.mark.chaos, id="an approver"),
         pytest.param(
             "olga", ["--phases", "fuzzing,stateful", *_WITHOUT], marks=pytest.mark.chaos, id="an approver, by chance"
         ),

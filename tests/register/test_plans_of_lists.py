@@ -24,6 +24,9 @@ from referral_rewards.reporting.lists.sheets import Sheet
 from tests.register import many_rows
 from tests.register.plans import Plans
 
+# A plan is of a size: the register is filled for half a minute first.
+pytestmark = pytest.mark.chaos
+
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SIZE: Final = 30_000
 ON_A_PAGE: Final = 50
@@ -77,7 +80,6 @@ PAGES: Final[list[tuple[Sheet[Any, Any], Asked]]] = [
 @pytest.mark.parametrize(
     ("sheet", "wanted"), PAGES, ids=[f"{sheet.name} {number}" for number, (sheet, _) in enumerate(PAGES)]
 )
-@pytest.mark.chaos
 async def test_a_page_reads_a_page(register: AsyncEngine, sheet: Sheet[Any, Any], wanted: Asked) -> None:
     with Plans(register, _READ_MAX).explained() as plans:
         async with register.begin() as connection:
