@@ -83,7 +83,9 @@ async def about_to_take_a_step(life: Installation, away: Installation) -> dict[s
     [due] = await sql(life, "SELECT due_on FROM payout_cycle WHERE id = :id", id=cycle)
     now = datetime.now(UTC)
     async with life.database.transaction() as connection:
-        asked = await reconciliations.ask(connection, "account_credit", now - timedelta(days=9), now, by="fay", at=now)
+        # Until an hour ago: what is being paid while it compares would be a difference, or not.
+        since, until = now - timedelta(days=9), now - timedelta(hours=1)
+        asked = await reconciliations.ask(connection, "account_credit", since, until, by="fay", at=now)
     names = {
         "Payout": payout_workflow_id(str(paid.id)),
         "Clawback": clawback_workflow_id(str(taken.id)),

@@ -98,7 +98,7 @@ async def export(asked: Asked, response: Response, parts: Its, user: Administrat
     async def shown(connection: AsyncConnection, now: datetime) -> PersonKept:
         person = await find(connection, known)
         if not person.is_known:
-            raise NotFound("person", "known by that")
+            raise NotFound("person", known.names[0])
         found = await kept(connection, person)
         said: dict[str, Any] = {"names": list(person.known.names)}
         await audit.note(connection, actor=user.name, act=EXPORTED, subject=known.names[0], at=now, **said)
@@ -117,7 +117,7 @@ async def erase(asked: Asked, parts: Its, user: Administrator) -> PersonErasure:
     async def erased(connection: AsyncConnection, now: datetime) -> erasing.Erasure:
         found = await erasing.ask(connection, known, by=user.name, at=now)
         if found is None:
-            raise NotFound("person", "known by that")
+            raise NotFound("person", known.names[0])
         return found
 
     return PersonErasure.model_validate(await acting(parts, user, erased, Role.ADMINISTRATOR, _OURS))
