@@ -125,8 +125,9 @@ def _nobody(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
     for role, what_for in sorted(_needs(terms).items()):
         if role not in held:
             waiting = [f"{each.name} has it and waits to be confirmed" for each in people if role in each.roles]
-            said = f"nobody who can sign in has the role {label('role', role)}, which is needed for {listed(what_for)}"
-            yield "; ".join([said.replace("sign in", "decide") if waiting else said, *sorted(waiting)])
+            able = "decide" if waiting else "sign in"
+            said = f"nobody who can {able} has the role {label('role', role)}, which is needed for {listed(what_for)}"
+            yield "; ".join([said, *sorted(waiting)])
 
 
 def _too_few(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
