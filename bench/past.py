@@ -73,6 +73,8 @@ async def write(
     for what, statement in statements.items():
         say(what)
         await connection.execute(statement.encode())
+        # Without indexes and statistics the next statement would be planned as if there were a few rows.
+        await connection.execute("ANALYZE")
     say("indexes")
     for _, create in reversed(indexes):
         await connection.execute(create.encode())

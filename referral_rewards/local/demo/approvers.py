@@ -75,18 +75,22 @@ async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> 
             if (first := expected.decided_after) is not None:
                 while (await api.referral(first))["status"] != script[first].after:  # noqa: ASYNC110  (asked over HTTP)
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            while expected.decision not in (await api.claim(referral))["takes"]:  # noqa: ASYNC110  (asked over HTTP)
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    except TimeoutError:
-        return await _listed(api, referral), "there was nothing to decide"
-    before = await _listed(api, referral)
-    claim = (await api.claim(referral))["claim"]
-    try:
+            claim = (await _that_takes(api, referral, expected.decision))["claim"]
+        before = await _listed(api, referral)
         for user in needed(claim["requirement"], everybody=expected.decision == "approve"):
             await _sign(api, user, referral, expected)
+    except TimeoutError:
+        return await _listed(api, referral), "there was nothing to decide"
     except Refusal as refusal:
         return before, f"{expected.decision} was refused: {refusal}"
     return before, expected.decision
+
+
+async def _that_takes(api: Api, referral: str, decision: str) -> dict[str, Any]:
+    """Wait for a claim that takes the decision. While a referral is judged again it has none."""
+    while decision not in (shown := await api.claim(referral))["takes"]:  # noqa: ASYNC110  (asked over HTTP)
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    return shown
 
 
 async def _listed(api: Api, referral: str) -> dict[str, Any]:
@@ -109,7 +113,7 @@ async def _sign(api: Api, user: str, referral: str, expected: Expectation) -> No
     """Record one person's decision. While the claim is being judged again, reload it and retry."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:
-            shown = await api.claim(referral)
+            shown = await _that_takes(api, referral, expected.decision)
             flags = [raised["flag"] for raised in shown["claim"]["flags"]]
             reason = _reason(expected.decision, flags)
             decision = {"kind": expected.decision, "reason": reason, "note": expected.why, "digest": shown["digest"]}
