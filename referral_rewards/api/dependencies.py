@@ -207,7 +207,7 @@ def _provider(settings: Settings) -> Provider | None:
     )
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:  # a plain function would be called in a thread
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts

@@ -21,7 +21,7 @@ from referral_rewards.site.shown_programs import ShownProgram
 CSRF_FIELD: Final = "csrf"
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:  # a plain function would be called in a thread
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts

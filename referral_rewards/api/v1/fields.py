@@ -161,7 +161,7 @@ EXAMPLES: Final[tuple[dict[str, Any], ...]] = (
 EXAMPLE_DIGEST: Final = "8a2fd8c2a6d1ab3f5d7a4dbe1e29b66c0a1b8b0e7d9c48b1f4bb0f5cbb9f0a11"
 
 
-def only_known(request: Request) -> None:
+async def only_known(request: Request) -> None:
     """Holds an address to the filters that its route has.
 
     Raises:
