@@ -65,7 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves to `make chaos` what `@pytest.mark.suite_has(n)` says: the suite has n of a test's cases."""
+    """Leaves to `make chaos` what `@pytest.mark.suite_has(n)` says: the suite has n of a test's cases.
+
+    Long tests come first: at the end of the suite the others would wait for them.
+    """
     cases = defaultdict(list)
     for item in items:
         if item.get_closest_marker("suite_has") and not item.get_closest_marker("chaos"):
@@ -78,6 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in each:
             if item not in kept:
                 item.add_marker("chaos")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
