@@ -40,8 +40,18 @@ async def test_a_payee_to_whom_nobody_redirected_is_found(paid: Desk) -> None:
         paid, "UPDATE payment_instruction SET destination = 'account-of-mallory' WHERE payout_id = :id", id=row.id
     )
     assert await _said(paid) == {
-        "it was paid to account-of-mallory, which is not what was approved, and finance signed no redirect to that"
+        "it was paid to account-of-mallory, which is not what was approved; finance had signed no redirect to that"
     }
+
+
+async def test_a_list_that_was_released_after_it_was_paid_is_found(paid: Desk) -> None:
+    """Each sending notes the transactions under way that it did not see."""
+    await rows(
+        paid,
+        """UPDATE payout_step s SET sight = s.sight || d.position FROM payout p, decision d
+        WHERE p.id = s.payout_id AND d.claim_id = p.cycle_id AND d.kind = 'release_cycle'""",
+    )
+    assert "nobody of finance released the list of its cycle as it stands" in await _said(paid)
 
 
 async def test_a_clawback_that_was_deleted_with_all_its_rows_is_found(paid: Desk) -> None:

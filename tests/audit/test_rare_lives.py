@@ -19,6 +19,9 @@ async def rare(snapshots: Snapshots) -> AsyncIterator[Desk]:
         yield desk
 
 
+_SENT_THE_RETURN = "payout_id = (SELECT id FROM payout WHERE returns IS NOT NULL) AND act = 'sent'"
+_ORDERED_UNSEEN = "sight || (SELECT position FROM decision WHERE kind = 'return_clawback')"
+
 #: In each life a row that it alone has, and what is changed of it.
 _CHANGED = {
     "a partner's rate": ("leg", "amount_minor", "1201", "referral_id = 'partner' AND role = 'referrer'"),
@@ -26,6 +29,7 @@ _CHANGED = {
     "a referral that was moved": ("leg", "beneficiary", "'gina'", "referral_id = 'moved' AND role = 'referrer'"),
     "who moved it": ("decision", "username", "'fiona'", "referral_id = 'moved' AND kind = 'reassign'"),
     "a return": ("payout", "amount_minor", "501", "returns IS NOT NULL"),
+    "who ordered a return": ("payout_step", "sight", _ORDERED_UNSEEN, _SENT_THE_RETURN),
     "a payee who left": ("leg", "amount_minor", "amount_minor + 1", "referral_id = 'leaving' AND role = 'referrer'"),
     "a decision under a retired key": ("decision", "digest", "repeat('0', 64)", "referral_id = 'taxed'"),
 }

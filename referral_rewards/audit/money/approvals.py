@@ -7,10 +7,10 @@ signed with the decision.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money import claims, redirects, terms
 from referral_rewards.audit.money.about import finding
@@ -18,7 +18,6 @@ from referral_rewards.audit.money.chain import Chain
 from referral_rewards.audit.money.records import Claim, Leg, Made, Payment, Step, Terms
 
 _OF_A_CLAIM: Final = frozenset({"approve", "deny", "hold", "release"})
-_SKEW: Final = timedelta(minutes=5)
 _RETURNS: Final = UUID("3d1c4f0a-7a52-5b8e-9c61-2e5b7f0d8a47")
 
 
@@ -91,11 +90,11 @@ def _in_time(payment: Payment, leg: Leg, claim: Claim, made: Made) -> Iterator[s
     sent = payment.sent
     if made.referral_id != leg.referral_id:
         yield f"decision {made.seq} is listed under {made.referral_id}"
-    if made.decided_at + _SKEW < claim.assembled_at:
+    if made.decided_at + SKEW < claim.assembled_at:
         yield f"decision {made.seq} was made before what it approves was assembled"
-    if made.decided_at > leg.approved_at + _SKEW:
+    if made.decided_at > leg.approved_at + SKEW:
         yield f"the reward counts as approved since {leg.approved_at.isoformat()}, before decision {made.seq}"
-    if sent is not None and (made.decided_at > sent.at + _SKEW or not sent.saw(made.position)):
+    if not payment.knew(made):
         yield f"decision {made.seq} was made after the payment was sent"
     if made.barred_position is not None and sent is not None and sent.saw(made.barred_position):
         yield f"{made.username}, who approved it, was barred before it was sent"
@@ -115,7 +114,7 @@ def _not_stopped(made: Sequence[Made], routes: frozenset[str], sent: Step | None
 
 
 def _of_the_whole(payment: Payment, chain: Chain) -> Iterator[str]:
-    """A list of a cycle was released by finance, and a return was ordered by it."""
+    """Before it was sent, finance released the list of its cycle, or ordered it if it is a return."""
     payout, cycle = payment.payout, payment.cycle
     if payout.cycle_id is not None:
         made = _of_finance(payment, payout.cycle_id, "release_cycle", chain)
@@ -131,8 +130,8 @@ def _of_the_whole(payment: Payment, chain: Chain) -> Iterator[str]:
 
 
 def _of_finance(payment: Payment, subject: UUID, kind: str, chain: Chain) -> list[Made]:
-    made = payment.made.get(subject, ())
-    return [each for each in made if each.kind == kind and "finance" in each.roles and each.id not in chain.disbelieved]
+    made = [each for each in payment.made.get(subject, ()) if each.kind == kind and "finance" in each.roles]
+    return [each for each in made if each.id not in chain.disbelieved and payment.knew(each)]
 
 
 def _shown(cycle: UUID, listed: str | None, turn: int) -> str:

@@ -6,9 +6,10 @@ payment settles what is owed over the rail; what is taken back is owed to us unt
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money import keys
 from referral_rewards.audit.money.about import amount, finding
@@ -32,7 +33,6 @@ _CALLED: Final = {
 }
 #: A payment that was given up, though its payee has it, settles nothing that was owed.
 _CALLED_LOST: Final = {"settled": "Cancelled payout paid", "returned": "Cancelled payout returned"}
-_SKEW: Final = timedelta(minutes=5)
 _OWN_CREDIT: Final = "account_credit"
 #: What was claimed back by these is over: nothing more will be recovered.
 _REVERSAL_ENDED: Final = frozenset({"reversed", "partly_reversed", "unrecoverable"})
@@ -179,7 +179,7 @@ def _is_when(at: datetime, after: Step | None, posted: Entry) -> bool:
     """Return whether an entry was posted at a time, or between a step and that time: a worker may be killed between."""
     if after is None:
         return posted.posted_at == at
-    return after.at - _SKEW <= posted.posted_at <= at + _SKEW and posted.position > after.position
+    return after.at - SKEW <= posted.posted_at <= at + SKEW and posted.position > after.position
 
 
 def _of(

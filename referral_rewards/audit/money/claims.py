@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from referral_rewards.audit.canonical import sha256_of
+from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.money.about import differs
 from referral_rewards.audit.money.records import Cited, Claim, Heard, Leg, Payment, Terms
 from referral_rewards.domain import money
@@ -21,7 +22,6 @@ _OVERRIDING: Final = frozenset({"fraud_suspected", "self_referral", "duplicate_c
 _DENYING: Final = frozenset({"self_referral", "duplicate_claim"})
 _DECIDED_BY_PERIODS: Final = frozenset({"within_periods", "minimum_met", "conversion_not_reversed"})
 _SCORE_MAX: Final = 100
-_SKEW: Final = timedelta(minutes=5)
 #: A source is asked again when a claim is assembled, which counts since its workflow asked for it.
 _RECENT: Final = timedelta(hours=1)
 #: Everything that a claim says, and nothing else.
@@ -218,7 +218,7 @@ def _cited(payment: Payment, leg: Leg, claim: Claim) -> Iterator[str]:
             yield f"the fact {each['id']} is {fact.source} {fact.event_id}; shown was {shown}"
         if fact.occurred_at != datetime.fromisoformat(each["observed_at"]):
             yield f"the fact {each['id']} is of {fact.occurred_at.isoformat()}; shown was {each['observed_at']}"
-        if fact.received_at > leg.approved_at + _SKEW:
+        if fact.received_at > leg.approved_at + SKEW:
             yield f"the fact {each['id']} was received after what cites it was approved"
         if fact.version is None and _is_its_own(fact, claim, leg):
             yield f"the fact {each['id']} is not linked to the referral"
@@ -236,7 +236,7 @@ def _asked(heard: Iterable[Heard], claim: Claim, leg: Leg, terms: Terms) -> Iter
         for each in heard
         if each.moment == "assembly"
         and each.answer in ("confirmed", "contradicted")
-        and claim.assembled_at - _RECENT < each.asked_at <= leg.approved_at + _SKEW
+        and claim.assembled_at - _RECENT < each.asked_at <= leg.approved_at + SKEW
         and each.position <= claim.position
     }
     for name, code in (("conversions", "conversion_confirmed"), ("customers", "no_open_issue")):
@@ -262,7 +262,7 @@ def _answered(heard: Iterable[Heard], claim: Claim, leg: Leg, cited: Mapping[str
     ]
     if not its:
         yield f"{named} that it cites is not on record"
-    elif all(each.position > claim.position or each.asked_at > leg.approved_at + _SKEW for each in its):
+    elif all(each.position > claim.position or each.asked_at > leg.approved_at + SKEW for each in its):
         yield f"{named} came after the claim was assembled"
     elif all(each.answer not in ("confirmed", "contradicted") for each in its):
         yield f"{named} counts, though it did not answer"
@@ -297,9 +297,12 @@ def _adjusted(payment: Payment, claim: Claim) -> Iterator[str]:
         if each["decision"] not in made:
             yield f"the decision {each['decision']} that adjusted it is not on record"
     for each in body["adjustments"]:
-        decided = made[each["decision"]].details or {} if each["decision"] in made else None
-        said = (each["role"], each["amount_minor"])
-        if decided is not None and said != (decided.get("leg"), decided.get("amount_minor")):
+        if (decision := made.get(each["decision"])) is None:
+            continue
+        if decision.decided_at > claim.assembled_at + SKEW or not payment.knew(decision):
+            yield f"the decision {each['decision']} that adjusted it was made after it was assembled"
+        decided, said = decision.details or {}, (each["role"], each["amount_minor"])
+        if said != (decided.get("leg"), decided.get("amount_minor")):
             yield f"it is adjusted to {said}; decided was {decided.get('leg')}, {decided.get('amount_minor')}"
 
 

@@ -1,12 +1,13 @@
 """The provider's side of a payment: the frozen request, the attempts, and the receipt that says it was paid."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 from uuid import UUID, uuid5
 
 from referral_rewards.audit.canonical import ascii_sha256_of
+from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import amount, differs, finding
 from referral_rewards.audit.money.keys import MOVES, entry_id
@@ -15,7 +16,6 @@ from referral_rewards.audit.money.records import SENT, Leg, Made, Payment, Step
 _PAYOUTS: Final = UUID("5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c11")
 _CYCLES: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
 #: The clocks of two workers differ by no more.
-_SKEW: Final = timedelta(minutes=5)
 #: A provider refused or returned it for good: only then may it go out under another key.
 _REFUSALS: Final = frozenset({"refused", "waiting_funds", "returned"})
 #: People say with their signature under which reference it was paid.
@@ -155,7 +155,7 @@ def _order(steps: tuple[Step, ...]) -> Iterator[str]:
     if any(step.act == "planned" for step in steps[1:]):
         yield "its history plans it twice"
     for before, after in pairwise(steps):
-        if after.at + _SKEW < before.at:
+        if after.at + SKEW < before.at:
             yield f"step {after.id} is dated before step {before.id}, which came first"
 
 
@@ -226,7 +226,7 @@ def _dates(payment: Payment) -> Iterator[str]:
 def _is_when(at: datetime | None, step: Step) -> bool:
     """Return whether an attempt was made at that time; what was adopted after a restore may have been made earlier, by
     the clock of its provider."""
-    return at is not None and (at == step.at or (step.act == "adopted" and at < step.at + _SKEW))
+    return at is not None and (at == step.at or (step.act == "adopted" and at < step.at + SKEW))
 
 
 def _receipt(payment: Payment) -> Iterator[str]:
@@ -280,5 +280,5 @@ def _instruction(payment: Payment) -> Iterator[str]:
         key = f"{payout.id}-{step.generation}"
         if step.act in MOVES and step.state == "accepted" and step.reference != key:
             yield f"step {step.id} names the instruction {step.reference}; right would be {key}"
-    if payout.key_used_at is not None and abs(its.written_at - payout.key_used_at) > _SKEW:
+    if payout.key_used_at is not None and abs(its.written_at - payout.key_used_at) > SKEW:
         yield differs("instruction's date", its.written_at, payout.key_used_at)

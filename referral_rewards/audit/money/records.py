@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
-from referral_rewards.audit.evidence import seen
+from referral_rewards.audit.evidence import SKEW, seen
 from referral_rewards.audit.signed import DecisionRow
 
 Document = Mapping[str, object]
@@ -345,6 +345,11 @@ class Payment:
             elif found is None and each.act in SENT:
                 found = each
         return found
+
+    def knew(self, made: Made) -> bool:
+        """Return whether a decision was on record when it was sent: what is signed later is no ground for it."""
+        sent = self.sent
+        return sent is None or (made.decided_at <= sent.at + SKEW and sent.saw(made.position))
 
     @property
     def is_given_up(self) -> bool:

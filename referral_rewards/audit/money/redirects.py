@@ -22,10 +22,10 @@ def problems(payment: Payment, leg: Leg, terms: Terms | None, disbelieved: Colle
     its = [
         each
         for each in payment.made.get(subject(leg.beneficiary, leg.rail), ())
-        if each.id not in disbelieved and _binds(each, leg)
+        if each.id not in disbelieved and payment.knew(each) and _binds(each, leg)
     ]
     if not any(len({each.username for each in its if each.digest == one.digest}) >= _people(one) for one in its):
-        yield f"it was paid to {leg.bound_to}, which is not what was approved, and finance signed no redirect to that"
+        yield f"it was paid to {leg.bound_to}, which is not what was approved; finance had signed no redirect to that"
 
 
 def _is_first_by_terms(leg: Leg, terms: Terms | None) -> bool:

@@ -1,11 +1,11 @@
 """What was taken back of paid rewards, and what went back again: decided by people, and no more than was paid."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
 from referral_rewards.audit.canonical import ascii_sha256_of
+from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import amount, differs, finding
 from referral_rewards.audit.money.keys import entry_id
@@ -23,7 +23,6 @@ _STATES: Final = {
     "offset": frozenset({"offsetting", "offset", "unrecoverable"}),
     "write_off": frozenset({"written_off"}),
 }
-_SKEW: Final = timedelta(minutes=5)
 _OWN_CREDIT: Final = "account_credit"
 _GIVEN_UP: Final = frozenset({"partly_reversed", "unrecoverable"})
 
@@ -62,7 +61,7 @@ def _of_case(case: Case, leg: Leg | None, made: Sequence[Made]) -> Iterator[str]
     by_people = made and not _closed_by_itself(case, made)
     if by_people and case.settled_at is not None and case.settled_at not in {each.decided_at for each in made}:
         yield f"it counts as decided at {case.settled_at.isoformat()}, when nobody decided on it"
-    if made and case.opened_at > made[0].decided_at + _SKEW:
+    if made and case.opened_at > made[0].decided_at + SKEW:
         yield f"it was opened at {case.opened_at.isoformat()}, after the first decision on it"
 
 
@@ -157,7 +156,7 @@ def _receipt(payment: Payment, clawback: Clawback) -> Iterator[str]:
     """What counts as taken at the provider was sent before it was booked, and our own books are their receipt."""
     booked = payment.entries.get(f"recovered:{clawback.id}")
     sent_at = clawback.first_sent_at
-    if booked is not None and sent_at is not None and sent_at > booked.posted_at + _SKEW:
+    if booked is not None and sent_at is not None and sent_at > booked.posted_at + SKEW:
         yield f"it was first sent at {sent_at.isoformat()}, after it was booked as recovered"
     if clawback.kind == "reverse" and payment.payout.rail == _OWN_CREDIT and clawback.recovered_minor:
         right = str(entry_id(f"uncredited:{clawback.provider_key}"))

@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards import personal
+from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import differs
 from referral_rewards.audit.money.streaming import rows
@@ -22,7 +23,6 @@ from referral_rewards.domain.facts.identity import Marker
 
 _FACTS: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
 _TELLERS: Final = UUID("9c3f3f0e-2f1c-5c55-9f0a-6f1d5a2f7b11")
-_SKEW: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def problems(sealed: Sealed, marker: Marker | None) -> Iterator[str]:
     right = uuid5(_FACTS, f"{sealed.source}\x00{sealed.event_id}")
     if sealed.id != right:
         yield differs("id", sealed.id, right)
-    if sealed.occurred_at > sealed.received_at + _SKEW:
+    if sealed.occurred_at > sealed.received_at + SKEW:
         yield f"it was received at {sealed.received_at.isoformat()}, before it happened"
     yield from _of_teller(sealed)
     if sealed.commitment is None:
