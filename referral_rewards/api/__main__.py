@@ -15,7 +15,7 @@ from referral_rewards import observability
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts, check_secrets
 from referral_rewards.api.operating import told
-from referral_rewards.api.patience import Patience, impatient
+from referral_rewards.api.slow_clients import Patience, impatient
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput
 

@@ -9,12 +9,12 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import docs, health, hearing, openapi, payloads, problems
+from referral_rewards.api import docs, health, openapi, payloads, problems, source_events
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.operating import look
-from referral_rewards.api.patience import PATIENCE, BodyPatience, Patience
+from referral_rewards.api.slow_clients import PATIENCE, BodyPatience, Patience
 from referral_rewards.api.traced import Traced
 from referral_rewards.api.v1 import (
     account_changes,
@@ -121,7 +121,7 @@ def _watching(parts: Parts) -> tuple[asyncio.Task[None], ...]:
     server is named."""
     watches: dict[str, Coroutine[None, None, None]] = {"the look at the database": look(parts)}
     if parts.event_sources:
-        watches["the events of sources"] = hearing.watch(parts)
+        watches["the events of sources"] = source_events.watch(parts)
     if (connect := parts.temporal) is not None:
         watches["the watch of the register's mark"] = watch(parts.database, connect)
         watches["the watch of the namespace"] = watch_namespace(parts.namespace, connect)

@@ -21,7 +21,7 @@ from referral_rewards.audit.loading import Means
 from referral_rewards.audit.money.loading import Scope
 from referral_rewards.audit.money.records import Leg
 from referral_rewards.audit.money.walk import Audited, walked
-from referral_rewards.audit.rewards import document_of
+from referral_rewards.audit.reported_rewards import document_of
 
 FORMAT: Final = "referral-rewards-audit/1"
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from referral_rewards.api import hearing
+from referral_rewards.api import source_events
 from referral_rewards.domain.facts.rights import rights
 from referral_rewards.register.source_events import payloads
 from referral_rewards.vendors.cloud_events import CloudEvents
@@ -56,7 +56,7 @@ async def _raw(desk: Desk, body: bytes, source: str = "stripe-orders", secret: s
 
 
 async def _resolve(desk: Desk) -> int:
-    return await hearing.resolve(desk.app.state.parts)
+    return await source_events.resolve(desk.app.state.parts)
 
 
 async def _facts(desk: Desk, source: str) -> set[tuple[Any, ...]]:

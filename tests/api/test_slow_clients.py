@@ -19,7 +19,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from referral_rewards.api.patience import BYTES_PER_SECOND_MIN, BodyPatience, Patience
+from referral_rewards.api.slow_clients import BYTES_PER_SECOND_MIN, BodyPatience, Patience
 from referral_rewards.local.embedded import free_port
 from referral_rewards.local.keys import ensure_keys
 

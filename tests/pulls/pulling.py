@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from activities.messages import PullProgress, PullRequest
 from activities.pulls import Pulls
-from referral_rewards.api import hearing
+from referral_rewards.api import source_events
 from referral_rewards.domain.facts.rights import rights
 from referral_rewards.loopback import served
 from referral_rewards.register.source_events import cursors, keeping, reading
@@ -65,7 +65,7 @@ class Puller:
             assert len(found) < _PAGES_MAX
             found.append(await self.page(troubles))
             troubles = 0 if found[-1].told else troubles + 1
-        await hearing.resolve(replace(self.desk.parts, event_sources={self.source.name: self.source}))
+        await source_events.resolve(replace(self.desk.parts, event_sources={self.source.name: self.source}))
         return found
 
     async def hear(self, told: Told) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from referral_rewards.api import hearing
+from referral_rewards.api import source_events
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.register.queue import strays
 from referral_rewards.register.source_events import stored
@@ -152,7 +152,7 @@ async def _mend(desk: Desk) -> None:
     parts, mended = desk.app.state.parts, connected(mapping=replace(MAPPING, paths={}))
     async with desk.database.reading() as connection:
         events = await stored.since(connection, mended.name, None, None, 10)
-    await hearing.replay(parts, mended, events, datetime.now(UTC))
+    await source_events.replay(parts, mended, events, datetime.now(UTC))
 
 
 async def _claim_it(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api import hearing
+from referral_rewards.api import source_events
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Person, Reading, acting
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1 import fields
@@ -267,8 +267,8 @@ async def replay_events(asked: Replaying, name: Name, parts: Its, person: Admini
 
     await acting(parts, person, noted)
     events = await _events(parts, source, asked)
-    became = await hearing.replay(parts, source, events, datetime.now(UTC)) if events else ()
-    await hearing.resolve(parts)
+    became = await source_events.replay(parts, source, events, datetime.now(UTC)) if events else ()
+    await source_events.resolve(parts)
     received = {each.id: each.received_at for each in events}
     facts = sum(len(each.facts) for each in became)
     recorded = sum(each.recorded for each in became)

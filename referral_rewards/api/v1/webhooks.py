@@ -10,7 +10,7 @@ import structlog
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict
 
-from referral_rewards.api import hearing
+from referral_rewards.api import source_events
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import NotFound, NotGenuine
@@ -83,7 +83,7 @@ async def _of_source(parts: Parts, source: ConnectedSource, request: Request, no
     url = f"{parts.home_url or str(request.base_url).rstrip('/')}{request.url.path}"
     url += f"?{request.url.query}" if request.url.query else ""
     told = Told(await request.body(), dict(request.headers), url, request.method)
-    return _answer(await hearing.hear(parts, source, told, now))
+    return _answer(await source_events.hear(parts, source, told, now))
 
 
 def _answer(became: Sequence[Became]) -> HeardEvent:

@@ -95,7 +95,7 @@ class ActSubject:
     those that can't take effect. ``marks`` are those of the users who are barred from an act, by name. ``obstacles``
     say for an act what must be done first. ``listed`` is what a subject without referral and program is listed under.
     ``told_by`` are the users who told any of the facts that it rests on, each with their marks.
-    ``needs_two``: what one person records of it counts only once another records the same (`two_people`).
+    ``needs_two``: what one person records of it counts only once another records the same (`bank_confirmations`).
     """
 
     kind: SubjectKind

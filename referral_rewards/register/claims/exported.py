@@ -1,7 +1,7 @@
 """Take the instructions of payments by hand out of the bank's file that a fact would have stopped (SPEC §7).
 
 They were exported before, so it is not known whether the bank carries them out: two people say so
-(`domain.decisions.two_people`).
+(`domain.decisions.bank_confirmations`).
 """
 
 from datetime import datetime

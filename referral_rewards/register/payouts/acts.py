@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import two_people
+from referral_rewards.domain.decisions import bank_confirmations
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.answering import Moves, paid
@@ -79,9 +79,9 @@ async def _void(connection: AsyncConnection, decision: Decision, subject: ActSub
 
 def _is_confirmed(subject: ActSubject, decision: Decision) -> bool:
     """Return whether this is the word that two people say: others may have said something else before them."""
-    spoken = two_people.words(subject.history, subject.digest)
-    agreed = two_people.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT])
-    return agreed is not None and two_people.say_the_same(agreed.decision, decision)
+    spoken = bank_confirmations.words(subject.history, subject.digest)
+    agreed = bank_confirmations.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT])
+    return agreed is not None and bank_confirmations.say_the_same(agreed.decision, decision)
 
 
 def _said(decision: Decision) -> str:

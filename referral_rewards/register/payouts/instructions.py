@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.decisions import two_people
+from referral_rewards.domain.decisions import bank_confirmations
 from referral_rewards.domain.decisions.key_releases import payout_digest
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.facts import identity
@@ -110,7 +110,7 @@ async def _agreed(connection: AsyncConnection, row: _Paying | None, key: str, ke
     made = await decisions.history_of(connection, [row.id], keys)
     if row.state is not PayoutState.MANUAL_REVIEW or row.generation != generation:
         made = tuple(replace(each, barred=False) for each in made)
-    agreed = two_people.agreed(two_people.words(made, said), await _let_out_by(connection, row, keys))
+    agreed = bank_confirmations.agreed(bank_confirmations.words(made, said), await _let_out_by(connection, row, keys))
     return None if agreed is None else agreed.decision
 
 

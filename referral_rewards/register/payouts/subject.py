@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import redirect_advice, two_people
+from referral_rewards.domain.decisions import bank_confirmations, redirect_advice
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.key_releases import payout_digest
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes
@@ -96,8 +96,8 @@ async def decidable(connection: AsyncConnection, payout: UUID, keys: KeyRing) ->
     """
     subject = await shown(connection, payout, keys)
     invalid = [each.id for each in _open_confirmations(subject) if not await believed(connection, each, keys)]
-    spoken = two_people.words(subject.history, subject.digest) if subject.needs_two else ()
-    if two_people.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT]) is None:
+    spoken = bank_confirmations.words(subject.history, subject.digest) if subject.needs_two else ()
+    if bank_confirmations.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT]) is None:
         # One word alone has no effect: others may say the same, or something else.
         invalid += [each.decision.id for each in spoken]
     return replace(subject, invalid=frozenset(invalid))
@@ -120,7 +120,7 @@ async def _subject(connection: AsyncConnection, row: _Shown, keys: KeyRing) -> A
         _A.RETRY_PAYOUT: dict.fromkeys(refused_by, "recorded that it was not paid"),
     }
     if needs_two:
-        barred |= two_people.barred(two_people.words(own, digest), let_out_by)
+        barred |= bank_confirmations.barred(bank_confirmations.words(own, digest), let_out_by)
     return ActSubject(
         SubjectKind.PAYOUT,
         row.id,

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.decisions.act_kinds import MoneyAct
+from referral_rewards.domain.decisions.bank_confirmations import WORDS, agreed, barred, words
 from referral_rewards.domain.decisions.decision import Decision, Made
-from referral_rewards.domain.decisions.two_people import WORDS, agreed, barred, words
 from referral_rewards.domain.people.authority import Role
 
 _PAID, _UNPAID = MoneyAct.SETTLE_PAYOUT, MoneyAct.REFUSE_PAYOUT

@@ -1,4 +1,4 @@
-"""What two people say of a payment by hand that was taken out of the bank's file: it counts once they say the same.
+"""Whether the bank carried out a payment that was taken out of its file: two people must say the same of it.
 
 Each person's latest word counts, and nobody confirms their own. That it was carried out takes the same reference of the
 bank twice, and a word of somebody who let none of it out, as every confirmation does (SPEC §7, "Stopped in time").
