@@ -202,7 +202,7 @@ class PayoutStep(SQLModel, table=True):
     why: str | None = None
     reference: str | None = None
     position: int = position()
-    #: What its transaction saw (``register_sight`` in ``positions.sql``), of an attempt; a trigger records it.
+    #: What was seen by whoever read its grounds (``register_sight`` in ``positions.sql``); a trigger records it.
     sight: list[int] = positions()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from referral_rewards.audit.evidence import seen
 from referral_rewards.audit.findings import Part
 from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.register.payouts import grounds
 from tests.audit.settled import audited, pay_all, rows, settle
 from tests.audit.test_money import found
 from tests.clocks import ahead
@@ -94,3 +96,24 @@ async def test_who_was_barred_is_told_by_transactions(approved: Desk, barred: st
             await connection.execute(text(bar), {"at": datetime.now(UTC) - timedelta(seconds=20)})
     said = [each.what for each in await found(approved)]
     assert said == (["paula, who approved it, was barred before it was sent"] * 2 if is_found else [])
+
+
+async def test_who_is_barred_in_the_moment_after_that_was_read_is_not_held_against_the_payment(
+    approved: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payment goes on, for it read that she may. What it notes to have seen is what it read."""
+    load = grounds.load
+
+    async def and_then_barred(*given: Any) -> grounds.Grounds:
+        read = await load(*given)
+        async with approved.database.transaction() as other:
+            await other.execute(
+                text("UPDATE app_user SET barred_at = now() WHERE name = 'paula' AND barred_at IS NULL")
+            )
+        return read
+
+    monkeypatch.setattr(grounds, "load", and_then_barred)
+    await pay_all(approved)
+    paid = await rows(approved, "SELECT state FROM payout WHERE first_sent_at IS NOT NULL")
+    assert [row.state for row in paid] == ["settled"], "the second payment reads that she was barred"
+    assert await found(approved) == []

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from referral_rewards.domain.payouts.states import payout_id
+from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.restores.reopening import rail_id
 from tests import money
 from tests.desk import Desk, account, another_account, life_of
@@ -55,14 +56,16 @@ PAGES: Final[Mapping[str, str]] = {
     "/account/second-factor": "paula",
     "/people": "ada",
     "/people/paula": "ada",
+    "/people/felix": "ada",
     "/docs": "",
 }
 
 
 async def furnish(desk: Desk) -> None:
     """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired;
-    and a pilot of it all."""
+    a pilot of it all, and an account that was changed."""
     await _pilot(desk)
+    await _somebody_to_confirm(desk)
     await desk.tell([account("dexter"), another_account("dexter")])
     await desk.referral("r1")
     await desk.referral("own", email="dexter@example.com")
@@ -72,6 +75,14 @@ async def furnish(desk: Desk) -> None:
     await money.stand(desk, "approved")
     await desk.tell(life_of("expired")[:1])
     assert await desk.judge("expired") == "expired"
+
+
+async def _somebody_to_confirm(desk: Desk) -> None:
+    """Felix, whose address an administrator set: a second one has to confirm that."""
+    await desk.add_user("felix", Role.FINANCE)
+    told = {"email": "felix@example.com"}
+    set_ = await desk.api.put("/v1/users/felix/contact", json=told, headers=desk.bearer("ada"))
+    assert set_.status_code < 300, set_.text
 
 
 async def _pilot(desk: Desk) -> None:

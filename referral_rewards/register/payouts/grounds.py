@@ -134,8 +134,10 @@ _REPLACED: Final = TypeAdapter(tuple[Leg, ...])
 _CLAIMS: Final = TypeAdapter(tuple[StoredClaim, ...])
 _HALT: Final = TypeAdapter(Halt | None)
 
+# What it sees is kept for the step that records the sending (`note_sight` of the schema).
 _GROUNDS: Final = text(f"""
-SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
+SELECT dates.*, set_config('referrals.sight', CAST(register_sight() AS text), true) AS sight,
+       {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
        {forgotten.AFTER} AS after, {forgotten.OPEN} AS forgotten,
        {chain.END} AS chain_end, {pasts("CAST(:referrals AS text[])")} AS pasts, (
     SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
