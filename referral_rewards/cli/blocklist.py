@@ -14,7 +14,7 @@ from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import day
 
 commands = typer.Typer(
-    help="Identities, devices and payment instruments that are trusted no more.", no_args_is_help=True
+    help="Identities, devices and payment instruments that are no longer trusted.", no_args_is_help=True
 )
 
 Emails = Annotated[list[str], typer.Option("--email", metavar="ADDRESS", help="May be repeated, as each of these.")]
@@ -44,7 +44,7 @@ def add(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Block whoever shows one of these. The signal `blocklisted` tells of it, by the weight that the terms give it."""
+    """Block whoever shows one of these: the signal `blocklisted` then fires, with its weight in the terms."""
     told = _told(emails, phones, customers, devices, fingerprints)
     if not told:
         raise _nobody()
@@ -90,7 +90,7 @@ def list_(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List what is blocked, newest first: marks, for nothing else is kept."""
+    """List what is blocked, newest first, as marks: nothing else is kept."""
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
         write_list(_COLUMNS, api.get(_PATH), form)

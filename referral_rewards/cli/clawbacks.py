@@ -22,11 +22,11 @@ from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.domain.referrals.lifecycle import Side
 
-commands = typer.Typer(help="Clawback cases: paid rewards whose ground fell away.", no_args_is_help=True)
+commands = typer.Typer(help="Clawback cases: paid rewards that may have to be recovered.", no_args_is_help=True)
 
 _PATH = "/v1/clawbacks"
 
-State = Annotated[CaseState | None, typer.Option("--state", help="Only those that stand there.")]
+State = Annotated[CaseState | None, typer.Option("--state", help="Only those in this state.")]
 Program = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
 Payee = Annotated[str | None, typer.Option("--payee", metavar="PAYEE", help="Only what was paid to this payee.")]
 Referral = Annotated[str | None, typer.Option("--referral", metavar="REFERRAL", help="Only of this referral.")]

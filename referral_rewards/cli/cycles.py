@@ -35,7 +35,7 @@ _PATH: Final = "/v1/cycles"
 
 Program = Annotated[str, typer.Argument(metavar="PROGRAM")]
 OfProgram = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
-State = Annotated[CycleState | None, typer.Option("--state", help="Only those that stand there.")]
+State = Annotated[CycleState | None, typer.Option("--state", help="Only those in this state.")]
 Cycle = Annotated[UUID, typer.Argument(metavar="CYCLE")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Every payout as CSV, to standard output.")]
 

@@ -40,12 +40,12 @@ Referrals = Annotated[
 ]
 From = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FILE", help="Decide on what `queue --json` printed into it, as it was seen there."),
+    typer.Option("--from", metavar="FILE", help="Decide on the claims that `queue --json` wrote to this file."),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="CODE", help="Why, as a code.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, in words.")]
 Digest = Annotated[
-    str | None, typer.Option("--digest", help="The claim that was looked at, as `show` names it; else the current one.")
+    str | None, typer.Option("--digest", help="The digest that `show` named; else that of the claim as it is.")
 ]
 
 

@@ -50,7 +50,7 @@ PaidIn = Annotated[
     list[Path] | None,
     typer.Option("--paid-in", metavar="FILE", help="A further export, read only for what the tool paid. Repeatable."),
 ]
-Wait = Annotated[bool, typer.Option("--wait", help="Until every referral it touches waits for a timer or a person.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until each referral waits for a timer or a person.")]
 PrintMapping = Annotated[bool, typer.Option("--print-mapping", help="Print the tool's mapping, to be copied.")]
 
 

@@ -65,12 +65,10 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.ADD_BUDGET: "Sign an addition to a program's budget; it takes finance and the program owner, two people.",
 }
 
-Digest = Annotated[
-    str | None, typer.Option("--digest", help="What was looked at, as `show` names it; else as it stands.")
-]
+Digest = Annotated[str | None, typer.Option("--digest", help="The digest that `show` named; else the present one.")]
 Amount = Annotated[str, typer.Option("--amount", metavar="AMOUNT", help='How much, in its currency, such as "10.00".')]
 Reference = Annotated[
-    str, typer.Option("--reference", metavar="TEXT", help="The provider's or the bank's own name for the payment.")
+    str, typer.Option("--reference", metavar="TEXT", help="The provider's or bank's reference of the payment.")
 ]
 
 

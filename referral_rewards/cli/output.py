@@ -23,7 +23,7 @@ from referral_rewards.domain.labels import label
 
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV for spreadsheets, with every column.")]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many, the first ones.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Show the first N at most.")]
 
 #: As many as the API hands out at once.
 PAGE: Final = 500

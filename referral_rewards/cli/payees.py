@@ -49,7 +49,7 @@ _COLUMNS: Final = (
 
 @commands.command("list")
 def list_(
-    held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
+    held: Annotated[bool, typer.Option("--held", help="Only those with a reward that waits for a tax form.")] = False,
     since: Since = None,
     until: Until = None,
     sort: Order = None,
@@ -62,7 +62,7 @@ def list_(
 ) -> None:
     """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth.
 
-    With days, those of whom rewards were approved on these, and the amounts of these rewards."""
+    With days, list those whose rewards were approved then, and the amounts of these rewards."""
     form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
         chosen = Chosen(since, until, sort, totals)

@@ -30,7 +30,7 @@ commands = typer.Typer(help="Payouts: one provider call each, for one reward or 
 
 _PATH = "/v1/payouts"
 
-State = Annotated[PayoutState | None, typer.Option("--state", help="Only those that stand there.")]
+State = Annotated[PayoutState | None, typer.Option("--state", help="Only those in this state.")]
 Rail = Annotated[str | None, typer.Option("--rail", metavar="RAIL", help="Only by this rail.")]
 Program = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
 Payee = Annotated[str | None, typer.Option("--payee", metavar="PAYEE", help="Only to this payee.")]
@@ -98,7 +98,7 @@ def instructions(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Export the manual instructions for the bank: whom to pay how much, and the key to name as its purpose.
+    """Export the manual instructions for the bank: whom to pay how much, and the key to quote as payment reference.
 
     An instruction counts as sent once it is first exported. Those exported before stand in the list again, under the
     same key, and are marked. The file has destinations and names in clear; that you saw them is on record.

@@ -18,10 +18,8 @@ keys = typer.Typer(help="The keys that seal personal data.", no_args_is_help=Tru
 
 Referrers = Annotated[list[str], typer.Option("--referrer", metavar="ID", help="An id as a referrer; may be repeated.")]
 Customers = Annotated[list[str], typer.Option("--customer", metavar="ID", help="A customer id of yours.")]
-Email = Annotated[
-    bool, typer.Option("--email", help="An email address, asked for or read from the input: not an argument.")
-]
-Phone = Annotated[bool, typer.Option("--phone", help="A phone number with its country, likewise.")]
+Email = Annotated[bool, typer.Option("--email", help="Ask for an email address, or read it from the input.")]
+Phone = Annotated[bool, typer.Option("--phone", help="Ask for a phone number with its country, or read it.")]
 
 _PATH: Final = "/v1/persons"
 _OPTIONS: Final = {name: f"--{name}" for name in ("referrer", "customer", "email", "phone")}

@@ -48,9 +48,7 @@ def start(
         str | None,
         typer.Option("--for", metavar="PERIOD", help="How long, such as P30D; else one payout cycle."),
     ] = None,
-    first: Annotated[
-        int | None, typer.Option("--first", metavar="N", help="Only the first so many claims count.")
-    ] = None,
+    first: Annotated[int | None, typer.Option("--first", metavar="N", help="Only the first N claims count.")] = None,
     referrals: Annotated[
         list[str] | None, typer.Option("--referral", metavar="REFERRAL", help="Only this referral counts; repeatable.")
     ] = None,
@@ -60,7 +58,7 @@ def start(
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option("--threshold", metavar="PERCENT", help="How much of what is paid must hold all six parts; 100."),
+        typer.Option("--threshold", metavar="PERCENT", help="Share of paid rewards that must hold all six parts; 100."),
     ] = None,
     digest: Digest = None,
     user: As = None,
@@ -128,7 +126,7 @@ def end(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Sign what the pilot comes to: as measured, or for another reason early, with a no-go."""
+    """Sign the result of a pilot: as measured, or a no-go at any time for another reason."""
     _hold_reason(MoneyAct.END_PILOT, reason)
     with api_of(data, user, Purpose.DECIDE) as api:
         stands = api.get(_path(program))

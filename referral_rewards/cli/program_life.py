@@ -44,7 +44,7 @@ def life(program: Program, as_json: AsJson = False, user: As = None, data: Data 
     for each in found["half_signed"]:
         more = display(each["amount_minor"], each["currency"])
         lacks = listed(labels("role", each["lacks"]), "or")
-        say(f"to be signed: {more} more, signed by {listed(each['by'])}; it lacks {lacks}, another person")
+        say(f"to be signed: {more} more, signed by {listed(each['by'])}; still missing: {lacks}, another person")
     for each in found["decisions"]:
         since = f" from {each['at']}" if each["at"] else ""
         amount = f" {display(each['amount_minor'], currency)}" if each["amount_minor"] else ""

@@ -27,7 +27,7 @@ Version = Annotated[int | None, typer.Option("--version", help="A version's numb
 
 @commands.command()
 def lint(file: File) -> int:
-    """Check terms: what they can't say, and then what nobody can have meant, each with its path. Asks nobody."""
+    """Check terms in a file: errors first, then values that look like mistakes, each with its path. Needs no API."""
     # Here, as no other command of this group waits for what checks terms.
     from referral_rewards.domain.programs.terms import load_terms
     from referral_rewards.domain.readiness.terms_review import unclear

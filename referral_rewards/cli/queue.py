@@ -18,7 +18,7 @@ from referral_rewards.domain.labels import label, labels
 from referral_rewards.domain.money import display
 
 Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this program.")]
-Route = Annotated[str, typer.Option("--route", metavar="ROLE", help="That this role has a part in approving.")]
+Route = Annotated[str, typer.Option("--route", metavar="ROLE", help="That need this role's approval.")]
 FlagOption = Annotated[str, typer.Option("--flag", metavar="FLAG", help="That carry this flag; `none`: no flag.")]
 Exception_ = Annotated[str, typer.Option("--exception", metavar="KIND", help=f"Why it waits: {', '.join(Waits)}.")]
 Advice = Annotated[str, typer.Option("--recommendation", metavar="ADVICE", help="The recommendation of the rules.")]
