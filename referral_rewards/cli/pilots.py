@@ -126,7 +126,7 @@ def end(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Sign the result of a pilot: as measured, or a no-go at any time for another reason."""
+    """Sign the result of a pilot: as measured, or a no-go early for another reason."""
     _hold_reason(MoneyAct.END_PILOT, reason)
     with api_of(data, user, Purpose.DECIDE) as api:
         stands = api.get(_path(program))
