@@ -34,6 +34,11 @@ def asked(method: str, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
+def reason(refusal: HTTPError) -> str:
+    """Return the reason that a refusal of the API gives in its problem details (RFC 9457)."""
+    return str(json.load(refusal)["detail"])
+
+
 def told(event_id: str, kind: str, data: dict[str, Any]) -> str | None:
     """Tell a fact until it is acknowledged, and return the referral that it names or begins.
 
@@ -47,7 +52,7 @@ def told(event_id: str, kind: str, data: dict[str, Any]) -> str | None:
             return outcome.get("referral")
         except HTTPError as error:
             if error.code < 500 and error.code != 429:
-                raise NotTold(f"{kind}: {error.read().decode()}") from None
+                raise NotTold(f"{kind}: {reason(error)}") from None
         except URLError:
             pass  # not reached: nobody knows whether it came, so the very same fact is told again
         time.sleep(pause)
@@ -72,22 +77,33 @@ def standing(referral: str) -> dict[str, Any]:
 
 def main() -> int:
     """Walk through the steps of a site; return the exit code."""
+    if len(sys.argv) != 2 or not all(os.environ.get(name) for name in ("REFERRALS_API_URL", "REFERRALS_TOKEN")):
+        print("set REFERRALS_API_URL and REFERRALS_TOKEN, and name the program: acme-friends", file=sys.stderr)
+        return 2
     program = sys.argv[1]
-    offer = asked("GET", f"/v1/offers/{quote(program, safe='')}")
-    print(f"{offer['name']}: a friend gets {offer['for_referee']}")
     try:
-        mira = {"referrer": "c-mira", "program": program, "code": "MIRA-2026", "customer": "c-mira"}
-        told("enrolled c-mira", "referrer.enrolled", mira)
-        sent = {"referral": "my-1", "program": program, "referrer": "c-mira", "channel": "email"}
-        told("sent my-1", "referral.sent", {**sent, "referee": {"email": "noor@example.com"}})
-        claim = {"program": program, "referrer_code": "mira 2026", "channel": "link", "consent": True}
-        by_link = told("claimed 7", "referral.claimed", {**claim, "referee": {"email": "sam@example.com"}})
+        offer = asked("GET", f"/v1/offers/{quote(program, safe='')}")
+        print(f"{offer['name']}: a friend gets {offer['for_referee']}")
+        run = f"{int(time.time()):x}"  # other people each time it is run
+        mira, sent_id = f"c-mira-{run}", f"my-{run}"
+        enrolled = {"referrer": mira, "program": program, "code": f"MIRA-{run}", "customer": mira}
+        told(f"enrolled {mira}", "referrer.enrolled", enrolled)
+        sent = {"referral": sent_id, "program": program, "referrer": mira, "channel": "email"}
+        told(f"sent {sent_id}", "referral.sent", {**sent, "referee": {"email": f"noor-{run}@example.com"}})
+        claim = {"program": program, "referrer_code": f"mira {run}", "channel": "link", "consent": True}
+        by_link = told(f"claimed {run}", "referral.claimed", {**claim, "referee": {"email": f"sam-{run}@example.com"}})
         assert by_link is not None
-        for referral in ("my-1", by_link):
+        for referral in (sent_id, by_link):
             found = standing(referral)
             print(f"{found['channel']}: {found['heading']}. {found['why']}")
     except NotTold as refusal:
         print(refusal, file=sys.stderr)
+        return 1
+    except HTTPError as refusal:
+        print(reason(refusal), file=sys.stderr)
+        return 1
+    except URLError as error:
+        print(f"{os.environ['REFERRALS_API_URL']}: not reached: {error.reason}", file=sys.stderr)
         return 1
     return 0
 

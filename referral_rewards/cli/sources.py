@@ -50,6 +50,9 @@ def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
     if as_json:
         return
     for source in found:
+        for event in source["events"]:
+            if event["why"] is not None:
+                say(f"{source['name']}: {event['type']}, {event['events']} {event['outcome']}: {event['why']}")
         for event in source["stuck"]:
             say(f"{source['name']}: {event['type']} {event['event']}: {event['why']}")
         for line in _of_pull(source["pull"]):

@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Setting
 
+from referral_rewards.config.documents import document
 from referral_rewards.config.rails import WebhookSource
 from referral_rewards.config.source_apis import ApiSettings, PullSettings, access, problems_of_api, pulls
 from referral_rewards.domain.errors import BadInput, Problem, none_of
@@ -76,17 +76,11 @@ def load(
     Raises:
         BadInput: with every problem in it.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput([Problem(str(path), f"can't be read: {error.strerror}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise BadInput([Problem(str(path), "is not YAML in UTF-8")]) from None
-    return parse(document, environment, process)
+    return parse(document(path), environment, process)
 
 
 def parse(
-    document: Any, environment: Mapping[str, str], process: Process = Process.API
+    decoded: Any, environment: Mapping[str, str], process: Process = Process.API
 ) -> Mapping[str, ConnectedSource]:
     """Return the sources of a decoded file by name.
 
@@ -94,7 +88,7 @@ def parse(
         BadInput: with every problem in it.
     """
     try:
-        told = _File.model_validate(document).sources
+        told = _File.model_validate(decoded).sources
     except ValidationError as error:
         raise BadInput(problems_of(error, lambda path: ".".join(map(str, path)))) from None
     problems: list[Problem] = []

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from referral_rewards.config.documents import document
 from referral_rewards.config.event_sources import secret_at
 from referral_rewards.domain.errors import BadInput, Problem, none_of
 from referral_rewards.domain.facts.ids import source_problem
@@ -81,22 +81,17 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Mapping[str
     Raises:
         BadInput: with every problem in them.
     """
-    try:
-        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), environment)
-    except OSError as error:
-        raise BadInput([Problem(str(path), f"can't be read: {error.strerror}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise BadInput([Problem(str(path), "is not YAML in UTF-8")]) from None
+    return parse(document(path), environment)
 
 
-def parse(document: Any, environment: Mapping[str, str]) -> Mapping[str, MappedEndpoint]:
+def parse(decoded: Any, environment: Mapping[str, str]) -> Mapping[str, MappedEndpoint]:
     """Return the systems of a decoded file by name.
 
     Raises:
         BadInput: with every problem in them.
     """
     try:
-        told = _File.model_validate(document or {}).revalidation
+        told = _File.model_validate(decoded or {}).revalidation
     except ValidationError as error:
         raise BadInput(problems_of(error, lambda path: ".".join(map(str, path)))) from None
     problems: list[Problem] = []

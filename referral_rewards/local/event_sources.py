@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from referral_rewards.config.documents import document
 from referral_rewards.config.stack import PREFIX, keys_folder
 from referral_rewards.local.keys import secret
 from referral_rewards.local.sandbox.shops.delivery import SHOPIFY, STRIPE
@@ -43,6 +44,14 @@ _SOURCES: Final[Mapping[str, Mapping[str, Any]]] = {
         },
     },
 }
+
+
+def hear_the_shop(given: Mapping[str, str]) -> bool:
+    """Return whether the shop's webhooks arrive: into our own file, or into one that still has both sources."""
+    if SETTING not in given:
+        return True
+    decoded = document(Path(given[SETTING]))
+    return isinstance(decoded, dict) and _SOURCES.keys() <= set(decoded.get("sources") or ())
 
 
 def secrets_of(data: Path) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """The ports of a local stack, and what whoever starts one reads about them."""
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,11 @@ def greeting(info: StackInfo, ports: Ports, data: Path, seconds: float, ephemera
             f"  probes, metrics    http://{HOST}:{ports.api_operation} (API), :{ports.referrals_operation} and "
             f":{ports.payouts_operation} (workers)",
             f"  data               {data}  ({kept}; logs are in {data / 'logs'})",
-            *([f"  other commands find it by {PREFIX}DATA={data}"] if data != Path(".local").resolve() else []),
+            *(
+                [f"  other commands find it by {PREFIX}DATA={shlex.quote(str(data))}"]
+                if data != Path(".local").resolve()
+                else []
+            ),
         ]
     )
 

@@ -200,7 +200,7 @@ async def _open_front_door(
 
 def _shop(ports: Ports, *, sandboxes: bool) -> str | None:
     """Return the address of the sandbox that sells; None where its webhooks would reach no source."""
-    sells = sandboxes and event_sources.SETTING not in os.environ
+    sells = sandboxes and event_sources.hear_the_shop(os.environ)
     return f"http://{HOST}:{ports.sandboxes}/shop" if sells else None
 
 
@@ -216,7 +216,7 @@ def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, nee
         if not port_is_free(port):
             raise LocalStackError(
                 f"port {port}, wanted by {who}, is taken, perhaps by another local stack; "
-                "choose other ports with --port-base"
+                "choose other ports with --port-base, as `referrals up --example --port-base 9700` does"
             )
 
 

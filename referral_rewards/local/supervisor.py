@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -55,6 +56,7 @@ class Child:
     program: Program
     process: subprocess.Popen[bytes]
     started: float = field(default_factory=time.monotonic)
+    log_begins: int = 0  # where in the log its own lines begin, in bytes
 
     @classmethod
     def start(cls, program: Program) -> "Child":
@@ -62,6 +64,7 @@ class Child:
         program.log.parent.mkdir(parents=True, exist_ok=True)
         if program.log.exists() and program.log.stat().st_size > LOG_BYTES_MAX:
             program.log.replace(program.log.with_suffix(".log.1"))
+        begins = program.log.stat().st_size if program.log.exists() else 0
         with program.log.open("ab") as log:
             process = subprocess.Popen(
                 program.command,
@@ -73,7 +76,7 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_die_with_parent(program.stop_signal),
             )
-        return cls(program, process)
+        return cls(program, process, log_begins=begins)
 
     @property
     def alive(self) -> bool:
@@ -101,9 +104,21 @@ class Child:
             self.process.wait()
 
     def _fail(self, what: str) -> NoReturn:
-        lines = self.program.log.read_text(errors="replace").splitlines()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
-        raise LocalStackError(f"{self.program.name} {what}: {last} (all of it in {self.program.log})")
+        written = self.program.log.read_bytes()[self.log_begins :].decode(errors="replace").splitlines()
+        told = "\n".join(_last_problems([line.strip() for line in written if line.strip()])) or "it wrote nothing"
+        raise LocalStackError(f"{self.program.name} {what}: {told} (all of it in {self.program.log})")
+
+
+def _last_problems(lines: Sequence[str]) -> Sequence[str]:
+    """Return the last line, and those right before it that the same process told as problems (``worker: …``) too: of
+    several mistakes in its settings all are named, each on a line of its own, and each once."""
+    if not lines:
+        return ()
+    who, colon, _ = lines[-1].partition(": ")
+    if not colon or " " in who:
+        return lines[-1:]
+    told = list(takewhile(lambda line: line.startswith(f"{who}: "), reversed(lines)))
+    return tuple(dict.fromkeys(reversed(told)))
 
 
 class Supervisor:

@@ -1,11 +1,12 @@
 """Renders the pages of the front door: one environment of templates, and what each of them may use."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -29,9 +30,10 @@ def style_address() -> str:
     return f"/static/site.css?v={hashlib.sha256(STYLE.read_bytes()).hexdigest()[:12]}"
 
 
-def day(moment: datetime) -> str:
-    """Return a day as people write it."""
-    here = moment.astimezone(UTC)
+def day(moment: datetime, zone: str = "UTC") -> str:
+    """Return a day as people write it, in the zone of the texts beside it: else what is paid could seem to be before it
+    began."""
+    here = moment.astimezone(ZoneInfo(zone))
     return f"{here.day} {here:%B %Y}"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from referral_rewards.config.documents import document
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.validation import problems_of
 from referral_rewards.domain.web_addresses import HttpUrl
@@ -50,11 +50,8 @@ def load(path: Path) -> Mapping[str, ShownProgram]:
     Raises:
         BadInput: with every problem found, each with its place in the file.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInput([Problem(str(path), f"can't be read ({type(error).__name__})")]) from None
-    programs = document.get("programs") if isinstance(document, dict) else None
+    decoded = document(path)
+    programs = decoded.get("programs") if isinstance(decoded, dict) else None
     if not isinstance(programs, dict) or not programs:
         raise BadInput([Problem(str(path), "must hold `programs`, each with its id")])
     found, problems = dict[str, ShownProgram](), list[Problem]()

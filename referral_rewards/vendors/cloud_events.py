@@ -24,10 +24,11 @@ class CloudEvents:
     def verify(self, secrets: Sequence[str], request: Told, mapping: SourceMapping, now: datetime) -> None:
         """See `Vendor.verify`. The token is in ``Authorization``, or in the header that the source names."""
         check_secrets(secrets)
-        told = request.headers.get((mapping.header or "authorization").lower(), "")
+        header = mapping.header or "authorization"
+        told = request.headers.get(header.lower(), "")
         scheme, _, token = told.partition(" ")
         if not same(secrets, [token.strip() if scheme.lower() == _SCHEME else told]):
-            raise NotGenuine("no token of this source came with the request")
+            raise NotGenuine(f"no token of this source stands in the header {header}")
 
     def events(self, request: Told) -> Sequence[Told]:
         """Return each event of a batch, or the one that the request is."""

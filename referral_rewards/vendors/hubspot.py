@@ -79,7 +79,7 @@ class HubSpot:
         digests = (hmac.digest(secret.encode(), b"".join(signed), hashlib.sha256) for secret in secrets)
         right = [base64.b64encode(each).decode() for each in digests]
         if not same(right, [request.headers.get(SIGNATURE, "").strip()]):
-            raise NotGenuine("X-HubSpot-Signature-v3 is not of this request by one of our secrets")
+            raise NotGenuine(_why(request))
         check_stamp(stamp[:-3], now, "X-HubSpot-Request-Timestamp")
 
     def events(self, request: Told) -> Sequence[Told]:
@@ -95,6 +95,16 @@ class HubSpot:
         if "properties" in content:
             return _of_deal(content, mapping)
         raise Unreadable("subscriptionType", "is missing", "send events of HubSpot, or a deal with its properties")
+
+
+def _why(request: Told) -> str:
+    """Return why no secret fits. Its sender learns the address that we read: another one is the usual mistake."""
+    if not request.headers.get(SIGNATURE):
+        return "X-HubSpot-Signature-v3 is missing; signatures of versions 1 and 2 are not taken"
+    return (
+        f"X-HubSpot-Signature-v3 is not of this request by one of our secrets; HubSpot signs the address too, which "
+        f"has to be {request.url.partition('?')[0]}"
+    )
 
 
 def _plain(url: str) -> str:

@@ -37,8 +37,12 @@ def check_stamp(stamp: str, now: datetime, where: str) -> None:
     """
     if not (stamp.isascii() and stamp.isdecimal() and len(stamp) <= _STAMP_LENGTH_MAX):
         raise NotGenuine(f"{where} has no stamp that is a number of seconds")
+    seconds = int(now.timestamp()) - int(stamp)
     if abs(now.timestamp() - int(stamp)) > TOLERANCE_SECONDS:
-        raise NotGenuine(f"it was signed more than {TOLERANCE_SECONDS} seconds ago, or is yet to be")
+        which = f"{seconds} seconds ago" if seconds > 0 else f"{-seconds} seconds ahead of our clock"
+        raise NotGenuine(
+            f"{where} says that it was signed {which}; {TOLERANCE_SECONDS} are allowed: compare the clocks"
+        )
 
 
 def json_object(body: bytes) -> dict[str, Any]:

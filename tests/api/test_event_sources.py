@@ -141,15 +141,18 @@ async def test_a_forged_event_leaves_no_trace(how: str, heard: Desk) -> None:
 
 
 async def test_a_type_without_meaning_is_counted_and_one_of_test_mode_too(heard: Desk) -> None:
+    whys = []
     for document in (event("evt_1", "customer.updated", {"id": "cus_1"}), {**LIFE[0], "livemode": False}):
         answer = await _send(heard, {**document, "id": f"evt_{document['type']}"})
         assert (answer.status_code, answer.json()["event"]) == (200, "ignored")
+        whys.append(answer.json()["why"])
     assert await _facts(heard, "acme/stripe-orders") == set()
     (source,) = [each for each in (await heard.get("/v1/sources")).json()["sources"] if each["name"] == "stripe-orders"]
     assert [(each["type"], each["outcome"], each["events"]) for each in source["events"]] == [
         ("checkout.session.completed", "ignored", 1),
         ("customer.updated", "ignored", 1),
     ]
+    assert [each["why"] for each in source["events"]] == whys[::-1] != [None, None]
     assert SECRET not in str(source)
 
 
@@ -339,7 +342,9 @@ async def test_many_events_of_one_request_are_told_apart(heard: Desk) -> None:
     ]
     batch = [good[0], {**good[1], "time": None}, good[2], good[0], {**about, "id": "i-9", "type": "ticket.seen"}, 7]
     answer = await heard.api.post("/v1/webhooks/crm", json=batch, headers={"authorization": "Bearer t-1"})
-    assert answer.json() == {
+    told = answer.json()
+    assert told.pop("why").startswith("customer.issue_opened: time: is required")
+    assert told == {
         "event": "parked", "facts": 2, "events": {"ignored": 1, "parked": 2, "recorded": 2, "repeated": 1},
     }  # fmt: skip
     again = await heard.api.post("/v1/webhooks/crm", json=batch, headers={"authorization": "Bearer t-1"})

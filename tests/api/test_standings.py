@@ -1,5 +1,6 @@
 """What a front door may read: where referrals of its programs stand, as their referrers see it, and nothing else."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -69,6 +70,8 @@ async def test_a_door_of_another_program_learns_nothing(desk: Desk, path: str, s
 async def test_a_link_to_a_status_page_takes_a_scope_of_its_own(desk: Desk) -> None:
     await add(desk, Scope.REFERRALS_READ, Scope.STATUS_LINKS, programs=["*"])
     await desk.referral("b1")
+    # With a key of its own (docs/guides/rotating-secrets.md) links of the pepper open no page any more.
+    desk.app.state.parts = replace(desk.parts, own_link_keys=(b"n" * 32,))
     url = (await desk.get("/v1/standings/b1?side=referee", as_=DOOR)).json()["status_url"]
     page = await desk.api.get(url)
     assert (page.status_code, "Your invitation" in page.text) == (200, True)

@@ -36,13 +36,15 @@ def test_what_came_what_it_would_become_and_reading_it_again(shell: Shell) -> No
 
     _send(shell, LIFE[0])
     _send(shell, poison)
+    _send(shell, {**LIFE[0], "id": "evt_t", "livemode": False})
     listed = shell("sources", "list").out
-    assert "1 read, 1 unreadable" in " ".join(listed.split())
+    assert "stripe-orders: checkout.session.completed, 1 ignored: it is no event of live mode" in listed
+    assert "1 ignored, 1 read, 1 unreadable" in " ".join(listed.split())
     assert "stripe-orders: checkout.session.completed evt_9: code: is no text; map a path" in listed
     again = shell("sources", "replay", "stripe-orders", "--since", "2026-01-01")
     assert again.code == 1
     assert "evt_9: checkout.session.completed: code: is no text" in again.out
-    assert "events: 1 read, 1 unreadable; facts: 0 recorded now, 2 on record before" in again.out
+    assert "events: 1 ignored, 1 read, 1 unreadable; facts: 0 recorded now, 2 on record before" in again.out
     shell.event_sources["stripe-orders"] = connected(mapping=replace(MAPPING, paths={}))
     mended = shell("sources", "replay", "stripe-orders", "--event", "evt_9")
     assert (mended.code, mended.out) == (0, "events: 1 read; facts: 1 recorded now, 0 on record before\n")

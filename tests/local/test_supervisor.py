@@ -101,6 +101,17 @@ async def test_a_child_that_ends_before_it_is_ready_is_reported_with_its_last_wo
     await supervisor.stop()
 
 
+async def test_a_child_that_names_several_mistakes_is_reported_with_all_of_this_start(tmp_path: Path) -> None:
+    for said in ("clerk: of yesterday", "clerk: no ink"):
+        child = Child.start(_program(tmp_path, "clerk", f"print('clerk: no pen\\n{said}'); exit(2)"))
+        with pytest.raises(LocalStackError) as refused:
+            await child.wait_ready()
+    whole = (
+        f"clerk ended with code 2 before it was ready: clerk: no pen\nclerk: no ink (all of it in {child.program.log})"
+    )
+    assert str(refused.value) == whole
+
+
 async def test_a_child_that_is_never_ready_is_reported(tmp_path: Path) -> None:
     child = Child.start(_program(tmp_path, "clerk", "import time; time.sleep(600)"))
     with pytest.raises(LocalStackError, match="clerk was not ready within 0 s"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from referral_rewards.config.event_sources import load
 from referral_rewards.local import event_sources
@@ -31,6 +32,18 @@ class Api:
         source.verify(request, datetime.now(UTC))
         self.facts += source.read(request).facts
         await reply(send, self.status, b'{"event": "recorded"}')
+
+
+@pytest.mark.parametrize(
+    ("kept", "more", "hears"), [(2, [], True), (2, ["billing"], True), (1, ["billing"], False), (0, [], False)]
+)
+def test_friends_are_sent_to_the_shop_if_a_file_of_ones_own_still_hears_it(
+    kept: int, more: list[str], hears: bool, tmp_path: Path
+) -> None:
+    sources = yaml.safe_load(event_sources.written(tmp_path).read_text())["sources"]
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(yaml.safe_dump({"sources": dict(list(sources.items())[:kept]) | {name: {} for name in more}}))
+    assert event_sources.hear_the_shop({event_sources.SETTING: str(copy)}) is hears
 
 
 @pytest.mark.parametrize("by", ["shop", "checkout"])

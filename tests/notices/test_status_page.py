@@ -55,6 +55,18 @@ async def facts(desk: Desk, kind: str) -> list[Any]:
     return await sql(desk, "SELECT data FROM fact WHERE type = :kind", kind=kind)
 
 
+async def test_no_link_is_given_to_a_page_that_is_not_there(open_desk: Desk) -> None:
+    parked = {"referral": "r2", "program": "acme-later", "referrer": "dexter", "channel": "email"}
+    await open_desk.tell([event("r2-1", "referral.sent", days_ago(1), parked)])
+    given = await open_desk.api.post(
+        "/v1/referrals/r2/status-links", json={"side": "referee"}, headers=open_desk.bearer("oscar")
+    )
+    assert (given.status_code, "before terms of its program are in force" in given.text) == (409, True)
+    assert (await seen(open_desk, await path(open_desk, "r2"))).status_code == 404
+    async with open_desk.browser("oscar") as browser:
+        assert "Secret status links" not in (await browser.get("/referrals/r2")).text
+
+
 async def test_a_side_sees_its_own_status_and_nothing_of_the_other(open_desk: Desk) -> None:
     await open_desk.referral("r1")
     page = await seen(open_desk, await path(open_desk))

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from referral_rewards.domain.facts.ids import code_problem
+from referral_rewards.site import pages
 from referral_rewards.site.rules import colours, limits, links, people, tokens
 from referral_rewards.site.rules.limits import Due, Fate, Limit
 from referral_rewards.site.rules.links import Link, Objection
@@ -14,6 +15,11 @@ from referral_rewards.site.rules.links import Link, Objection
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 LINK = Link("acme-friends", "c-dexter", links.expiring(NOW, timedelta(days=1)))
+
+
+@pytest.mark.parametrize(("zone", "day"), [("America/Toronto", "30 November 2026"), ("UTC", "1 December 2026")])
+def test_a_day_is_that_of_the_program(zone: str, day: str) -> None:
+    assert pages.day(datetime(2026, 12, 1, 3, 51, tzinfo=UTC), zone) == day
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,9 @@ def test_what_is_no_such_file_is_refused(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(BadInput):
         load(path, {})
+    path.write_text("sources:\n  a: [\n  b: c")
+    with pytest.raises(BadInput, match=r"sources\.yaml, line 3: is not YAML: "):
+        load(path, {})
     with pytest.raises(BadInput, match="can't be read"):
         load(tmp_path / "missing", {})
 

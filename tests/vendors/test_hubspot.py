@@ -107,14 +107,14 @@ def test_any_other_request_is_refused(change: dict[str, Any], secrets: list[str]
 @pytest.mark.parametrize("apart", [timedelta(seconds=301), timedelta(seconds=-301), timedelta(days=400)])
 def test_a_stamp_too_old_or_too_new_is_refused(apart: timedelta) -> None:
     request = signed(told(BATCH), "s", OCCURRED)
-    with pytest.raises(NotGenuine, match="300 seconds"):
+    with pytest.raises(NotGenuine, match="compare the clocks"):
         HubSpot().verify(["s"], request, mapping(), NOW + apart)
 
 
 def test_a_stamp_is_signed() -> None:
     request = signed(told(BATCH), "s", OCCURRED)
     later = {**request.headers, "x-hubspot-request-timestamp": str(OCCURRED + 1000)}
-    with pytest.raises(NotGenuine, match="is not of this request"):
+    with pytest.raises(NotGenuine, match=f"is not of this request by one of our secrets.* {URL}$"):
         HubSpot().verify(["s"], request._replace(headers=later), mapping(), NOW)
 
 

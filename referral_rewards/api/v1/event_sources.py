@@ -31,10 +31,12 @@ _PAGE: Final = 200
 
 
 class EventsOfType(BaseModel):
-    """How many events of one type had one outcome in the last thirty days."""
+    """How many events of one type had one outcome in the last thirty days. Those that were ignored are counted by their
+    reason."""
 
     type: str
     outcome: Outcome
+    why: str | None = Field(description="Why they were ignored; None for every other outcome.")
     events: int
     newest_at: Instant
 
@@ -58,7 +60,13 @@ _LISTED: Final[dict[str, Any]] = {
             "mode": "live",
             "pull": PULL,
             "events": [
-                {"type": "invoice.paid", "outcome": "read", "events": 12, "newest_at": "2026-06-01T14:00:00Z"},
+                {
+                    "type": "invoice.paid",
+                    "outcome": "read",
+                    "why": None,
+                    "events": 12,
+                    "newest_at": "2026-06-01T14:00:00Z",
+                },
             ],
             "stuck": [
                 {
@@ -112,9 +120,7 @@ async def list_event_sources(parts: Its, connection: Reading, person: Person) ->
                 mode=source.mapping.mode,
                 pull=pull_of(source, pulls.get(name)),
                 events=[
-                    EventsOfType(type=each.type, outcome=each.outcome, events=each.events, newest_at=each.newest_at)
-                    for each in counts
-                    if each.source == name
+                    EventsOfType.model_validate(each, from_attributes=True) for each in counts if each.source == name
                 ],
                 stuck=[
                     StuckEvent(event=each.event_id, type=each.type, why=each.why, received_at=each.received_at)

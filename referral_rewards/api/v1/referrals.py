@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
+from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import NamedInPath
 from referral_rewards.api.v1.listing import AS_FILE, ListFilters, Text, file_of, order_of, page_of
 from referral_rewards.domain.errors import NotFound
@@ -17,7 +19,9 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import audit
 from referral_rewards.register.notices import status_links
+from referral_rewards.register.notices.status_links import NoStatusYet
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.reporting.lists.reading import Totals
 from referral_rewards.reporting.lists.referrals import BRIEFLY, LISTING, REFERRALS, Wanted
 from referral_rewards.reporting.referrals.everything import ReferralShown, showing
@@ -73,11 +77,16 @@ class StatusLink(BaseModel):
     url: str
 
 
-@router.post("/{referral:path}/status-links", summary="Give out the link to one side's own status page")
+@router.post(
+    "/{referral:path}/status-links",
+    summary="Give out the link to one side's own status page",
+    responses=refusals(HTTPStatus.CONFLICT),
+)
 async def give_status_link(
     referral: NamedInPath, new: NewStatusLink, request: Request, parts: Its, person: Decider
 ) -> StatusLink:
-    """Returns the same link each time, until it is revoked. The audit log records the user who issued it."""
+    """Returns the same link each time, until it is revoked. The audit log records the user who issued it. 409: no
+    terms of its program are in force for it, so there is nothing to show."""
     key, *_ = parts.link_keys
 
     async def give(connection: AsyncConnection, now: datetime) -> Referral:
@@ -86,6 +95,8 @@ async def give_status_link(
         row = await referrals.row(connection, referral)
         if row is None:
             raise NotFound("referral", referral)
+        if await open_case(connection, row, now, parts.keys) is None:
+            raise NoStatusYet(referral)
         act = "status_link.renewed" if new.revoke else "status_link.given"
         await audit.note(connection, actor=person.name, act=act, subject=referral, at=now, side=new.side)
         return row

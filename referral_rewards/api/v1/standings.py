@@ -101,4 +101,4 @@ async def _standing(
 
 def _status_url(parts: Parts, request: Request, row: Referral, side: Side) -> str:
     home = parts.home_url or str(request.base_url).rstrip("/")
-    return home + status_links.path(parts.intake.key_for(status_links.PURPOSE), row, side)
+    return home + status_links.path(parts.link_keys[0], row, side)

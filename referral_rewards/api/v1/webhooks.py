@@ -38,7 +38,8 @@ class HeardEvent(BaseModel):
     nothing that a reward depends on), `waiting` (for the event that names its order) or `parked` (it can't be read and
     stands before a person). Of several events of one request it is that of the first that needs attention.
 
-    ``facts`` are those recorded now; ``events`` are the numbers of events by outcome. A payout's event has neither.
+    ``facts`` are those recorded now; ``events`` are the numbers of events by outcome; ``why`` is the reason of
+    that event, if it was ignored, waits or is parked. A payout's event has none of these.
     """
 
     model_config = ConfigDict(
@@ -48,6 +49,7 @@ class HeardEvent(BaseModel):
     event: _Event
     facts: int | None = None
     events: dict[str, int] | None = None
+    why: str | None = None
 
 
 @router.post(
@@ -75,7 +77,7 @@ async def hear(
     if (connected := parts.event_sources.get(source)) is not None:
         return await _of_source(parts, connected, request, now)
     if (webhook := parts.webhooks.get(source)) is None:
-        raise NotFound("webhook that is set up", source)
+        raise NotFound("source of webhooks", source)
     return await _of_provider(parts, source, webhook, request, now)
 
 
@@ -89,7 +91,9 @@ async def _of_source(parts: Parts, source: ConnectedSource, request: Request, no
 def _answer(became: Sequence[Became]) -> HeardEvent:
     counts = Counter(_event(each) for each in became)
     first: _Event = next((each for each in _BY_NEED if counts[each]), "ignored")
-    return HeardEvent(event=first, facts=sum(each.recorded for each in became), events=dict(sorted(counts.items())))
+    why = next((each.why for each in became if _event(each) == first), None)
+    facts = sum(each.recorded for each in became)
+    return HeardEvent(event=first, facts=facts, events=dict(sorted(counts.items())), why=why)
 
 
 def _event(became: Became) -> _Event:

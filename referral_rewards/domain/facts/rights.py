@@ -47,16 +47,16 @@ class Rights:
     def objection(self, source: str, fact_type: str) -> Problem | None:
         """Return the problem of a fact that may not be told, with what may be told instead; None if it may be."""
         if not _holds(self.sources, source):
-            return Problem("source", f"{source!r} may not be told with this token: it may tell {self}")
+            return Problem("source", f"{source!r} may not be told by this sender: it may tell {self}")
         if not _holds(self.types, fact_type):
-            return Problem("type", f"{fact_type!r} may not be told with this token: it may tell {self}")
+            return Problem("type", f"{fact_type!r} may not be told by this sender: it may tell {self}")
         return None
 
     def __str__(self) -> str:
-        """Return it in words, as ``conversion.recorded of acme/shop``."""
+        """Return it in words, as ``conversion.*, referral.claimed of acme/shop``."""
         if self.are_none:
             return "nothing"
-        return f"{_words(self.types, 'every type')} of {_words(self.sources, 'every source')}"
+        return f"{_words(_by_family(self.types), 'every type')} of {_words(self.sources, 'every source')}"
 
 
 EVERYTHING: Final = Rights(_ALL, _ALL)
@@ -115,6 +115,12 @@ def _both(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
     if ANY in some:
         return others
     return some if ANY in others else some & others
+
+
+def _by_family(types: frozenset[str]) -> frozenset[str]:
+    """Return the types, with the name of each family that is there in full in place of its members."""
+    whole = [family for family in FAMILIES if types.issuperset(_types_of(family))]
+    return types.difference(*map(_types_of, whole)).union(whole)
 
 
 def _words(names: frozenset[str], every: str) -> str:

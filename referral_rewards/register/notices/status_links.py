@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.errors import NotFound, Refused
 from referral_rewards.domain.notices import status_links
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.referrals import rows as referrals
@@ -19,6 +19,13 @@ class NoSuchLink(NotFound):
     def __init__(self) -> None:
         super().__init__("status page", "")
         self.args = ("this link is incomplete or was replaced by a newer one",)
+
+
+class NoStatusYet(Refused):
+    """A link would lead nowhere: no terms are in force for the referral, so there is nothing to show."""
+
+    def __init__(self, referral: str) -> None:
+        super().__init__(f"{referral} has no status page before terms of its program are in force for it; publish them")
 
 
 #: The purpose for which a key of the links is derived from the pepper.

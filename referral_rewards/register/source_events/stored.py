@@ -57,11 +57,13 @@ async def _read(
 
 
 class EventCount(NamedTuple):
-    """How many events of one source and type had one outcome, and when the newest came."""
+    """How many events of one source and type had one outcome, and when the newest came. Those that were ignored are
+    counted by their reason."""
 
     source: str
     type: str
     outcome: Outcome
+    why: str | None
     events: int
     newest_at: datetime
 
@@ -112,12 +114,18 @@ WHERE r.source = :source AND r.awaits IS NOT NULL
 ORDER BY e.received_at, e.id LIMIT :limit FOR UPDATE OF r SKIP LOCKED
 """)  # noqa: S608 (a constant of ours)
 
-_COUNTS: Final = text("""
-SELECT e.source, e.type, r.outcome, CAST(count(*) AS int) AS events, max(e.received_at) AS newest_at
+_COUNTS: Final = text(
+    spelled(
+        """
+SELECT e.source, e.type, r.outcome, CASE WHEN r.outcome = :ignored THEN r.why END AS why,
+  CAST(count(*) AS int) AS events, max(e.received_at) AS newest_at
 FROM source_event e JOIN source_reading r ON r.event = e.id
 WHERE e.received_at >= CAST(:begins AS timestamptz)
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-""")
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+""",
+        ignored=Outcome.IGNORED,
+    )
+)
 
 _STUCK: Final = text(
     spelled(
