@@ -115,9 +115,9 @@ class Reconciliations:
             compared += 1
             listed = theirs[each.ours.payout]
             if to_be_asked_for(each.ours, listed, rail.facts.sight):
-                found += await _compared_by_asking(rail, each)
+                found += await _compared_by_asking(rail, each, asked.asked_at)
                 break
-            found += compare(each.ours, listed)
+            found += compare(each.ours, listed, asked.asked_at)
         await self._database.write(reconciliations.note, asked.id, found)
         if compared < len(ours) or len(ours) == _AT_ONCE:
             return ReconciliationProgress(place=Place(after=str(ours[compared - 1].ours.payout)))
@@ -175,7 +175,7 @@ async def _conclude(connection: AsyncConnection, asked: Reconciliation, now: dat
     return (await reconciliations.row(connection, asked.id)).differences
 
 
-async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
+async def _compared_by_asking(rail: Rail, held: Held, asked_at: datetime) -> list[Difference]:
     """Look up a payout that the rail did not list, and return how the answer differs from our record."""
     listed, ours = list[Listed](), held.ours
     answer = await _asked_for(rail, held)
@@ -186,7 +186,7 @@ async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
             return [unseen(ours, why)]
         case Misconfigured(why):
             raise _impossible(f"{label('rail', rail.facts.name)} refused our credentials: {why}")
-    return compare(ours, listed)
+    return compare(ours, listed, asked_at)
 
 
 async def _asked_for(rail: Rail, held: Held) -> Answer | None:

@@ -23,6 +23,19 @@ ROWS: Final[dict[str, Sequence[Panel]]] = {
         Panel("Ready", [("{{job}} {{instance}}", "min by (job, instance) (referrals_ready)")]),
         Panel("Parts that are silent", [("{{job}} {{instance}}", "max by (job, instance) (referrals_parts_silent)")]),
         Panel("Age of the gauges", [("gauges", "time() - max(referrals_measured_timestamp_seconds)")], "s"),
+        Panel(
+            "Reached by Prometheus",
+            [
+                (
+                    "{{job}} {{instance}}",
+                    'min by (job, instance) (up{job=~"referrals|referrals-workers|referrals-temporal"})',
+                )
+            ],
+        ),
+        Panel(
+            "Search attributes that the namespace lacks",
+            [("missing", "max(referrals_search_attributes_missing)")],
+        ),
     ),
     "Delivery": (
         Panel(
@@ -52,16 +65,30 @@ ROWS: Final[dict[str, Sequence[Panel]]] = {
             [("{{task}}", "sum by (task) (increase(referrals_worker_side_task_failures_total[15m]))")],
         ),
     ),
+    "Sources": (
+        Panel("Pulls that are late", [("{{source}}", "max by (source) (referrals_source_pull_late_seconds)")], "s"),
+        Panel(
+            "Events in an hour",
+            [
+                (
+                    "{{source}} {{outcome}}",
+                    "sum by (source, outcome) (increase(referrals_source_events_total[1h]))",
+                )
+            ],
+        ),
+    ),
     "Money": (
         Panel(
             "Payouts that are not finished",
             [("{{state}} {{rail}}", "max by (state, rail) (referrals_payouts)")],
         ),
+        Panel("Rails that a worker serves", [("{{rail}}", "max by (rail) (referrals_rail_connected)")]),
         Panel("Oldest unknown outcome", [("oldest", "max(referrals_payouts_unknown_oldest_seconds)")], "s"),
         Panel(
             "Stands still",
             [
                 ("payouts that no worker carries on", "max(referrals_payouts_standing_still)"),
+                ("payouts unknown for over an hour", "max(referrals_payouts_unknown_for_long)"),
                 ("rails halted: {{rail}}", "max by (rail) (referrals_rail_halted) == 1"),
                 ("rails halted after a restore", "max(referrals_restored_rails)"),
                 ("forgotten payments", "max(referrals_forgotten_payments)"),
@@ -148,7 +175,8 @@ ROWS: Final[dict[str, Sequence[Panel]]] = {
             [
                 (
                     "{{operation}} {{status_code}}",
-                    "sum by (operation, status_code) (rate(temporal_request_failure[5m]))",
+                    "sum by (operation, status_code) (rate(temporal_request_failure[5m]) "
+                    "or rate(temporal_long_request_failure[5m]))",
                 )
             ],
             "ops",

@@ -131,7 +131,7 @@ GRANT UPDATE (
 ) ON queue_entry TO {worker};
 GRANT UPDATE (mode, seen_at) ON rail_connection TO {worker};
 GRANT UPDATE (probed_at, why) ON rail_halt TO {worker};
-GRANT UPDATE (state, sight, why, ours, theirs, differences, ended_at) ON reconciliation TO {worker};
+GRANT UPDATE (state, sight, why, ours, theirs, differences, under_way, ended_at) ON reconciliation TO {worker};
 GRANT UPDATE (
     origin_rank, began_at, origin_source, origin_event, program, referrer, referrer_code, code_key, channel, parked,
     merged_into, facts_version, told_at, judged_version, judged_at, version, round, status, reason, deadline, wake_at,

@@ -27,6 +27,7 @@ class ReconciliationRow(SQLModel, table=True):
     ours: int = Field(default=0, sa_column=Column(Integer, nullable=False))  # payouts that were compared
     theirs: int = Field(default=0, sa_column=Column(Integer, nullable=False))  # payments that the rail listed
     differences: int = Field(default=0, sa_column=Column(Integer, nullable=False))
+    under_way: int = Field(default=0, sa_column=Column(Integer, nullable=False))  # their outcome was not known yet
     ended_at: datetime | None = instant(nullable=True)
 
 

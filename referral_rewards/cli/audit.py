@@ -14,6 +14,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import day_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.labels import counted
 
 _DAY: Final = ["%Y-%m-%d"]
 _OPTIONS: Final = {"from": "--from", "to": "--to", "cycle": "--cycle"}
@@ -70,7 +71,7 @@ def _show(report: Path, *, as_json: bool) -> int:
         for each in lines.findings(report):
             about = " ".join(part for part in (each["referral"], each["role"]) if part) or "no reward"
             say(f"{about}: {each['part']}: {each['what']} ({each['where']})")
-        say(f"{statement['rewards']['count']} rewards, {statement['findings']['count']} findings")
+        say(f"{counted(statement['rewards']['count'], 'reward')}, {counted(statement['findings']['count'], 'finding')}")
     return int(statement["findings"]["count"])
 
 

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -59,7 +60,7 @@ def write_chosen(
     if form.as_csv and not chosen.totals:
         _copy_sheet(api, path, form, known, asked)
     elif chosen.totals:
-        _write_totals(api.get(path, known, limit=1, totals=True, **asked)["totals"], form)
+        write_totals(api.get(path, known, limit=1, totals=True, **asked)["totals"], form)
     else:
         write_list(columns, api.all(path, name, known, limit=form.page, **asked), form)
 
@@ -72,7 +73,8 @@ def _copy_sheet(api: "Api", path: str, form: Form, options: Mapping[str, str], a
         written.writerows(rows if form.limit is None else islice(rows, form.limit + 1))
 
 
-def _write_totals(totals: Mapping[str, Any], form: Form) -> None:
+def write_totals(totals: Mapping[str, Any], form: Form) -> None:
+    """Write what all that match come to, in every currency, whatever the limit of a list is."""
     if form.as_json:
         say_json(totals)
         return
@@ -95,7 +97,7 @@ def _write_sums(by_currency: Sequence[Mapping[str, Any]], form: Form) -> None:
         Column("rows", lambda each: each["rows"]),
         *(_sum(name) for name in names),
     ]
-    write_list(columns, by_currency, form)
+    write_list(columns, by_currency, replace(form, limit=None))
 
 
 def _sum(name: str) -> Column:

@@ -139,6 +139,8 @@ def statement(
             {**each["closing"], "event": "closing_balance", "at": shown["until"]},
         ]
         _table(out, each["currency"], [_event(event, each["currency"]) for event in events], *_EVENT)
+    if not shown["currencies"]:
+        tell("nothing was earned, paid or taken back until the end of this period")
     if any(each["more"] for each in shown["currencies"]):
         tell("there are more events than are shown; --csv has all of them")
 

@@ -28,7 +28,8 @@ def reconcile(
 ) -> int:
     """Compare what a rail lists as paid with what we hold, by default of the last 31 days: a line for each difference.
 
-    Exit code 1 if there is any, or if the rail could not be asked.
+    Exit code 1 if there is any, or if the rail could not be asked. A payment that is under way has a line too, and is
+    no difference.
     """
     span = {name: day.isoformat() for name, day in (("since", day_of(since)), ("until", day_of(until))) if day}
     options = {"rail": "RAIL", "since": "--since", "until": "--until"}
@@ -42,7 +43,7 @@ def reconcile(
         for each in found:
             say(each["said"])
         _tell_in_brief(ended)
-    return DONE if ended["state"] == "done" and not found else FOUND_PROBLEMS
+    return DONE if ended["state"] == "done" and not ended["differences"] else FOUND_PROBLEMS
 
 
 def _ended(api: Api, reconciliation: str) -> dict[str, Any]:
@@ -70,5 +71,7 @@ def _tell_in_brief(ended: dict[str, Any]) -> None:
         f"{counted(ended['differences'], 'difference')}{' in what can be compared' if ended['unseen'] else ''}"
     )
     tell(f"{ended['rail']}, {span}: {counts}")
+    if ended["under_way"]:
+        tell(f"{counted(ended['under_way'], 'payment')} under way, which is no difference: compare again later")
     if ended["unseen"]:
         tell(f"not seen: {ended['unseen']}")

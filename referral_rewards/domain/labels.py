@@ -679,6 +679,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "reversed": "different amount taken back",
             "duplicate": "paid more than once",
             "unseen": "no answer from the rail",
+            "under_way": "outcome not known yet",
+            "changed": "changed while the rail was asked",
         },
         "effect": {
             "applied": "carried out",

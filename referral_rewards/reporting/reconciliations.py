@@ -13,8 +13,9 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Reconciliation(Shape):
-    """A reconciliation and its progress. ``ours`` and ``theirs`` count the compared payments; ``unseen`` says what this
-    rail can't show; ``why`` is why it failed."""
+    """A reconciliation and its progress. ``ours`` and ``theirs`` count the compared payments, ``under_way`` those
+    whose outcome was not known yet, which are no differences; ``unseen`` says what this rail can't show; ``why`` is why
+    it failed."""
 
     id: UUID
     rail: str
@@ -26,13 +27,14 @@ class Reconciliation(Shape):
     ours: int
     theirs: int
     differences: int
+    under_way: int
     unseen: str | None
     why: str | None
     ended_at: Instant | None
 
 
 class FoundDifference(Shape):
-    """A difference: the value on each side, and the whole in one line (``said``)."""
+    """A difference, or a payment that is under way: the value on each side, and the whole in one line (``said``)."""
 
     kind: DifferenceKind
     payout: UUID | None
@@ -78,6 +80,7 @@ def _shown(row: ReconciliationRow) -> Reconciliation:
         ours=row.ours,
         theirs=row.theirs,
         differences=row.differences,
+        under_way=row.under_way,
         unseen=BLIND_SPOT[Sight(row.sight)] if row.sight is not None else None,
         why=row.why,
         ended_at=row.ended_at,

@@ -40,7 +40,7 @@ def test_a_finding_is_a_line_and_ends_with_one(kept: Shell) -> None:
     assert (ran.code, ran.err) == (1, "")
     first, last = ran.out.splitlines()
     assert first.startswith("no reward: ledger: the books have an entry that no reward explains (ledger_transaction ")
-    assert last == "0 rewards, 1 findings"
+    assert last == "0 rewards, 1 finding"
     assert json.loads(kept("audit", "mates", "--json").out)["statement"]["findings"]["count"] == 1
 
 

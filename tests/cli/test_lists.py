@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from referral_rewards.cli.layout import laid_out
+from referral_rewards.cli.listing import write_totals
 from referral_rewards.cli.output import Column, Form, tsv_line, write_list
 from referral_rewards.domain.labels import label
 from referral_rewards.reporting.lists import audit, clawbacks, cycles, payees, payouts, referrals
@@ -187,3 +188,9 @@ def test_the_log_counts_what_matches_and_has_no_sums(shell: Shell) -> None:
 def test_of_a_list_with_amounts_nothing_that_matches_has_a_heading(shell: Shell) -> None:
     ran = shell("payout", "list", "--totals")
     assert (ran.code, ran.out, ran.err) == (0, "currency\trows\n", "0 match\n")
+
+
+def test_a_limit_shortens_a_list_and_not_its_totals(capsys: pytest.CaptureFixture[str]) -> None:
+    sums = [{"currency": each, "rows": 2, "sums_minor": {"amount": 500}} for each in ("EUR", "USD")]
+    write_totals({"count": {"count": 4, "at_least": False}, "by_currency": sums}, Form(limit=1))
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["currency", "EUR", "USD"]

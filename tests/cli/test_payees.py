@@ -59,6 +59,10 @@ def test_the_report_is_written_to_a_file(kept: Shell) -> None:
 def test_a_statement_is_a_table_a_file_and_json(kept: Shell) -> None:
     assert kept("payee", "statement", "dexter", "--csv").out.splitlines()[0].startswith("at,event,currency")
     assert json.loads(kept("payee", "statement", "dexter", "--json").out)["currencies"] == []
+    assert (
+        kept("payee", "statement", "dexter").err
+        == "nothing was earned, paid or taken back until the end of this period\n"
+    )
     wrong = kept("payee", "statement", "dexter", "--from", "soon")
     assert (wrong.code, wrong.problems) == (2, ["--from: is a day such as 2026-07-01"])
     assert kept("payee", "statement", "nobody").err == "there is no payee 'nobody'\n"

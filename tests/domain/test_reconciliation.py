@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from referral_rewards.domain.books.reconciliation import (
     payout_of,
     unseen,
 )
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
 PAYOUT = UUID("6f1d2c3b-0000-5000-8000-000000000001")
@@ -137,14 +139,18 @@ CASES: dict[str, tuple[dict[str, Any], Sequence[Listed], Sequence[Told]]] = {
         [],
     ),
     **{
-        f"{state} is still found out, {shown}": ({"state": state}, theirs, [])
+        f"{state} is still found out, {shown}": (
+            {"state": state},
+            theirs,
+            [(_D.UNDER_WAY, "tr_1", f"{label('payout_state', state)}, 25.00 USD", told)],
+        )
         for state in (PayoutState.SENDING, PayoutState.UNKNOWN, PayoutState.ACCEPTED)
-        for shown, theirs in {
-            "nothing is shown": [],
-            "and it is paid": [THEIRS],
-            "and it is under way": [replace(THEIRS, state=UNDER_WAY)],
-            "and it failed": [replace(THEIRS, state=FAILED)],
-        }.items()
+        for shown, theirs, told in (
+            ("nothing is shown", [], "none"),
+            ("and it is paid", [THEIRS], "paid, 25.00 USD"),
+            ("and it is under way", [replace(THEIRS, state=UNDER_WAY)], "being paid, 25.00 USD"),
+            ("and it failed", [replace(THEIRS, state=FAILED)], "failed, 25.00 USD"),
+        )
     },
     "still found out, and of another amount": (
         {"state": PayoutState.UNKNOWN},
@@ -163,6 +169,40 @@ def test_each_difference_is_told_once_and_nothing_else(
         found = compare(replace(OURS, **held), order)
         assert [(each.kind, each.reference, each.ours, each.theirs) for each in found] == list(told)
         assert {each.payout for each in found} <= {PAYOUT}
+
+
+ASKED_AT = datetime(2026, 7, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("held", "theirs", "kind"),
+    [
+        ({}, [], _D.OURS_ONLY),
+        ({}, [replace(THEIRS, state=UNDER_WAY)], _D.STATE),
+        ({"state": PayoutState.REFUSED}, [replace(THEIRS, state=UNDER_WAY)], _D.STATE),
+        ({"state": PayoutState.RETURNED}, [THEIRS], _D.STATE),
+        ({"reversed_minor": 500}, [THEIRS], _D.REVERSED),
+        ({}, [replace(THEIRS, state=UNDER_WAY, amount_minor=None)], _D.AMOUNT),
+    ],
+)
+def test_a_list_that_is_older_than_what_we_hold_tells_no_difference(
+    held: dict[str, Any], theirs: Sequence[Listed], kind: DifferenceKind
+) -> None:
+    for moved, is_told_as in ((-121, kind), (-120, _D.CHANGED), (60, _D.CHANGED)):
+        ours = replace(OURS, **held, moved_at=ASKED_AT + timedelta(seconds=moved))
+        told = {each.kind for each in compare(ours, theirs, ASKED_AT)}
+        assert is_told_as in told, moved
+        assert (kind in told) is (is_told_as is kind), moved
+
+
+def test_what_no_time_explains_is_a_difference_however_lately_it_moved() -> None:
+    moved = replace(OURS, moved_at=ASKED_AT)
+    theirs = [replace(THEIRS, amount_minor=2501, destination="acct_mallory"), replace(THEIRS, reference="tr_2")]
+    assert [each.kind for each in compare(moved, theirs, ASKED_AT)] == [_D.DUPLICATE, _D.AMOUNT, _D.DESTINATION]
+
+
+def test_what_is_under_way_is_counted_apart() -> None:
+    assert {each for each in _D if each.is_none} == {_D.UNDER_WAY, _D.CHANGED}
 
 
 @pytest.mark.parametrize("state", PayoutState)

@@ -155,7 +155,8 @@ async def _reconciled(sending: Sending) -> list[str]:
     doing, name = Reconciliations(database, {rail.facts.name: rail}), rail.facts.name
     since, until = sending.now - timedelta(days=3650), sending.now + timedelta(days=7)  # the provider has its own clock
     async with database.transaction() as connection:
-        asked = await reconciliations.ask(connection, name, since, until, by="faye", at=sending.now)
+        later = sending.now + timedelta(hours=1)
+        asked = await reconciliations.ask(connection, name, since, until, by="faye", at=later)
     request = ReconciliationRequest(reconciliation=str(asked), now=sending.now)
     await listed(doing, request)
     await compared(doing, request)

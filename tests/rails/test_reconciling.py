@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert, text, update
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -67,7 +67,7 @@ class Office:
             "first_sent_at": BEGINNING,
             "provider_reference": reference,
             "state": state,
-            "updated_at": NOW,
+            "updated_at": BEGINNING,
         }
         await self.sql(insert(PayoutRow).values(row))
 
@@ -108,7 +108,7 @@ class Office:
             "provider_key": f"{name}-1",
             "state": "reversed",
             "created_at": NOW,
-            "updated_at": NOW,
+            "updated_at": BEGINNING,
         }
         await self.sql(insert(ClawbackRow).values(row))
 
@@ -128,7 +128,9 @@ class Office:
         async with self.database.transaction() as connection:
             row = await reconciliations.row(connection, asked)
             found = await reconciliations.differences(connection, asked, after=None, limit=100)
-        assert (row.state, row.differences, row.sight) == ("done", len(found), self.case.rail.facts.sight)
+        none = sum(difference.kind.is_none for _, difference in found)
+        assert (row.state, row.sight) == ("done", self.case.rail.facts.sight)
+        assert (row.differences, row.under_way) == (len(found) - none, none)
         assert await self.sql(text("SELECT 1 FROM listed_payment")) == []
         assert await self.sql(text("SELECT id, state, amount_minor FROM payout ORDER BY id")) == before
         return [difference for _, difference in found]
@@ -308,7 +310,17 @@ async def test_what_stands_elsewhere_at_its_rail_is_looked_at(office: Office) ->
 async def test_what_is_still_found_out_is_no_difference(office: Office) -> None:
     await office.pay(1, PayoutState.UNKNOWN)
     await office.hold(office.case.request(2), PayoutState.SENDING, None)
-    assert await office.reconcile() == []
+    assert [each.kind for each in await office.reconcile()] == ["under_way", "under_way"]
+
+
+async def test_what_settled_after_it_was_listed_changed_and_is_no_difference(database_url: str) -> None:
+    async with opened("tremendous", database_url) as office:
+        await office.pay(1)
+        (order,) = office.case.provider.orders.values()
+        order["status"] = "PENDING SETTLEMENT"
+        assert [each.kind for each in await office.reconcile()] == ["state"]
+        await office.sql(update(PayoutRow).values(updated_at=NOW))
+        assert [each.kind for each in await office.reconcile()] == ["changed"]
 
 
 async def test_what_somebody_took_back_by_hand_is_found(office: Office) -> None:

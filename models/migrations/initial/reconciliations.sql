@@ -12,6 +12,7 @@ CREATE TABLE reconciliation (
     ours INTEGER NOT NULL,
     theirs INTEGER NOT NULL,
     differences INTEGER NOT NULL,
+    under_way INTEGER NOT NULL,
     ended_at TIMESTAMPTZ
 );
 CREATE INDEX ix_reconciliation_asked_at ON reconciliation (asked_at, id);

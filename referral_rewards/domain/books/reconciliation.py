@@ -6,7 +6,7 @@ A rail's list is separate evidence. It changes no payout; each difference goes t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -21,6 +21,9 @@ _KEY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-\d+)
 _S = PayoutState
 #: The outcome is not known yet; whatever the rail shows may turn out to be it.
 _OPEN: Final = frozenset({_S.SENDING, _S.UNKNOWN, _S.ACCEPTED})
+#: A change that is dated so long before the rail was asked may have been committed after that: a step is dated
+#: by when it began.
+_A_STEP_TAKES: Final = timedelta(minutes=2)
 
 
 class ReconciliationState(StrEnum):
@@ -77,7 +80,7 @@ class ListedPage:
 class Ours:
     """A payout in our records. ``reversed_minor`` is what our clawbacks took back at the rail; ``reversing_minor`` is
     the amount of clawbacks whose outcome is not known yet. ``paid_otherwise``: a person settled it, and confirmed that
-    it was paid in another way than under its key."""
+    it was paid in another way than under its key. ``moved_at`` is when it, or a clawback of it, changed last."""
 
     payout: UUID
     key: str
@@ -89,10 +92,11 @@ class Ours:
     reversed_minor: int = 0
     reversing_minor: int = 0
     paid_otherwise: bool = False
+    moved_at: datetime | None = None
 
 
 class DifferenceKind(StrEnum):
-    """The kind of a difference."""
+    """The kind of a difference, or why two sides that do not agree are none."""
 
     OURS_ONLY = "ours_only"  # settled here, and the rail shows no payment
     THEIRS_ONLY = "theirs_only"  # paid by the rail, and by no payout of ours
@@ -103,6 +107,17 @@ class DifferenceKind(StrEnum):
     REVERSED = "reversed"  # the amount that came back differs from our records
     DUPLICATE = "duplicate"  # several payments of one payout, or one although it was paid in another way
     UNSEEN = "unseen"  # the rail gave no answer about it
+    UNDER_WAY = "under_way"  # no difference: its outcome is not known yet
+    CHANGED = "changed"  # no difference: it moved while the rail was asked
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it is no difference: the payment is under way, and a later comparison tells what became of it."""
+        return self in (DifferenceKind.UNDER_WAY, DifferenceKind.CHANGED)
+
+
+#: What the rail's list, which is as old as its first page, may show of a payment that moved since.
+_OF_TIME: Final = frozenset({DifferenceKind.STATE, DifferenceKind.OURS_ONLY, DifferenceKind.REVERSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +136,29 @@ class Difference:
         return f"{self.kind}: {about}{beside}: ours {self.ours}, theirs {self.theirs}"
 
 
-def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
-    """Return how a payout differs from all payments that the rail shows for it, of any key and date."""
+def compare(ours: Ours, theirs: Sequence[Listed], asked_at: datetime | None = None) -> list[Difference]:
+    """Return how a payout differs from all payments that the rail shows for it, of any key and date.
+
+    The rail was asked at ``asked_at`` or later. What is under way is told as such, and is no difference.
+    """
+    moved = asked_at is not None and ours.moved_at is not None and ours.moved_at >= asked_at - _A_STEP_TAKES
+    if found := _differences(ours, theirs):
+        old = {each.reference for each in theirs if each.state is ListedState.UNDER_WAY}
+        return [
+            _as_of_then(each) if moved and (each.kind in _OF_TIME or each.reference in old) else each for each in found
+        ]
+    if ours.state not in _OPEN:
+        return []
+    shown = next((each for each in theirs if not each.takes_back), None)
+    held = f"{label('payout_state', ours.state)}, {_whole(ours)}"
+    return [_differs(DifferenceKind.UNDER_WAY, ours, shown, held, _shown(shown) if shown else "none")]
+
+
+def _as_of_then(found: Difference) -> Difference:
+    return replace(found, kind=DifferenceKind.CHANGED)
+
+
+def _differences(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
     payments = [each for each in theirs if not each.takes_back]
     standing = [each for each in payments if _left(each)]
     chosen = min(payments, key=lambda each: (each.key != ours.key, not _left(each), each.reference), default=None)

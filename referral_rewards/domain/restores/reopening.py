@@ -9,8 +9,10 @@ from referral_rewards.domain.payouts.rail_catalogue import BY_HAND, CATALOGUE
 
 _NAMESPACE: Final = UUID("8a0d9a3e-5f53-5f0c-9d0e-2b2a9f0c6d41")
 
-#: Differences that say of a payment of ours that the register does not know all of it.
-UNEXPLAINED: Final = frozenset({DifferenceKind.STATE, DifferenceKind.DUPLICATE, DifferenceKind.UNSEEN})
+#: Differences that say of a payment of ours that the register may not know all of it.
+UNEXPLAINED: Final = frozenset(
+    {DifferenceKind.STATE, DifferenceKind.DUPLICATE, DifferenceKind.UNSEEN, DifferenceKind.CHANGED}
+)
 
 
 def rail_id(rail: str) -> UUID:

@@ -17,7 +17,7 @@ from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.register import audit, outbox, typed_rows
 from referral_rewards.register.clawbacks import forgotten
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, Reconciliation, span_of
+from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, THEIRS_IN_SPAN, Reconciliation, span_of
 
 _NAMESPACE: Final = UUID("4d0f5d4c-8f0e-5c1b-9a86-2d2f7c1b6e55")
 
@@ -30,7 +30,7 @@ async def ask(
     await connection.execute(
         insert(ReconciliationRow).values(
             id=name, rail=rail, since_at=since, until_at=until, asked_by=by, asked_at=at,
-            state=ReconciliationState.ASKED, ours=0, theirs=0, differences=0,
+            state=ReconciliationState.ASKED, ours=0, theirs=0, differences=0, under_way=0,
         )
     )  # fmt: skip
     span = {"since": since.isoformat(), "until": until.isoformat()}
@@ -131,12 +131,14 @@ _DONE: Final = statement(
     f"""
 UPDATE reconciliation SET state = :done, ended_at = :at,
     ours = (SELECT count(*) FROM payout p WHERE {OURS_IN_SPAN}),
-    theirs = (SELECT count(*) FROM listed_payment WHERE reconciliation_id = :id),
-    differences = (SELECT count(*) FROM reconciliation_difference WHERE reconciliation_id = :id)
+    theirs = ({THEIRS_IN_SPAN}),
+    differences = (SELECT count(*) FROM reconciliation_difference WHERE reconciliation_id = :id AND kind <> ALL(:none)),
+    under_way = (SELECT count(*) FROM reconciliation_difference WHERE reconciliation_id = :id AND kind = ANY(:none))
 WHERE id = :id AND state = :listed
 """,  # noqa: S608 (all parts are ours)
     done=ReconciliationState.DONE,
     listed=ReconciliationState.LISTED,
+    none=[each for each in DifferenceKind if each.is_none],
 )
 
 _FAILED: Final = statement(

@@ -45,6 +45,7 @@ class Reconciliation(NamedTuple):
     ours: int
     theirs: int
     differences: int
+    under_way: int
     ended_at: datetime | None
 
 
@@ -113,6 +114,7 @@ async def held(connection: AsyncConnection, asked: Reconciliation, after: UUID |
                 reversed_minor=int(each.reversed_minor),
                 reversing_minor=int(each.reversing_minor),
                 paid_otherwise=each.paid_otherwise,
+                moved_at=each.moved_at,
             ),
             PaymentRequest.of(each.body),
         )
@@ -187,12 +189,14 @@ WHERE (({OURS_IN_SPAN})
 _OURS: Final = statement(
     f"""
 SELECT p.*, coalesce(c.reversed_minor, 0) AS reversed_minor, coalesce(c.reversing_minor, 0) AS reversing_minor,
-       p.state = :settled AND {PAID_OTHERWISE} AS paid_otherwise
+       p.state = :settled AND {PAID_OTHERWISE} AS paid_otherwise,
+       greatest(p.updated_at, c.moved_at) AS moved_at
 FROM payout p LEFT JOIN LATERAL (
     SELECT sum(b.recovered_minor) AS reversed_minor,
            sum(b.amount_minor - b.recovered_minor) FILTER (
                WHERE b.state = ANY(:in_doubt)
-           ) AS reversing_minor
+           ) AS reversing_minor,
+           max(b.updated_at) AS moved_at
     FROM clawback b WHERE b.payout_id = p.id AND b.kind = :reverse
 ) AS c ON true
 WHERE {OURS_IN_SPAN}
@@ -220,8 +224,18 @@ SELECT * FROM listed_payment WHERE reconciliation_id = :id AND payout_id = ANY(C
 ORDER BY reference
 """)
 
-_OF_NOBODY: Final = text("""
-SELECT * FROM listed_payment
-WHERE reconciliation_id = :id AND payout_id IS NULL
-  AND (made_at IS NULL OR (made_at >= :since AND made_at < :until)) ORDER BY reference
-""")
+#: Payments of the span that are no payout of ours. A margin around the span is listed too. A person may have recorded
+#: a payment's reference while the list was read.
+_NOBODYS: Final = """
+l.reconciliation_id = :id AND l.payout_id IS NULL
+  AND (l.made_at IS NULL OR (l.made_at >= :since AND l.made_at < :until))
+  AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.provider_reference = l.reference AND p.rail = :rail)
+"""
+
+_OF_NOBODY: Final = text(f"SELECT * FROM listed_payment l WHERE {_NOBODYS} ORDER BY l.reference")  # noqa: S608 (ours)
+
+#: How many payments were compared: those of our payouts of the span, and those of nobody.
+THEIRS_IN_SPAN: Final = f"""
+SELECT count(*) FROM listed_payment l WHERE NOT l.takes_back AND (({_NOBODYS}) OR (
+    l.reconciliation_id = :id AND l.payout_id IN (SELECT p.id FROM payout p WHERE {OURS_IN_SPAN})))
+"""  # noqa: S608 (all parts are ours)
