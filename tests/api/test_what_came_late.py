@@ -54,6 +54,29 @@ async def _letters(desk: Desk) -> list[tuple[str, str]]:
 BRINGS = {"appeal": _appeal, "late_fact": _claim_too_late, "reported": _report}
 
 
+async def test_what_lifts_a_suspension_waits_beside_the_referral_that_was_denied_for_it(desk: Desk) -> None:
+    """And what is told of the referrer wakes no other closed referral."""
+    await _expired(desk)
+    who = {"customer": "c-r2", "email": "r2@example.com"}
+    about = {"referral": "r2", "program": "acme-friends", "referrer": "dexter", "channel": "email", "referee": who}
+    bought = {"order": "o2", "kind": "purchase", "customer": who, "amount": "80.00", "currency": "USD"}
+    of_dexter = {"referrer": "dexter", "program": "acme-friends"}
+    await desk.tell([
+        event("sent-2", "referral.sent", days_ago(40), about),
+        event("claimed-2", "referral.claimed", days_ago(39), {"referral": "r2", "referee": who, "consent": True}),
+        event("bought-2", "conversion.recorded", days_ago(38), {**bought, "new_customer": True}),
+        event("suspended", "referrer.suspended", days_ago(37), of_dexter),
+    ])  # fmt: skip
+    assert await desk.judge("r2") == "denied"
+    await desk.tell([event("reinstated", "referrer.reinstated", days_ago(1), of_dexter)])
+    await desk.judge("r2")
+    await desk.judge("r1")
+    listed = (await desk.get("/v1/claims")).json()["claims"]
+    assert [(each["referral"], each["exception"]) for each in listed if each["referral"] in ("r1", "r2")] == [
+        ("r2", "late_fact")
+    ]
+
+
 @pytest.mark.parametrize("exception", sorted(BRINGS))
 async def test_what_came_late_waits_until_it_is_left_closed_and_so_does_what_comes_next(
     desk: Desk, exception: str

@@ -91,6 +91,13 @@ def test_claim_without_a_flaw_recommends_approval() -> None:
             "review",
         ),
         (dossier(reversed_("2026-07-12", amount="20.00")), ["partial_refund"], "review"),
+        (
+            dossier(
+                told("conversion.dispute_closed", "2026-07-20", order="o1", outcome="lost", amount="9", currency="JPY")
+            ),
+            ["evidence_conflict"],
+            "review",
+        ),
         (dossier(requested("2026-07-15")), ["manual_request"], "review"),
         (dossier(late_facts=True), ["late_fact"], "review"),
         (NAMELESS, ["unknown_referrer"], "review"),

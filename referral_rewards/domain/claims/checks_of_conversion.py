@@ -132,6 +132,8 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
         return passed(f"Order {q.name} was not reversed.", q.record)
     if not q.net_minor:
         return failed(f"Order {q.name} was reversed in full.", q.record, *q.taken_by)
+    if q.net_minor == q.gross_minor:  # what was told can't be read in the order's currency, and takes nothing by itself
+        return passed(f"Nothing was taken of order {q.name}.", q.record, *q.taken_by)
     left = f"{money.display(q.net_minor, q.currency)} of {money.display(q.gross_minor, q.currency)}"
     return passed(
         f"Order {q.name} was reversed in part: {left} remains.", q.record, *q.taken_by, flags=(Flag.PARTIAL_REFUND,)

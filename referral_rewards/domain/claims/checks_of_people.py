@@ -13,7 +13,6 @@ from referral_rewards.domain.claims.findings import (
     unanswerable,
 )
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.referrals.consent_and_issues import (
@@ -21,6 +20,7 @@ from referral_rewards.domain.referrals.consent_and_issues import (
     latest_of_issues,
     open_issues,
     suspensions,
+    words_on_consent,
 )
 from referral_rewards.domain.referrals.conversions import Conversion, alike_conversions, conversions
 from referral_rewards.domain.referrals.inquiries import Answer
@@ -121,7 +121,7 @@ def not_self_referral(dossier: Dossier) -> Finding:
 
 def consent_given(dossier: Dossier) -> Finding:
     """The referee's latest consent fact on being contacted is yes."""
-    latest = latest_consent(_words_of_referee(dossier), "contact")
+    latest = latest_consent(words_on_consent(dossier.seen, dossier.referee_identity), "contact")
     if latest is None:
         return failed("There is no consent on record for the referee.", flags=(Flag.CONSENT_UNCLEAR,))
     fact, given = latest
@@ -146,7 +146,7 @@ def advocacy_permitted(dossier: Dossier) -> Finding:
     """The referee permits public advocacy, if the terms require that."""
     if not dossier.terms.qualifying.advocacy_permission_required:
         return passed("The program does not require permission for public advocacy.")
-    latest = latest_consent(_words_of_referee(dossier), "public_advocacy")
+    latest = latest_consent(words_on_consent(dossier.seen, dossier.referee_identity), "public_advocacy")
     if latest is not None and latest[1]:
         return _silent_customers(dossier) or passed(
             f"Permission was given {instant(latest[0].occurred_at)}.", latest[0]
@@ -177,9 +177,3 @@ def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
     if dossier.origin.kind is not OriginKind.CLAIM:
         return conversion.occurred_at < began_at
     return conversion.occurred_at < began_at and dossier.terms.end(conversion.occurred_at, grace) <= began_at
-
-
-def _words_of_referee(dossier: Dossier) -> tuple[Fact, ...]:
-    """Return the referee's facts on consent; the claims of a referral are its referee's, whatever person they name."""
-    said = dossier.of_referee(FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
-    return (*said, *dossier.of(FactType.REFERRAL_CLAIMED))

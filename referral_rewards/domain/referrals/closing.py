@@ -9,8 +9,12 @@ from uuid import UUID
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.orders import OrderName, order_named
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.case import Case, Past, case_on
-from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.referrals.consent_and_issues import latest_consent, suspensions, words_on_consent
+from referral_rewards.domain.referrals.conversions import Conversion
+from referral_rewards.domain.referrals.lifecycle import PAID, Reason
+from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.domain.referrals.referral import Referral
 
 #: These are exceptions of their own kind, which wait since they came.
@@ -49,8 +53,25 @@ def late_facts(
 
 
 def late_at_closing(case: Case) -> int:
-    """Count the facts that a closing leaves for a person: claims that came too late."""
-    return len({fact.id for fact in case.course.untimely})
+    """Count the facts that a closing leaves for a person: claims that came too late, and what happened after a closing
+    by time and would undo its reason, such as a refund that failed. In a back-fill both are known at the closing."""
+    return len({fact.id for fact in (*case.course.untimely, *_too_late_to_count(case))})
+
+
+def _too_late_to_count(case: Case) -> list[Fact]:
+    closed_at, q = case.course.closes_at, _counting(case)
+    if closed_at is None or q is None:
+        return []
+    about_it = {fact.id for fact in (*q.records, *q.told)}
+    late = [fact for fact in case.facts if closed_at <= fact.occurred_at <= case.now]
+    return [fact for fact in late if fact.id in about_it or fact.type is FactType.REFERRAL_CLAIMED]
+
+
+def _counting(case: Case) -> Conversion | None:
+    """Return the conversion of the offer that counts by now, though time closed the referral because none did."""
+    if case.course.reason not in (Reason.NO_CONVERSION, Reason.CONVERSION_REVERSED):
+        return None
+    return periods.counting(case.facts, case.terms, case.now, linked=case.acts.orders, program=case.program)
 
 
 def _may_be_about(facts: Sequence[Fact], orders: Iterable[OrderName | None]) -> frozenset[UUID]:
@@ -69,6 +90,21 @@ def _verdict(case: Case | None) -> tuple[Any, ...] | None:
     """Return what a late fact must change in order to matter."""
     if case is None:
         return None
-    q = case.course.conversion
-    enrolled = any(fact.type is FactType.REFERRER_ENROLLED for fact in case.facts)
-    return (case.version, case.course.status, case.course.reason, q and q.order, q and q.net_minor, enrolled)
+    q = case.course.conversion or _counting(case)
+    by_time = (case.version, case.course.status, case.course.reason, q and q.order, q and q.net_minor)
+    return (*by_time, _is_denied_still(case))
+
+
+def _is_denied_still(case: Case) -> bool:
+    """Whether the reason still holds for which a rule denied the claim, where facts can undo it."""
+    seen = sorted((fact for fact in case.facts if fact.occurred_at <= case.now), key=lambda fact: fact.precedence)
+    match case.row.reason:
+        case Reason.REFERRER_NOT_ENROLLED:
+            return not any(fact.type is FactType.REFERRER_ENROLLED for fact in seen)
+        case Reason.REFERRER_SUSPENDED:
+            its = (case.origin.referrer, case.origin.program)
+            return bool(suspensions(f for f in seen if (f.data.get("referrer"), f.data.get("program")) == its).taking)
+        case Reason.CONSENT_WITHDRAWN:
+            latest = latest_consent(words_on_consent(seen, referee_identity(seen, case.now)), "contact")
+            return latest is not None and not latest[1]
+    return False

@@ -1,8 +1,9 @@
 """What stands of a person's suspensions, issues and consent, from the facts (SPEC §3, §5)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.identity import links
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.facts.restoring import Doubt, Standing, standing
 
@@ -34,6 +35,16 @@ def _issues(said: Iterable[Fact]) -> list[Standing]:
         if fact.type in _ISSUE:
             about.setdefault(fact.data["issue"], []).append(fact)
     return [standing(its, lambda fact: fact.type is FactType.ISSUE_OPENED) for its in about.values()]
+
+
+def words_on_consent(seen: Iterable[Fact], referee: Set[str]) -> tuple[Fact, ...]:
+    """Return the facts on the consent of a referral's referee, who has that identity. The claims of the referral are
+    its referee's, whatever person they name."""
+    return tuple(
+        fact
+        for fact in seen
+        if fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _CONSENT and links(fact.identity, referee))
+    )
 
 
 def latest_consent(said: Iterable[Fact], scope: str) -> tuple[Fact, bool] | None:

@@ -49,6 +49,9 @@ class Reason(StrEnum):
     DENIED_BY_DECISION = "denied_by_decision"
 
 
+#: Reasons that lie with the referrer: what is told of the referrer later may undo them.
+OF_REFERRER: Final = frozenset({Reason.REFERRER_SUSPENDED, Reason.REFERRER_NOT_ENROLLED})
+
 _S = ReferralStatus
 
 #: The four periods alone decide (`periods.py`). New facts about the past move a referral freely among these.

@@ -23,7 +23,7 @@ from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
 from referral_rewards.domain.referrals.rules_of_time import of_the_offer, stand
 
-__all__ = ["Conversion", "Course", "conversions", "course", "reopened", "replacement", "taken_back"]
+__all__ = ["Conversion", "Course", "conversions", "counting", "course", "reopened", "replacement", "taken_back"]
 
 #: The only facts that move a referral through its periods.
 _BEARING: Final = frozenset(
@@ -109,6 +109,20 @@ def replacement(
     if any(each.counts and each.which.is_named(order) for each in in_offer):
         return None
     return next((each for each in in_offer if each.counts), None)
+
+
+def counting(
+    facts: Iterable[Fact],
+    terms: Terms,
+    now: datetime,
+    *,
+    linked: Set[OrderName] = frozenset(),
+    program: Life = RUNNING,
+) -> Conversion | None:
+    """Return the earliest conversion of the offer that counts, even if it did not when the offer ended; None if none
+    does."""
+    seen = [fact for fact in facts if fact.occurred_at <= now]
+    return next((each for each in _in_offer(seen, terms, program, now, linked) if each.counts), None)
 
 
 def taken_back(

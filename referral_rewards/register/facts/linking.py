@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.facts.keys import referral_of_request
-from referral_rewards.domain.referrals.lifecycle import APPROVED_OR_PAID, PAID
+from referral_rewards.domain.referrals.lifecycle import APPROVED_OR_PAID, OF_REFERRER, PAID
 from referral_rewards.register import outbox
 from referral_rewards.register.facts.filed import Filed, Pairs
 from referral_rewards.register.locks import array
@@ -38,6 +38,7 @@ async def link(connection: AsyncConnection, filed: Filed, batch: UUID | None) ->
             "tracked": requests.left,
             "requests": requests.right,
             "batch": batch,
+            "of_referrer": _OF_REFERRER,
         },
     )
     if filed.has_coupons or filed.codes_of_coupons:
@@ -228,15 +229,18 @@ _WAKE_THE_RAISED: Final = outbox.wakeups(
     batch=":batch",
 )
 
-# Links new facts to the referrals that listen, and all facts to referrals that listen to more than before. Facts about
-# a referrer wake no closed referral. Raising facts_version takes the row's lock, so a step that judged without these
-# facts notices before it acts.
+_OF_REFERRER: Final = array(sorted(OF_REFERRER))
+# Links new facts to the referrals that listen, and all facts to referrals that listen to more than before. Of closed
+# referrals, facts about a referrer wake only those that were denied for it. Raising facts_version takes
+# the row's lock, so a step that judged without these facts notices before it acts.
 _LINK_AND_WAKE: Final = text(f"""
 WITH found AS (
     SELECT rk.referral_id, filed.fact_id
     FROM unnest(CAST(:keys AS text[]), CAST(:facts AS uuid[])) AS filed(key, fact_id)
     CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = filed.key OFFSET 0) AS rk
-    WHERE filed.key NOT LIKE 'referrer:%' OR (SELECT closed_at FROM referral WHERE id = rk.referral_id) IS NULL
+    WHERE filed.key NOT LIKE 'referrer:%' OR (
+        SELECT closed_at IS NULL OR reason = ANY(CAST(:of_referrer AS text[])) FROM referral WHERE id = rk.referral_id
+    )
     UNION
     SELECT begun.id, fk.fact_id
     FROM unnest(CAST(:referrals AS text[])) AS begun(id)
