@@ -68,13 +68,16 @@ async def user_of(
     taken over by nobody, and an administrator links the two if they are one.
 
     Raises:
-        NotSignedIn: if the user was barred.
+        NotSignedIn: ``barred`` if the user was, ``unlinked`` if the identity was taken from its user and given to
+            nobody since. As a new user its person would have two accounts, and so both signatures.
     """
     await lock(connection, Lock.SIGN_IN, f"{issuer}\n{subject}")
     row = (await connection.execute(_USER, {"issuer": issuer, "subject": subject})).one_or_none()
     if row is not None:
         if row.barred_at is not None:
             raise NotSignedIn("barred")
+        if row.unlinked_at is not None:
+            raise NotSignedIn("unlinked")
         if new := set(marks) - set(row.marks):
             await people.set_marks(connection, row.username, new, by=PROVIDER, at=at)
         return str(row.username)
@@ -105,6 +108,6 @@ _TAKE: Final = text("""
 DELETE FROM oidc_flow WHERE state_hash = :hash AND expires_at > :at RETURNING nonce, code_verifier, return_to
 """)
 _USER: Final = text("""
-SELECT i.username, u.barred_at, u.marks FROM oidc_identity i JOIN app_user u ON u.name = i.username
+SELECT i.username, i.unlinked_at, u.barred_at, u.marks FROM oidc_identity i JOIN app_user u ON u.name = i.username
 WHERE i.issuer = :issuer AND i.subject = :subject
 """)
