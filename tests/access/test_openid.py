@@ -199,6 +199,7 @@ async def test_who_took_too_long_begins_once_more(desk: Desk, lying: LyingProvid
         ("+14165550123", None),
         ("../x", None),
         ("nobody", None),
+        ("worker", None),
         ("", None),
         (None, None),
         (7, None),

@@ -102,7 +102,7 @@ async def add(
     reads = check_reads(scopes, reads)
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
-    if name == audit.NOBODY:
+    if name in audit.RESERVED:
         raise RequestInvalid("this name is reserved", "NAME")
     await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, reads=reads, at=at)
     said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks), **told(tells)}
