@@ -35,11 +35,12 @@ GRANT INSERT ON
     source_payload, source_reading, to_examine, to_judge, to_measure
     TO {api};
 GRANT DELETE ON
-    blocked_mark, oidc_flow, oidc_identity, payout_leg, queue_entry, rail_halt, recovery_code, register_secret,
+    blocked_mark, oidc_flow, payout_leg, queue_entry, rail_halt, recovery_code, register_secret,
     saved_view, session, sign_in_failure, sign_in_step
     TO {api};
 GRANT UPDATE (confirmed_by, confirmed_at) ON account_change TO {api};
 GRANT UPDATE (revoked_at) ON api_token TO {api};
+GRANT UPDATE (username, unlinked_at) ON oidc_identity TO {api};
 GRANT UPDATE (
     roles, marks, tells_sources, tells_types, reads_programs, barred_at, password_hash, contact_id
 ) ON app_user TO {api};

@@ -71,13 +71,15 @@ class SessionRow(SQLModel, table=True):
 
 
 class Identity(SQLModel, table=True):
-    """The user who belongs to an identity at an OpenID provider."""
+    """The user who belongs to an identity at an OpenID provider, or did until it was unlinked: then nobody signs in by
+    it until somebody links it again. Forgotten, it would come back as a new user: one person with two accounts."""
 
     __tablename__ = "oidc_identity"
 
     issuer: str = Field(primary_key=True)
     subject: str = Field(primary_key=True)
     username: str = Field(foreign_key="app_user.name", index=True)
+    unlinked_at: datetime | None = instant(nullable=True)
 
 
 class SignInFlow(SQLModel, table=True):

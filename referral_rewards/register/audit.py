@@ -11,6 +11,11 @@ from models import AuditEvent
 
 #: The actor of an attempt by someone who is not signed in.
 NOBODY: Final = "nobody"
+#: The actor of what an OpenID provider says, and of what a worker does by itself.
+PROVIDER: Final = "provider"
+WORKER: Final = "worker"
+#: Names that the record gives a meaning to: as a user's they would make a person's acts look like ours.
+RESERVED: Final = frozenset({NOBODY, PROVIDER, WORKER, "unknown", "example"})
 
 
 async def note(

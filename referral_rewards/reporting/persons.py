@@ -60,9 +60,11 @@ class LookKept(Shape):
 
 class PersonKept(Shape):
     """All that is on record about a person. ``known_by`` are their ids and the keyed hashes of their addresses and
-    numbers; these stay when the rest is erased."""
+    numbers; these stay when the rest is erased. ``left_out`` was told beside these and leads to somebody else, or may:
+    if it is theirs, ask for it by name."""
 
     known_by: tuple[str, ...]
+    left_out: tuple[str, ...]
     facts: tuple[FactKept, ...]
     letters: tuple[TextKept, ...]
     handovers: tuple[TextKept, ...]
@@ -86,6 +88,7 @@ async def kept(connection: AsyncConnection, person: Person) -> PersonKept:
     its = person.affairs
     return PersonKept(
         known_by=person.known.names,
+        left_out=tuple(sorted(person.left_out)),
         facts=tuple(
             FactKept(
                 id=each.id,

@@ -14,13 +14,12 @@ from referral_rewards.domain.referrals.versions import OnRecord
 from referral_rewards.sources.asking import Unusable
 from referral_rewards.sources.retrying import patiently
 from referral_rewards.sources.vendor import Found
-from referral_rewards.vendor_apis.asking import as_told
 from referral_rewards.vendor_apis.port import NotTold, Trouble
 from referral_rewards.vendor_apis.shopify import ShopifyApi
 from referral_rewards.vendors.port import SourceMapping, Told
 from referral_rewards.vendors.shopify import EVENT_IDS, SHOP, TOPIC
 from referral_rewards.vendors.shopify_orders import is_renamed, name_of
-from referral_rewards.vendors.values import name
+from referral_rewards.vendors.values import as_told, name
 
 _ORDERS: Final = "orders"
 #: What the token has to let us read, and a list that shows it. A shop without Shopify Payments has no disputes: 404.
@@ -53,8 +52,9 @@ class ShopifyOrders:
         found = None if answer is None else answer.get("order")
         if not isinstance(found, Mapping):
             return None
+        _need_the_same(found, its)
         cancelled = name(found, "cancelled_at") is not None
-        lacks = None if cancelled or found.get("financial_status") in _PAID else NOT_PAID
+        lacks = None if cancelled or name(found, "financial_status") in _PAID else NOT_PAID
         disputes, unread = await self._disputes(its)
         told = (self._api.told(found), *map(self._dispute_told, disputes))
         return Found(told, lacks or unread)
@@ -85,11 +85,19 @@ class ShopifyOrders:
                 return None
             raise
         found = None if answer is None else answer.get("dispute")
-        return found if isinstance(found, Mapping) else None
+        if not isinstance(found, Mapping):
+            return None
+        _need_the_same(found, its)
+        return found
 
     def _dispute_told(self, its: Mapping[str, Any]) -> Told:
         headers = {TOPIC: "disputes/update", SHOP: self._shop, EVENT_IDS[0]: f"asked/{name(its, 'id')}"}
         return Told(as_told(its), headers)
+
+
+def _need_the_same(found: Mapping[str, Any], its: str) -> None:
+    if name(found, "id") != its:
+        raise Unusable("It was asked for one object and told of another one.")
 
 
 def order_id(order: OrderName, on_record: OnRecord, mapping: SourceMapping) -> str | None:

@@ -5,11 +5,11 @@ needs to read what the guide lists (docs/guides/sources.md). Objects keep no tim
 that ended and a refund that failed the newest movement of money stands for it, which is the same however often we ask.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from referral_rewards.domain.facts.orders import OrderName
 from referral_rewards.domain.referrals.versions import OnRecord
@@ -19,7 +19,8 @@ from referral_rewards.sources.vendor import Found
 from referral_rewards.vendor_apis.asking import listed
 from referral_rewards.vendor_apis.stripe import StripeApi
 from referral_rewards.vendors.port import Mode, SourceMapping, Told
-from referral_rewards.vendors.reading import part, reference
+from referral_rewards.vendors.reading import part, reference, second, word
+from referral_rewards.vendors.values import as_told
 
 _LIST_MAX: Final = 100
 #: What the key has to let us read, and a list that shows it.
@@ -107,7 +108,7 @@ class _Look:
         return Found(tuple(self._events), lacks, min(ended, default=None))
 
     async def _invoice(self, its: str, payments: set[str]) -> bool:
-        found = await self._get(f"invoices/{its}", {"expand[]": "payments"})
+        found = await self._get("invoices", its, {"expand[]": "payments"})
         if found is None:
             return False
         self._paid.append(found.get("status") == "paid")
@@ -121,13 +122,13 @@ class _Look:
         return True
 
     async def _session(self, its: str, payments: set[str]) -> bool:
-        found = await self._get(f"checkout/sessions/{its}")
+        found = await self._get("checkout/sessions", its)
         return found is not None and self._told_of(found, payments)
 
     def _told_of(self, session: Mapping[str, Any], payments: set[str]) -> bool:
         if reference(session, "invoice") is not None:
             return False  # its invoice tells of the purchase
-        self._paid.append(session.get("payment_status") in _PAID)
+        self._paid.append(word(session, "payment_status") in _PAID)
         if (payment := reference(session, "payment_intent")) is not None:
             payments.add(payment)
         self._tell("checkout.session.completed", session)
@@ -135,7 +136,7 @@ class _Look:
 
     async def _payment(self, its: str) -> bool:
         """Look at a payment, and at the checkout that it was made in."""
-        found = await self._get(f"payment_intents/{its}")
+        found = await self._get("payment_intents", its)
         if found is None:
             return False
         sessions = await self._list("checkout/sessions", {"payment_intent": its})
@@ -145,7 +146,7 @@ class _Look:
         return True
 
     async def _charge(self, its: str, payments: set[str]) -> bool:
-        found = await self._get(f"charges/{its}")
+        found = await self._get("charges", its)
         if found is None:
             return False
         self._paid.append(found.get("paid") is True)
@@ -154,7 +155,7 @@ class _Look:
         return True
 
     async def _subscription(self, its: str, *, is_order: bool = False) -> bool:
-        found = await self._get(f"subscriptions/{its}")
+        found = await self._get("subscriptions", its)
         if found is None:
             return False
         if is_order:
@@ -165,27 +166,37 @@ class _Look:
 
     async def _ended(self, its: str) -> datetime | None:
         """Return when a subscription ended; None while it lives."""
-        found = await self._get(f"subscriptions/{its}")
-        at = None if found is None else found.get("ended_at")
-        return datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
+        found = await self._get("subscriptions", its)
+        if found is None:
+            raise Unusable("It names a subscription of this order, and does not know it.")
+        return None if found.get("ended_at") is None else second(found, "ended_at")
 
     async def _money_back(self, of: Mapping[str, str]) -> None:
-        for refund in await self._list("refunds", {**of, "expand[]": "data.failure_balance_transaction"}):
+        for refund in await self._list("refunds", of, {"expand[]": "data.failure_balance_transaction"}):
             self._tell("refund.updated", refund)
         for dispute in await self._list("disputes", of):
             self._tell("charge.dispute.updated", dispute)
 
-    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, Any] | None:
-        return await patiently(self._api.get, path, query, self._account)
+    async def _get(self, kind: str, its: str, query: Mapping[str, str] | None = None) -> Mapping[str, Any] | None:
+        found = await patiently(self._api.get, f"{kind}/{quote(its, safe='', errors='replace')}", query, self._account)
+        if found is not None and found.get("id") != its:
+            raise Unusable(f"It was asked for one of its {kind} and told of another one.")
+        return found
 
-    async def _list(self, path: str, query: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
-        asked = {**query, "limit": str(_LIST_MAX)}
+    async def _list(
+        self, path: str, of: Mapping[str, str], query: Mapping[str, str] | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the objects that belong to what ``of`` says."""
+        asked = {**of, **(query or {}), "limit": str(_LIST_MAX)}
         found = await patiently(self._api.get, path, asked, self._account)
         if found is None:
             raise Unusable(f"It answered 404 to a list of {path}.")
-        if found.get("has_more") is True:
+        if found.get("has_more") is not False:
             raise Unusable(f"It has more than {_LIST_MAX} {path} of this order: a person has to look there.")
-        return listed(found, "data")
+        its = listed(found, "data")
+        if any(reference(each, name) != value for each in its for name, value in of.items()):
+            raise Unusable(f"It was asked for {path} of one order and told of another one.")
+        return its
 
     def _tell(self, kind: str, its: Mapping[str, Any]) -> None:
         """Add an object as the event that a webhook would tell it by."""
@@ -197,7 +208,7 @@ class _Look:
             "data": {"object": its},
             **({} if self._account is None else {"account": self._account}),
         }
-        self._events.append(Told(json.dumps(event, ensure_ascii=False, sort_keys=True).encode()))
+        self._events.append(Told(as_told(event)))
 
 
 def _changed(kind: str, its: Mapping[str, Any]) -> int | None:

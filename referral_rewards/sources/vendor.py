@@ -158,7 +158,7 @@ def _objection(found: Found, theirs: Version, on_record: OnRecord, *, recorded: 
 
 def _facts(source: ConnectedSource, order: OrderName, events: Sequence[vendors.Told]) -> tuple[list[Event], str | None]:
     """Return the facts about the order that its objects become, each once, and why nothing is made of the first of
-    those that become none, such as one of another mode."""
+    those that become none, such as one of another mode, or of another order."""
     documents: dict[str, Mapping[str, Any]] = {}
     ignored: list[str] = []
     for each in events:
@@ -169,6 +169,8 @@ def _facts(source: ConnectedSource, order: OrderName, events: Sequence[vendors.T
             its = fact["data"]  # a store may be given to the source by configuration, and stand in no fact of it
             if (its.get("order"), its.get("store", order.store)) == (order.id, order.store):
                 documents.setdefault(fact["id"], fact)
+            else:
+                ignored.append("what it holds there is of another order")
     return [_event(source, each) for each in documents.values()], next(iter(ignored), None)
 
 

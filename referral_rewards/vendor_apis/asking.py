@@ -4,10 +4,10 @@ Redirects are not followed and proxies of the environment are ignored: the key g
 """
 
 import asyncio
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -74,7 +74,8 @@ class Asking:
             NotTold: if no usable answer comes.
         """
         await self._in_turn()
-        request = self._client.build_request(
+        request = partial(
+            self._client.build_request,
             method,
             f"{self._url}/{path.lstrip('/')}",
             params=None if query is None else dict(query),
@@ -99,12 +100,12 @@ class Asking:
             await asyncio.sleep(max(0.0, self._next - clock()))
             self._next = clock() + self._pause
 
-    async def _exchange(self, request: httpx.Request) -> tuple[int, Mapping[str, str], bytes]:
+    async def _exchange(self, request: Callable[[], httpx.Request]) -> tuple[int, Mapping[str, str], bytes]:
         response = None
         try:
             # The client's own timeouts restart with each byte; this one does not.
             async with asyncio.timeout(self._patience_seconds):
-                response = await self._client.send(request, stream=True)
+                response = await self._client.send(request(), stream=True)
                 raw = bytearray()
                 async for chunk in response.aiter_bytes():
                     raw += chunk
@@ -118,11 +119,6 @@ class Asking:
         finally:
             if response is not None:
                 await response.aclose()
-
-
-def as_told(found: Any) -> bytes:
-    """Return a part of an answer as the body of an event."""
-    return json.dumps(found, ensure_ascii=False, sort_keys=True).encode()
 
 
 def listed(found: object, name: str) -> list[Mapping[str, Any]]:
@@ -163,6 +159,6 @@ def _pause(headers: Mapping[str, str]) -> timedelta:
 def _moment(told: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(told)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

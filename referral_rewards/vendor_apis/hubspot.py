@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from referral_rewards.vendor_apis.asking import Answer, Asking, as_told, listed
+from referral_rewards.vendor_apis.asking import Answer, Asking, listed
 from referral_rewards.vendor_apis.port import NotTold, Page, Trouble
 from referral_rewards.vendors.hubspot import PULLED
 from referral_rewards.vendors.port import SourceMapping, Told, Unreadable
-from referral_rewards.vendors.values import moment, name
+from referral_rewards.vendors.values import as_told, moment, name
 
 #: HubSpot lets an account search five times a second.
 PER_SECOND: Final = 4.0
@@ -45,7 +45,8 @@ class HubSpotApi:
             return await self._deleted(since, where["deleted"])
         answer = await self._search(where)
         deals = listed(answer.body, "results")
-        return Page(await self.told(deals), json.dumps(self._next(where, deals)), answer.at)
+        has_more = len(deals) >= self._size or name(answer.body, "paging", "next", "after") is not None
+        return Page(await self.told(deals), json.dumps(self._next(where, deals if has_more else ())), answer.at)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, Any] | None:
         """See `VendorApi.get`; ``path`` as ``crm/v3/objects/deals/7001``."""
@@ -62,6 +63,8 @@ class HubSpotApi:
             query = {"archived": archived, "properties": ",".join(self._of_deals)}
             found = await self.get(f"crm/v3/objects/deals/{quote(its, safe='')}", query)
             if found is not None:
+                if _id(found) != its:
+                    raise NotTold(Trouble.BROKEN, "it was asked for one deal and told of another one")
                 return (await self.told([found]))[0]
         return None
 
@@ -118,13 +121,13 @@ class HubSpotApi:
         return listed((await self._needed("POST", f"{path}/batch/read", body=body)).body, "results")
 
     def _next(self, where: Mapping[str, Any], deals: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return where the search goes on: at the last deal, among those of its instant, or with what was deleted."""
-        last = deals[-1] if len(deals) >= self._size else None
-        if last is None:
+        """Return where the search goes on after a page that is not its last, with these deals: at the last deal, or
+        among those of its instant. Without any, after the last page: behind that, or with what was deleted."""
+        if not deals:
             return {"from": where["at"] + 1} if "at" in where else {"deleted": None}
         if "at" in where:
-            return {"at": where["at"], "id": _id(last)}
-        changed = _at(last, "properties", CHANGED)
+            return {"at": where["at"], "id": _id(deals[-1])}
+        changed = _at(deals[-1], "properties", CHANGED)
         if changed is None:
             raise NotTold(Trouble.BROKEN, f"its answer has a deal without {CHANGED}")
         at = _milliseconds(changed)

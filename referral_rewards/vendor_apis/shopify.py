@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from referral_rewards.vendor_apis.asking import Answer, Asking, as_told, listed
+from referral_rewards.vendor_apis.asking import Answer, Asking, listed
 from referral_rewards.vendor_apis.port import NotTold, Page, Trouble
 from referral_rewards.vendors.port import Told
 from referral_rewards.vendors.reading import part
 from referral_rewards.vendors.shopify import EVENT_IDS, PULLED, SHOP, TOPIC
-from referral_rewards.vendors.values import name
+from referral_rewards.vendors.values import as_told, name
 
 VERSION: Final = "2026-10"
 #: What Shopify lets the app of a shop on its smallest plan ask for long.

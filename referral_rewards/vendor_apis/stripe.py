@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from referral_rewards.vendor_apis.asking import Asking, as_told, listed
+from referral_rewards.vendor_apis.asking import Asking, listed
 from referral_rewards.vendor_apis.port import NotTold, Page, Trouble
 from referral_rewards.vendors.port import Told
 from referral_rewards.vendors.stripe import TYPES
+from referral_rewards.vendors.values import as_told
 
 #: The version that single objects are asked in.
 VERSION: Final = "2026-10-28.endive"
@@ -49,7 +50,11 @@ class StripeApi:
         return None if answer is None else dict(answer.body)
 
     def _next(self, number: int, body: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str | None:
-        if body.get("has_more") is True and events:
+        has_more = body.get("has_more")
+        if not isinstance(has_more, bool) or (has_more and not events):
+            # Taken for the last page, it would end the window: what is on the others would never be asked for.
+            raise NotTold(Trouble.BROKEN, "its answer does not say whether there is more")
+        if has_more:
             last = events[-1].get("id")
             if not isinstance(last, str):
                 raise NotTold(Trouble.BROKEN, "its answer has an event without an id")

@@ -1,6 +1,5 @@
 """Any system that sends CloudEvents 1.0 over HTTP, structured, binary or in batches, with a bearer token."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +10,7 @@ from referral_rewards.vendors import generic
 from referral_rewards.vendors.port import Reading, SourceMapping, Told, Unreadable
 from referral_rewards.vendors.reading import needed, part
 from referral_rewards.vendors.signatures import check_secrets, json_object, same
+from referral_rewards.vendors.values import as_told, document
 
 _SCHEME: Final = "bearer"
 
@@ -34,13 +34,10 @@ class CloudEvents:
         """Return each event of a batch, or the one that the request is."""
         if BINARY in request.headers:
             return (request,)
-        try:
-            document = json.loads(request.body)
-        except (ValueError, RecursionError):
-            raise Unreadable("", "the body is not JSON", "a CloudEvent, or an array of them") from None
-        if not isinstance(document, list):
+        found = document(request.body)
+        if not isinstance(found, list):
             return (request,)
-        return [request._replace(body=json.dumps(each, ensure_ascii=False).encode()) for each in document]
+        return [request._replace(body=as_told(each)) for each in found]
 
     def read(self, event: Told, mapping: SourceMapping) -> Reading:
         """See `Vendor.read`."""

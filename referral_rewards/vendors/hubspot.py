@@ -12,7 +12,6 @@ is worth nothing.
 import base64
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,7 +27,7 @@ from referral_rewards.vendors.envelope import fact
 from referral_rewards.vendors.port import Field, Reading, SourceMapping, Told, Unreadable
 from referral_rewards.vendors.reading import part
 from referral_rewards.vendors.signatures import check_secrets, check_stamp, json_object, same
-from referral_rewards.vendors.values import decimal, document, first_moment, name, needed_name
+from referral_rewards.vendors.values import as_told, decimal, document, first_moment, name, needed_name
 
 SIGNATURE: Final = "x-hubspot-signature-v3"
 STAMP: Final = "x-hubspot-request-timestamp"
@@ -86,7 +85,7 @@ class HubSpot:
         found = document(request.body)
         if not isinstance(found, list):
             return (request,)
-        return [request._replace(body=json.dumps(each, ensure_ascii=False).encode()) for each in found]
+        return [request._replace(body=as_told(each)) for each in found]
 
     def read(self, event: Told, mapping: SourceMapping) -> Reading:
         content = json_object(event.body)

@@ -49,7 +49,7 @@ def given_back(refund: Mapping[str, Any], taxes_included: bool | None = None) ->
 def has_failed(refund: Mapping[str, Any]) -> bool:
     """Return whether none of a refund's payments went through or still may."""
     payments = _payments(refund)
-    return bool(payments) and all(each.get("status") in _FAILED for each in payments)
+    return bool(payments) and all(name(each, "status") in _FAILED for each in payments)
 
 
 def currency_of(refund: Mapping[str, Any]) -> str | None:
@@ -89,7 +89,7 @@ def _payments(refund: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _paying(refund: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [each for each in _payments(refund) if each.get("status") not in _FAILED]
+    return [each for each in _payments(refund) if name(each, "status") not in _FAILED]
 
 
 def _is_gift_card(line: object) -> bool:

@@ -63,7 +63,7 @@ class Order:
 
     @property
     def is_paid(self) -> bool:
-        return self.content.get("financial_status") in _PAID
+        return name(self.content, "financial_status") in _PAID
 
     @property
     def before_cancelled(self) -> "Order":

@@ -26,6 +26,12 @@ def document(body: bytes) -> Any:
         raise Unreadable("", "the body is no JSON", _NO_JSON) from None
 
 
+def as_told(found: object) -> bytes:
+    """Return a part of a vendor's JSON as the body of an event, equal ones alike. Half of a surrogate pair stays an
+    escape: it is left where a text was cut within an emoji, and can't stand in UTF-8."""
+    return json.dumps(found, sort_keys=True).encode()
+
+
 def objects(within: object, *path: str) -> list[Mapping[str, Any]]:
     """Return the objects of the list at a path; none if there is no list."""
     found = part(within, *path)

@@ -37,6 +37,7 @@ CHANGES: Final[dict[str, tuple[AccountAct, Any]]] = {
     "POST /v1/users/{name}/tokens": (_A.TOKEN_ISSUED, {"label": "x"}),
     "PUT /v1/users/{name}/contact": (_A.CONTACT_CHANGED, {"email": "other@example.com"}),
     "DELETE /v1/users/{name}/contact": (_A.CONTACT_CHANGED, None),
+    "DELETE /v1/users/{name}/marks": (_A.MARKS_FORGOTTEN, None),
     "POST /v1/users": (_A.TOKEN_ISSUED, {"name": "NAME", "roles": ["program_owner"], "contact": "n@example.com"}),
 }
 #: What only takes something away from another user, says what they may do in their own name, or is one's own.
@@ -53,7 +54,6 @@ GRANTS: Final = {
     "PUT /v1/users/{name}/rights",
     "PUT /v1/users/{name}/programs",
     "PUT /v1/users/{name}/marks",
-    "DELETE /v1/users/{name}/marks",
     "DELETE /v1/users/{name}/bar",
     "PUT /v1/users/{name}/confirmation",
 }
@@ -100,7 +100,7 @@ async def test_every_act_on_an_account_is_known_here(desk: Desk) -> None:
 
 async def approver(desk: Desk, name: str, *, enrolled: bool) -> None:
     """Somebody who may decide, with an address and, if ``enrolled``, a second factor."""
-    await desk.add_user(name, Role.PROGRAM_OWNER)
+    await desk.add_user(name, Role.PROGRAM_OWNER, marks={f"customer:{name}"})
     async with desk.database.transaction() as connection:
         at = datetime.now(UTC)
         await administration.set_contact(connection, name, f"{name}@example.com", by=name, at=at)
@@ -201,6 +201,31 @@ async def test_an_administrator_who_could_be_another_confirms_nothing(desk: Desk
     assert (refused.status_code, "eve decides nothing" in refused.text) == (403, True)
 
 
+async def test_one_person_with_two_accounts_does_not_become_two(desk: Desk) -> None:
+    """Ada is an administrator in one account and decides in another. What makes both her own is forgotten by the one:
+    the other decides nothing, and neither confirms it, though the other's second factor is old."""
+    desk.app.state.parts = replace(desk.parts, sealer=SEALER)
+    await desk.referral("r1")
+    await approver(desk, "ada2", enrolled=True)
+    await desk.add_user("alan", Role.ADMINISTRATOR)
+    async with desk.database.transaction() as connection:
+        await administration.set_marks(connection, "ada", {"customer:ada2"}, by="alan", at=datetime.now(UTC))
+        await connection.exec_driver_sql("UPDATE second_factor SET enrolled_at = enrolled_at - interval '1 hour'")
+    async with desk.browser("ada") as ada, desk.browser("ada2") as other:
+        assert (await ada.send("/people/ada2/marks", forget="on")).status_code == 303
+        await blocked(desk, "ada2", _A.MARKS_FORGOTTEN)
+        its = form(await other.get("/account"), "/account/confirm")
+        refused = await other.send(its.action, **{**its.fields, "one_time_code": "000000"})
+        assert refused.status_code in (403, 422), refused.text
+        own = form(await ada.get("/people/ada2"), "/people/ada2/confirm")
+        assert (await ada.send(own.action, change=own.fields["change"])).status_code == 403
+    [change] = (await desk.get("/v1/users/ada2/changes", as_="alan")).json()
+    confirmed = await desk.api.put(
+        "/v1/users/ada2/confirmation", json={"changes": [change["id"]]}, headers=desk.bearer("alan")
+    )
+    assert confirmed.status_code == 204, confirmed.text
+
+
 async def test_whoever_signs_in_through_the_change_confirms_nothing_and_keeps_nothing(desk: Desk) -> None:
     """Ada links her identity to paula. As paula she has new recovery codes made, and asks for a token that lasts."""
     desk.app.state.parts = replace(desk.parts, sealer=SEALER)
@@ -231,6 +256,7 @@ async def test_the_person_confirms_with_a_second_factor_that_is_older(desk: Desk
         secret = await enrol(desk, connection, "paula", at)
         await connection.exec_driver_sql("UPDATE second_factor SET last_step = 0")
         if before:
+            await connection.exec_driver_sql("UPDATE second_factor SET enrolled_at = enrolled_at - interval '1 hour'")
             await administration.link(
                 connection, "paula", issuer="https://id.example.com", subject="1", by="ada", at=datetime.now(UTC)
             )

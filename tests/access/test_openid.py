@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from referral_rewards.api.desk.session.visiting import SESSION_COOKIE
 from referral_rewards.api.openid import Provider
-from referral_rewards.domain.errors import BadInput
+from referral_rewards.domain.errors import BadInput, RequestInvalid
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import sessions, users
@@ -22,6 +22,7 @@ from referral_rewards.register.people.users import User
 from tests.access.browsing import stranger
 from tests.access.provider import LyingProvider, lying_provider
 from tests.access.test_audit import record
+from tests.access.test_people import person
 from tests.desk import Desk, marks
 
 CALLBACK = "http://desk/sign-in/openid/callback"
@@ -198,6 +199,7 @@ async def test_who_took_too_long_begins_once_more(desk: Desk, lying: LyingProvid
         ("+14165550123", None),
         ("../x", None),
         ("nobody", None),
+        ("worker", None),
         ("", None),
         (None, None),
         (7, None),
@@ -238,6 +240,27 @@ async def test_who_was_barred_does_not_get_in_by_the_provider(desk: Desk, lying:
     async with stranger(app_for(desk, lying)) as client:
         assert (await come_back(client, await begin(client, lying))).status_code == 401
         assert SESSION_COOKIE not in client.cookies
+
+
+async def test_whoever_is_unlinked_does_not_come_back_as_a_second_person(desk: Desk, lying: LyingProvider) -> None:
+    """Ada unlinks herself. As a new user, with the roles that the provider gives her, she would sign beside herself."""
+    at, lying.userinfo = datetime.now(UTC), {"sub": "s1"}
+    async with desk.database.transaction() as connection:
+        await people.link(connection, "ada", issuer=lying.issuer, subject="s1", by="ada", at=at)
+        await people.unlink(connection, "ada", by="ada", at=at)
+    async with stranger(app_for(desk, lying)) as client:
+        assert (await come_back(client, await begin(client, lying, preferred_username="grace"))).status_code == 401
+        assert SESSION_COOKIE not in client.cookies
+        [(*_, said)] = await record(desk, "session.refused")
+        assert said == {"way": "openid", "why": "unlinked"}
+        async with desk.database.transaction() as connection:
+            assert (await people.one(connection, "ada")).identities == 0
+            await people.link(connection, "paula", issuer=lying.issuer, subject="s1", by="ada", at=at)
+            with pytest.raises(RequestInvalid, match="is already linked to a user"):
+                await people.link(connection, "fiona", issuer=lying.issuer, subject="s1", by="ada", at=at)
+        await come_back(client, await begin(client, lying))
+        assert (await signed_in(desk, client)).name == "paula"
+    assert (await person(desk, "paula")).unconfirmed == 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ AT = datetime(2026, 7, 1, 9, tzinfo=UTC)
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 BY_ADA = AccountChange(FIRST, AccountAct.PASSWORD_SET, "ada", AT, frozenset({"email:a"}))
 BY_ALAN = AccountChange(SECOND, AccountAct.IDENTITY_LINKED, "alan", AT + timedelta(hours=1))
+FORGOTTEN = AccountChange(SECOND, AccountAct.MARKS_FORGOTTEN, "ada", AT)
 MADE_IT = "ada set the password on 2026-07-01 09:00 UTC; somebody else must confirm it"
 OLDER = "only a second factor that is older than the change confirms it; ask another administrator"
 
@@ -24,10 +25,18 @@ OLDER = "only a second factor that is older than the change confirms it; ask ano
         ((BY_ADA, BY_ALAN), Confirmer("alan"), "alan linked an identity of an OpenID provider on 2026-07-01 10:00 UTC"),
         ((BY_ADA, BY_ALAN), Confirmer("agnes"), None),
         ((BY_ADA,), Confirmer("paula"), OLDER),
-        ((BY_ADA,), Confirmer("paula", factor_since=AT - timedelta(microseconds=1)), None),
+        ((BY_ADA,), Confirmer("paula", factor_since=AT - timedelta(minutes=4, microseconds=1)), None),
+        ((BY_ADA,), Confirmer("paula", factor_since=AT - timedelta(minutes=4)), OLDER),
         ((BY_ADA,), Confirmer("paula", factor_since=AT), OLDER),
         ((BY_ADA, BY_ALAN), Confirmer("paula", factor_since=AT - timedelta(days=1)), None),
         ((BY_ADA, BY_ALAN), Confirmer("paula", factor_since=AT + timedelta(minutes=1)), OLDER),
+        (
+            (FORGOTTEN,),
+            Confirmer("paula", factor_since=AT - timedelta(days=1)),
+            "ada removed what is known of who they",
+        ),
+        ((BY_ADA, FORGOTTEN), Confirmer("paula", factor_since=AT - timedelta(days=1)), "ada removed what is known of"),
+        ((FORGOTTEN,), Confirmer("alan"), None),
         ((), Confirmer("alan"), "nothing of paula waits to be confirmed"),
     ],
 )

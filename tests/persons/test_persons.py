@@ -13,7 +13,7 @@ from referral_rewards.audit.evidence import Span
 from referral_rewards.audit.loading import Means
 from referral_rewards.personal import PersonalKeys
 from referral_rewards.register.decisions import chain
-from referral_rewards.register.persons import resealing
+from referral_rewards.register.persons import payloads, resealing
 from tests import personal
 from tests.audit.paid import ACME, lived
 from tests.audit.test_money import found
@@ -78,6 +78,32 @@ async def test_who_can_not_be_found_is_refused_without_repeating_what_was_said(
         assert where is None or where in answer.text
         assert "brie@example.com" not in answer.text
         assert "0100 " not in answer.text.replace("415 555 0100", "")
+
+
+async def test_whoever_claims_under_anothers_address_is_shown_nothing_of_the_other(desk: Desk) -> None:
+    """Mallory claims with her own id and Brie's address, and asks for what is kept of her."""
+    await desk.referral("r1", first_name="Brie Larsen")
+    typed = {"customer": "c-mallory", "email": "r1@example.com"}
+    data = {"program": "acme-friends", "referrer": "dexter", "channel": "link", "referee": typed}
+    await desk.tell([event("m", "referral.claimed", days_ago(1), data)])
+    shown = (await asked(desk, "export", customer="c-mallory")).json()
+    assert ([each["type"] for each in shown["facts"]], shown["referrals"]) == (["referral.claimed"], [])
+    assert shown["known_by"] == ["customer:c-mallory"]
+    assert [each.partition(":")[0] for each in shown["left_out"]] == ["email"]
+    assert "Brie" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"to": "Brie+Shop@example.com"}',
+        b'{"to": "brie\\u002bshop\\u0040example.com"}',
+        b"to=brie%2Bshop%40example.com",
+        b"\xff brie+shop@example.com",
+    ],
+)
+def test_an_address_is_found_however_a_sender_writes_it(body: bytes) -> None:
+    assert "brie+shop@example.com" in payloads.plain(body)
 
 
 async def test_only_administrators_see_and_erase(desk: Desk) -> None:

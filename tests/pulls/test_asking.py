@@ -1,8 +1,10 @@
 """What a vendor's answer means to whoever asks, how long to wait, and that a key goes nowhere else."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -47,6 +49,7 @@ async def _asked(app: App, vendor: str = "stripe", patience: float = 30.0) -> As
         (429, {"retry-after": "Sat, 01 Aug 2026 12:00:30 GMT", "date": _DATE}, Trouble.LIMITED, 30),
         (429, {"retry-after": "soon"}, Trouble.LIMITED, 10),
         (429, {"retry-after": "nan"}, Trouble.LIMITED, 10),
+        (429, {"retry-after": "Sat, 01 Aug 2026 12:00:30 +99999999999999"}, Trouble.LIMITED, 10),
         (429, {}, Trouble.LIMITED, 10),
         (503, {"retry-after": "60"}, Trouble.SILENT, 60),
         (500, {}, Trouble.SILENT, None),
@@ -77,6 +80,8 @@ async def test_a_status_says_whether_and_when_to_ask_again(
         *(b"", b"[]", b"7", b"{}", b"\xff", b"[" * 100_000),
         b'{"data": 1, "orders": 1, "results": 1}',
         b'{"data": [1], "orders": [1], "results": [1]}',
+        b'{"data": [{"id": "evt_1"}], "orders": 1, "results": 1}',
+        b'{"data": [], "has_more": true, "orders": 1, "results": 1}',
         b'{"data": [{}], "has_more": true, "orders": [{}], "results": [{}]}',
     ],
 )
@@ -85,6 +90,15 @@ async def test_an_answer_of_another_form_is_broken_and_no_page(vendor: str, body
         with pytest.raises(NotTold) as refused:
             await api.page(SINCE, None)
     assert refused.value.trouble is Trouble.BROKEN
+
+
+@pytest.mark.parametrize(("paging", "following"), [({}, "deleted"), ({"next": {"after": "1"}}, "from")])
+async def test_a_short_page_is_the_last_only_if_no_other_is_named(paging: dict[str, Any], following: str) -> None:
+    deal = {"id": "7001", "properties": {"hs_lastmodifieddate": "2026-07-02T00:00:00Z"}}
+    page = json.dumps({"results": [deal], "paging": paging}).encode()
+    async with _asked(Misbehaving((200, page), (200, b'{"results": []}')), "hubspot") as api:
+        found = await api.page(SINCE, None)
+    assert list(json.loads(found.next or "{}")) == [following]
 
 
 @pytest.mark.parametrize("app", [silent, dripping])

@@ -1,7 +1,6 @@
 """A violated constraint is told by its name: what it means where it is expected, and as a bug where it is not."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -10,10 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models import LegRow
 from models.session import Database
-from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
-from referral_rewards.register import constraints
-from referral_rewards.register.people import administration
-from referral_rewards.register.people.users import enter
+from referral_rewards.domain.errors import DecisionRefused
 from tests.register.crowd import NOW, Crowd, enrolment, life
 
 
@@ -22,11 +18,6 @@ async def crowd(database_url: str) -> AsyncIterator[Crowd]:
     database = Database.at(database_url)
     yield Crowd(database)
     await database.close()
-
-
-async def test_every_constraint_that_means_something_to_people_is_one_of_the_schema(crowd: Crowd) -> None:
-    rows = await crowd.rows("SELECT conname FROM pg_constraint UNION SELECT indexname FROM pg_indexes")
-    assert administration.IDENTITY in {row.conname for row in rows}
 
 
 @pytest.mark.forges
@@ -79,35 +70,6 @@ async def test_another_unique_index_is_no_order_that_is_rewarded_already(crowd: 
     assert await crowd.effects() == {}
 
 
-async def test_a_subject_that_is_linked_already_is_refused(crowd: Crowd) -> None:
-    await _enter(crowd, "paula", "fiona")
-    await _link(crowd, "paula")
-    with pytest.raises(RequestInvalid, match="is already linked to a user"):
-        await _link(crowd, "fiona")
-
-
-async def test_any_other_constraint_that_linking_violates_is_a_bug(crowd: Crowd) -> None:
-    await _enter(crowd, "paula")
-    async with crowd.database.transaction() as connection:
-        await connection.execute(text("ALTER TABLE oidc_identity ADD CONSTRAINT ck_for_test CHECK (subject = '')"))
-    with pytest.raises(IntegrityError, match="ck_for_test"):
-        await _link(crowd, "paula")
-
-
-async def test_a_violation_without_a_name_is_a_bug(crowd: Crowd) -> None:
-    """As a trigger raises it."""
-    raising = text("DO $$ BEGIN RAISE EXCEPTION 'too much' USING ERRCODE = 'check_violation'; END $$")
-    refused: list[IntegrityError] = []
-    async with crowd.database.transaction() as connection:
-        try:
-            async with connection.begin_nested():
-                await connection.execute(raising)
-        except IntegrityError as error:
-            refused.append(error)
-    with pytest.raises(IntegrityError, match="too much"):
-        constraints.meaning(refused[0], {"": "nothing", "too much": "nothing"})
-
-
 async def _one_waits(crowd: Crowd) -> None:
     await crowd.publish("friends")
     await crowd.live(enrolment("dexter") + life("a", "dexter", referee="brie", order="o"))
@@ -130,16 +92,3 @@ async def _stray_leg(crowd: Crowd, *, order: str) -> None:
     }
     async with crowd.database.transaction() as connection:
         await connection.execute(insert(LegRow).values(leg))
-
-
-async def _enter(crowd: Crowd, *names: str) -> None:
-    async with crowd.database.transaction() as connection:
-        for name in names:
-            await enter(connection, name, at=datetime.now(UTC))
-
-
-async def _link(crowd: Crowd, name: str) -> None:
-    async with crowd.database.transaction() as connection:
-        await administration.link(
-            connection, name, issuer="https://id.example.com", subject="1", by="ada", at=datetime.now(UTC)
-        )

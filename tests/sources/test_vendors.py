@@ -347,3 +347,57 @@ async def test_what_the_source_may_not_tell_makes_its_answer_unusable() -> None:
     assert (told.answer.answer, list(told.facts)) == (Answer.UNAVAILABLE, [])
     why = "which this source may not tell: add that to its `tells`."
     assert told.answer.sentence == f"It told of a conversion.reversed, {why}"
+
+
+@pytest.mark.parametrize(
+    ("held", "path", "its", "order"),
+    [
+        (subscribed(), "invoices/in_1", payments.invoice(id="in_2"), "in_1"),
+        (subscribed(), "subscriptions/sub_1", {"id": "sub_2", "ended_at": None}, "in_1"),
+        (shopify(orders.order()), f"orders/{ORDER}.json", {"order": orders.order(id=7)}, ORDER),
+        (hubspot(deals.deal()), f"crm/v3/objects/deals/{DEALS}", {**deals.deal(), "id": "7"}, DEALS),
+    ],
+)
+async def test_the_answer_about_another_order_confirms_none(held: Held, path: str, its: Any, order: str) -> None:
+    held.objects[path] = its
+    async with at(held, SHOP if held.vendor == "shopify" else None) as asked:
+        told = await asked.order(order, None, OURS)
+    assert (told.answer.answer, list(told.facts)) == (Answer.UNAVAILABLE, [])
+    assert "told of another one" in told.answer.sentence
+
+
+async def test_an_order_that_bears_another_name_at_its_vendor_by_now_is_not_confirmed() -> None:
+    mapping = SourceMapping(source="shop", paths={Field.ORDER: Path("metadata.number")})
+    async with at(paid(metadata={"number": "A-2"}), mapping) as asked:
+        told = await asked.order("A-1", None, replace(OURS, names=("cs_live_a1",)))
+    assert (told.answer.answer, list(told.facts)) == (Answer.CONTRADICTED, [])
+    assert told.answer.sentence == "It knows order A-1, but what it holds there is of another order."
+
+
+@pytest.mark.parametrize(
+    ("held", "path", "its", "answer"),
+    [
+        (subscribed(), "invoices/in_1", payments.invoice(description="\ud83d"), Answer.CONFIRMED),
+        (subscribed(), "invoices/in_1", payments.invoice(subscription="s\x00"), Answer.UNAVAILABLE),
+        (subscribed(), "invoices/in_1", payments.invoice(subscription="../charges"), Answer.UNAVAILABLE),
+        (subscribed(), "subscriptions/sub_1", {"id": "sub_1", "ended_at": 10**30}, Answer.UNAVAILABLE),
+        (subscribed(), "subscriptions/sub_1", {"id": "sub_1", "ended_at": "2026-06-02"}, Answer.UNAVAILABLE),
+        (subscribed(), "credit_notes", {"data": []}, Answer.UNAVAILABLE),
+        (paid(), "checkout/sessions/cs_live_a1", payments.session(payment_status=[]), Answer.UNAVAILABLE),
+        (
+            subscribed(),
+            "refunds",
+            {"data": [payments.refund(payment_intent="pi_2")], "has_more": False},
+            Answer.UNAVAILABLE,
+        ),
+    ],
+    ids=["a cut emoji", "no address", "not known", "no time", "a text", "more or not", "no word", "another's refund"],
+)
+async def test_an_odd_answer_stands_before_a_person_and_stops_nothing(
+    held: Held, path: str, its: Any, answer: Answer
+) -> None:
+    held.lists.pop(path, None)
+    held.objects[path] = its
+    async with at(held) as asked:
+        told = await asked.order("cs_live_a1" if "session" in path else "in_1", None, OF_29)
+    assert told.answer.answer is answer, told.answer.sentence

@@ -49,6 +49,15 @@ def _standard(document: Mapping[str, Any], at: datetime = NOW) -> Told:
     return Told(body.encode(), headers)
 
 
+def test_a_text_that_was_cut_within_an_emoji_stops_no_batch_and_no_amount_is_rounded() -> None:
+    data = '{"order": "4711", "note": "\\ud83d", "amount": 12345678901234567890.10}'
+    batch = Told(f'[{json.dumps(OURS)}, {{"type": "x", "data": {data}}}]'.encode())
+    first, second = CloudEvents().events(batch)
+    assert json.loads(first.body) == OURS
+    assert json.loads(second.body)["data"]["note"] == "\ud83d"
+    assert json.loads(second.body)["data"]["amount"] == "12345678901234567890.10"
+
+
 @pytest.mark.parametrize("minutes", [-6, -5, 0, 5, 6])
 def test_standard_webhooks_are_verified_as_their_own_library_signs(minutes: int) -> None:
     request = _standard(PAID, NOW + timedelta(minutes=minutes))

@@ -54,11 +54,12 @@ CREATE TABLE session (
 CREATE INDEX ix_session_expires_at ON session (expires_at);
 CREATE INDEX ix_session_username ON session (username);
 
--- The user who belongs to an identity at an OpenID provider.
+-- The user who belongs to an identity at an OpenID provider, or did until it was unlinked.
 CREATE TABLE oidc_identity (
     issuer VARCHAR,
     subject VARCHAR,
     username VARCHAR NOT NULL REFERENCES app_user,
+    unlinked_at TIMESTAMPTZ,
     PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX ix_oidc_identity_username ON oidc_identity (username);

@@ -92,8 +92,8 @@ async def _user(parts: Parts, provider: Provider, said: Said, now: datetime) -> 
         return await parts.database.write(
             identities.user_of, provider.issuer, said.subject, name=provider.name_of(said), marks=marks, at=now
         )
-    except NotSignedIn:
-        raise ProviderRefused("barred") from None
+    except NotSignedIn as refusal:
+        raise ProviderRefused(str(refusal)) from None
 
 
 def _provider(parts: Parts) -> Provider:

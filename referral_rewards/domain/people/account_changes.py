@@ -1,13 +1,15 @@
 """Changes by which somebody could act as another: they count for nothing until a second person stands behind them.
 
 Whoever sets another's password, links an identity to them, resets their second factor, issues a token that decides for
-them, or changes where they are written to could sign as them. From then on that user decides nothing until the change
-is confirmed: by another administrator, or by the user with a second factor that is older than the change.
+them, or changes where they are written to could sign as them. Whoever has forgotten who they are lets an account count
+as a person of its own. From then on that user decides nothing until the change is confirmed: by another administrator,
+or by the user with a second factor that is older than the change. What is forgotten of users they never confirm: it is
+about themselves.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -24,6 +26,7 @@ class AccountAct(StrEnum):
     FACTOR_RESET = "factor_reset"
     TOKEN_ISSUED = "token_issued"  # noqa: S105
     CONTACT_CHANGED = "contact_changed"
+    MARKS_FORGOTTEN = "marks_forgotten"
 
 
 _DID: Final = {
@@ -32,7 +35,11 @@ _DID: Final = {
     AccountAct.FACTOR_RESET: "reset the second factor",
     AccountAct.TOKEN_ISSUED: "issued a token that may decide",
     AccountAct.CONTACT_CHANGED: "changed the email address",
+    AccountAct.MARKS_FORGOTTEN: "removed what is known of who they are",
 }
+
+#: Two processes may differ so far (twice `domain.clocks.APART_MAX`): what is dated nearer may have come after.
+_SURELY_BEFORE: Final = timedelta(minutes=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,10 @@ def objection(changes: Sequence[AccountChange], seen: Collection[UUID], user: st
     if unseen := [each.in_words for each in changes if each.id not in seen]:
         return f"{'; '.join(unseen)}, since this was shown; look again"
     if confirmer.name == user:
+        if forgotten := [each.in_words for each in changes if each.act is AccountAct.MARKS_FORGOTTEN]:
+            return f"{'; '.join(forgotten)}; another administrator must confirm it"
         since = confirmer.factor_since
-        if since is None or any(since >= each.changed_at for each in changes):
+        if since is None or any(since + _SURELY_BEFORE >= each.changed_at for each in changes):
             return "only a second factor that is older than the change confirms it; ask another administrator"
         return None
     for each in changes:

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
@@ -19,12 +18,9 @@ from referral_rewards.domain.facts.rights import ANY, NOTHING, Rights
 from referral_rewards.domain.people.account_changes import AccountAct
 from referral_rewards.domain.people.authority import EVERY_PROGRAM, OF_A_PERSON, Scope, objection_to_programs
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import audit, constraints, typed_rows
+from referral_rewards.register import audit, typed_rows
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.people import account_changes, factors, passwords, sessions, users
-
-#: Violated where a subject is linked already.
-IDENTITY: Final = "oidc_identity_pkey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ async def add(
     reads = check_reads(scopes, reads)
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
-    if name == audit.NOBODY:
+    if name in audit.RESERVED:
         raise RequestInvalid("this name is reserved", "NAME")
     await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, tells=tells, reads=reads, at=at)
     said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks), **told(tells)}
@@ -180,13 +176,16 @@ async def set_programs(
 
 
 async def set_marks(connection: AsyncConnection, name: str, marks: Collection[str], *, by: str, at: datetime) -> None:
-    """Notes who somebody is, beside what is known; without any marks, forgets what is known.
+    """Notes who somebody is, beside what is known; without any marks, forgets what is known. Two accounts of one person
+    are one in every count of signatures by their marks alone, so that forgetting them waits for a second person.
 
     Raises:
         NotFound: if there is no such user.
         NotAllowed: if it is oneself: the marks keep people from their own claims.
     """
     _another(by, name, "identity")
+    if not marks and (await one(connection, name)).mark_kinds:
+        await account_changes.keep(connection, name, AccountAct.MARKS_FORGOTTEN, by=by, at=at)
     if (await connection.execute(_SET_MARKS, {"name": name, "marks": sorted(marks)})).scalar_one_or_none() is None:
         raise await users.unknown(connection, name)
     await audit.note(connection, actor=by, act="user.marks_set", subject=name, at=at, marks=_kinds(marks))
@@ -275,19 +274,21 @@ async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: 
     """
     await one(connection, name)
     identity = {"issuer": issuer, "subject": subject, "name": name}
-    try:
-        await connection.execute(_LINK, identity)
-    except IntegrityError as error:
-        linked = RequestInvalid("is already linked to a user", "subject")
-        raise constraints.meaning(error, {IDENTITY: linked}) from None
+    if (await connection.execute(_LINK, identity)).scalar_one_or_none() is None:
+        raise RequestInvalid("is already linked to a user", "subject")
     await account_changes.keep(connection, name, AccountAct.IDENTITY_LINKED, by=by, at=at)
     await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
 
 
 async def unlink(connection: AsyncConnection, name: str, *, by: str, at: datetime) -> None:
-    """Forgets by whom the provider knows a user; sessions end."""
+    """Has nobody sign in as this user through a provider any more; sessions end. The identities are no new users: they
+    sign in again once they are linked to somebody.
+
+    Raises:
+        NotFound: if there is no such user.
+    """
     await one(connection, name)
-    await connection.execute(_UNLINK, {"name": name})
+    await connection.execute(_UNLINK, {"name": name, "at": at})
     await sessions.end_all_of(connection, name)
     await audit.note(connection, actor=by, act="user.unlinked", subject=name, at=at)
 
@@ -345,7 +346,8 @@ SELECT u.name, u.roles, u.scopes, u.tells_sources, u.tells_types, u.reads_progra
        EXISTS (SELECT 1 FROM second_factor f WHERE f.username = u.name AND f.secret IS NOT NULL) AS has_second_factor,
        EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.sealed IS NOT NULL) AS has_contact,
        ARRAY(SELECT DISTINCT split_part(m, ':', 1) FROM unnest(u.marks) AS m ORDER BY 1) AS mark_kinds,
-       (SELECT count(*) FROM oidc_identity i WHERE i.username = u.name) AS identities,
+       (SELECT count(*) FROM oidc_identity i
+          WHERE i.username = u.name AND i.unlinked_at IS NULL) AS identities,
        (SELECT count(*) FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
           AND (t.expires_at IS NULL OR t.expires_at > now())) AS tokens,
        (SELECT count(*) FROM session s WHERE s.username = u.name AND s.expires_at > now()) AS sessions,
@@ -367,5 +369,9 @@ UPDATE app_user SET marks = CASE WHEN cardinality(CAST(:marks AS text[])) = 0 TH
 WHERE name = :name RETURNING name
 """)
 _UNBAR: Final = text("UPDATE app_user SET barred_at = NULL WHERE name = :name AND barred_at IS NOT NULL")
-_LINK: Final = text("INSERT INTO oidc_identity (issuer, subject, username) VALUES (:issuer, :subject, :name)")
-_UNLINK: Final = text("DELETE FROM oidc_identity WHERE username = :name")
+_LINK: Final = text("""
+INSERT INTO oidc_identity AS i (issuer, subject, username) VALUES (:issuer, :subject, :name)
+ON CONFLICT (issuer, subject) DO UPDATE SET username = excluded.username, unlinked_at = NULL
+WHERE i.unlinked_at IS NOT NULL RETURNING i.subject
+""")
+_UNLINK: Final = text("UPDATE oidc_identity SET unlinked_at = :at WHERE username = :name AND unlinked_at IS NULL")

@@ -22,8 +22,6 @@ from referral_rewards.register.people.users import hash_of
 
 #: How long somebody may take at the provider.
 FLOW_MAX: Final = timedelta(minutes=10)
-#: The actor of what follows from what the provider says.
-PROVIDER: Final = "provider"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -68,32 +66,31 @@ async def user_of(
     taken over by nobody, and an administrator links the two if they are one.
 
     Raises:
-        NotSignedIn: if the user was barred.
+        NotSignedIn: ``barred`` if the user was, ``unlinked`` if the identity was taken from its user and given to
+            nobody since. As a new user its person would have two accounts, and so both signatures.
     """
     await lock(connection, Lock.SIGN_IN, f"{issuer}\n{subject}")
     row = (await connection.execute(_USER, {"issuer": issuer, "subject": subject})).one_or_none()
     if row is not None:
         if row.barred_at is not None:
             raise NotSignedIn("barred")
+        if row.unlinked_at is not None:
+            raise NotSignedIn("unlinked")
         if new := set(marks) - set(row.marks):
-            await people.set_marks(connection, row.username, new, by=PROVIDER, at=at)
+            await people.set_marks(connection, row.username, new, by=audit.PROVIDER, at=at)
         return str(row.username)
     chosen = await _free_name(connection, issuer, subject, name)
-    await people.add(connection, chosen, marks=marks, by=PROVIDER, at=at)
-    await people.link(connection, chosen, issuer=issuer, subject=subject, by=PROVIDER, at=at)
+    await people.add(connection, chosen, marks=marks, by=audit.PROVIDER, at=at)
+    await people.link(connection, chosen, issuer=issuer, subject=subject, by=audit.PROVIDER, at=at)
     return chosen
 
 
 async def _free_name(connection: AsyncConnection, issuer: str, subject: str, name: str) -> str:
     """The name if nobody has it and it says nothing personal, else one that only the subject leads to."""
-    passable = _NAME.fullmatch(name) and id_problem(name) is None and name not in _OURS
+    passable = _NAME.fullmatch(name) and id_problem(name) is None and name not in audit.RESERVED
     if passable and not await users.exists(connection, name):
         return name
     return f"user-{hashlib.sha256(f'{issuer}{chr(10)}{subject}'.encode()).hexdigest()[:16]}"
-
-
-#: Names that the record gives a meaning to.
-_OURS: Final = frozenset({audit.NOBODY, PROVIDER, "unknown", "example"})
 
 
 def _key(browser: str, state: str) -> str:
@@ -105,6 +102,6 @@ _TAKE: Final = text("""
 DELETE FROM oidc_flow WHERE state_hash = :hash AND expires_at > :at RETURNING nonce, code_verifier, return_to
 """)
 _USER: Final = text("""
-SELECT i.username, u.barred_at, u.marks FROM oidc_identity i JOIN app_user u ON u.name = i.username
+SELECT i.username, i.unlinked_at, u.barred_at, u.marks FROM oidc_identity i JOIN app_user u ON u.name = i.username
 WHERE i.issuer = :issuer AND i.subject = :subject
 """)

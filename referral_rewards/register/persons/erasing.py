@@ -17,8 +17,6 @@ from referral_rewards.register.persons.finding import Known, Person, find
 #: The acts in the audit log; their subject is the erasing.
 ASKED: Final = "person.erase_asked"
 ERASED: Final = "person.erased"
-#: Who carries out what waited.
-OURSELVES: Final = "worker"
 
 
 class Erasure(NamedTuple):
@@ -66,7 +64,7 @@ async def go_on(connection: AsyncConnection, at: datetime) -> int:
     if row is None:
         return 0
     person = await find(connection, Known.of_names(row.names))
-    await _try(connection, row.id, person, by=OURSELVES, at=at)
+    await _try(connection, row.id, person, by=audit.WORKER, at=at)
     return 1
 
 

@@ -2,7 +2,7 @@
 
 One hop, as everywhere (SPEC §3): the facts that name what was asked for say by what else the person is known, and the
 facts that name one of these are theirs. Nothing is followed further, so that people who share a mailbox with somebody's
-friend do not become one.
+friend do not become one, and nothing leads on into what another customer is known by (`domain.persons.known`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
-from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
 from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.persons.erasing import Affairs
+from referral_rewards.domain.persons.known import also_known, without_others
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import typed_rows
 
@@ -60,10 +60,12 @@ class FactOfPerson(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is on record of a person. ``referrals`` are those of which they are a side, ``letters``, ``handovers`` and
+    """What is on record of a person. ``left_out`` are marks that were told beside theirs and lead to somebody else, or
+    may: nothing under them is here. ``referrals`` are those of which they are a side, ``letters``, ``handovers`` and
     ``notes`` are the ids under which texts are kept beside the facts."""
 
     known: Known
+    left_out: frozenset[str]
     facts: tuple[FactOfPerson, ...]
     affairs: Affairs
     letters: tuple[UUID, ...]
@@ -84,18 +86,23 @@ class Person:
 async def find(connection: AsyncConnection, asked: Known) -> Person:
     """Return what is on record of whoever is known by one of these."""
     first = await _facts(connection, asked)
-    known = _also(asked, first)
-    facts = first if known == asked else await _facts(connection, known)
-    known = Known(known.marks, known.referrers | _enrolled(facts))
+    own = asked.referrers | _enrolled(first)
+    hop = also_known(asked.marks, _marks(first))
+    facts = await _facts(connection, Known(hop.known, own))
+    narrowed = without_others(asked.marks, hop, _marks(facts))
+    if narrowed.known != hop.known:
+        facts = await _facts(connection, Known(narrowed.known, own))
+    known = Known(narrowed.known, own | _enrolled(facts))
     given = {"marks": sorted(known.marks), "referrers": sorted(known.referrers), "ids": sorted(known.ids)}
     row = (await connection.execute(_AFFAIRS, given)).one()
     sides = {"sides": [each[0] for each in row.referrals], **given}
     beside = (await connection.execute(_BESIDE, sides)).one()
-    own = await typed_rows.read(connection, FactOfPerson, _SAID_OF_SIDES, sides)
+    said = await typed_rows.read(connection, FactOfPerson, _SAID_OF_SIDES, sides)
     known_ids = {each.id for each in facts}
     return Person(
         known=known,
-        facts=(*facts, *(each for each in own if each.id not in known_ids)),
+        left_out=narrowed.left_out,
+        facts=(*facts, *(each for each in said if each.id not in known_ids)),
         affairs=Affairs(
             referrals=tuple((name, ReferralStatus(status)) for name, status in row.referrals),
             legs=tuple((UUID(name), LegState(state)) for name, state in row.legs),
@@ -114,10 +121,8 @@ async def _facts(connection: AsyncConnection, known: Known) -> tuple[FactOfPerso
     return await typed_rows.read(connection, FactOfPerson, _FACTS, given)
 
 
-def _also(asked: Known, facts: Sequence[FactOfPerson]) -> Known:
-    """Return by what else a person is known, by the facts about them."""
-    marks = frozenset[str]().union(*(of_kinds(frozenset(each.marks), IDENTITY_KINDS) for each in facts))
-    return Known(asked.marks | marks, asked.referrers | _enrolled(facts))
+def _marks(facts: Sequence[FactOfPerson]) -> list[frozenset[str]]:
+    return [frozenset(each.marks) for each in facts]
 
 
 def _enrolled(facts: Sequence[FactOfPerson]) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """Find what sources sent about a person: by the facts that were made of it, or by what it says."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote_plus
 from uuid import UUID
 
 from sqlalchemy import text
@@ -22,16 +24,29 @@ async def about(connection: AsyncConnection, person: Person) -> frozenset[UUID]:
     """Return the events that are about a person, of those that can still be read."""
     facts = [str(each.id) for each in person.facts]
     events = set((await connection.execute(_MADE_OF, {"facts": facts})).scalars())
-    words = {each.lower().encode() for fact in person.facts for each in _words(connection, fact)}
+    # A text that names what leads to somebody else tells words of theirs.
+    own = [fact for fact in person.facts if person.left_out.isdisjoint(fact.marks)]
+    words = {each.lower() for fact in own for each in _words(connection, fact)}
     if words:
         after = UUID(int=0)
         while rows := (await connection.execute(_WITHOUT_FACTS, {"after": after})).all():
             after = rows[-1].event
             for row in rows:
-                told = payloads.opened(connection, row.event, row.sealed)
-                if any(word in told.body.lower() for word in words):
+                said = plain(payloads.opened(connection, row.event, row.sealed).body)
+                if any(word in said for word in words):
                     events.add(row.event)
     return frozenset(events)
+
+
+def plain(body: bytes) -> str:
+    """Return what a body says in lower case, however its sender wrote it: as it came, and without the escapes of JSON
+    (``\\u002b`` for the plus of an address, as some always write it) and of forms (``%40``)."""
+    came = body.decode(errors="replace")
+    try:
+        read = json.dumps(json.loads(body), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        read = unquote_plus(came)
+    return f"{came}\n{read}".lower()
 
 
 def _words(connection: AsyncConnection, fact: FactOfPerson) -> Iterator[str]:

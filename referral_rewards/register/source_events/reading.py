@@ -14,7 +14,7 @@ from referral_rewards.vendors.telling import check
 def events_of(source: ConnectedSource, request: Told) -> tuple[Kept, ...]:
     """Return the events of an authentic request, each read if it can be."""
     try:
-        parted = source.vendor.events(request)
+        parted = source.events(request)
     except Unreadable as error:
         return (keeping.unread(source, request, error, _digest(request)),)
     return tuple(read(source, each) for each in parted)

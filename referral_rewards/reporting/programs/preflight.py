@@ -92,7 +92,7 @@ SELECT u.name, u.roles, :scope = ANY(u.scopes) AS tells, u.tells_sources, u.tell
 FROM app_user u
 WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
   AND (u.password_hash IS NOT NULL
-       OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name)
+       OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name AND i.unlinked_at IS NULL)
        OR EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
                   AND (t.expires_at IS NULL OR t.expires_at > now()) AND :decides = ANY(t.scopes)))
 ORDER BY u.name
