@@ -55,6 +55,7 @@ from worker.letters import Home, Letters
 from worker.marking import Marking
 from worker.measuring import Measuring
 from worker.relay import Relay
+from worker.retaining import Retaining
 from worker.roles import OF_PROVIDERS, ROLES, access_of
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 from worker.watched import Watched, look, told
@@ -232,6 +233,7 @@ class _Process:
             "the examining of rewards": Examining(database, Means(keys.keys, intake.marker)).turn,
             "the measuring": Measuring(database).turn,
             "the erasing of persons": Erasing(database).turn,
+            "the retention of marks": Retaining(database, settings.retention()).turn,
             "the measurement events": measurements.turn,
         }
 

@@ -479,6 +479,7 @@ _AUDIT: Final = {
     "payout.unknown": "payout outcome unknown",
     "person.erase_asked": "erasing of a person asked for",
     "person.erased": "person erased",
+    "person.marks_removed": "marks of a person removed",
     "person.exported": "person exported in clear",
     "program.published": "program version published",
     "reconciliation.asked": "reconciliation started",

@@ -5,7 +5,7 @@ Addresses and numbers stand in bodies alone, never in an address of ours.
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1/persons", tags=["persons"])
 
 Value = Annotated[str, Field(max_length=500, pattern=TEXT)]
 Values = Annotated[list[Value], Field(max_length=20)]
-#: The act of an export in the audit log; its subject is the first of what the person was asked for by.
+#: The act of an export in the audit log; its subject is an id of the person, or of a fact about them.
 EXPORTED: Final = "person.exported"
 _OURS: Final = "look after what is kept of persons"
 
@@ -100,8 +100,9 @@ async def export(asked: Asked, response: Response, parts: Its, user: Administrat
         if not person.is_known:
             raise NotFound("person", known.names[0])
         found = await kept(connection, person)
-        said: dict[str, Any] = {"names": list(person.known.names)}
-        await audit.note(connection, actor=user.name, act=EXPORTED, subject=known.names[0], at=now, **said)
+        # The log is kept for good: it names a person by ids and facts, of which no mark has to go.
+        subject = min(person.known.ids, default=str(person.facts[0].id) if person.facts else person.referrals[0])
+        await audit.note(connection, actor=user.name, act=EXPORTED, subject=subject, at=now, facts=len(person.facts))
         return found
 
     return await acting(parts, user, shown, Role.ADMINISTRATOR, _OURS)

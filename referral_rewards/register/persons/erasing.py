@@ -1,5 +1,6 @@
 """Erase a person: at once what can be read; the marks stay (SPEC §11). It waits while something of theirs is open."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.persons.erasing import waits_for
+from referral_rewards.domain.persons.mark_seal import sealed
+from referral_rewards.personal import SALT_BYTES
 from referral_rewards.register import audit, typed_rows
 from referral_rewards.register.persons import payloads
 from referral_rewards.register.persons.finding import Known, Person, find
@@ -77,7 +80,7 @@ async def listing(connection: AsyncConnection) -> Sequence[Erasure]:
 
 async def _try(connection: AsyncConnection, name: UUID, person: Person, *, by: str, at: datetime) -> Erasure:
     waits = waits_for(person.affairs)
-    done = _Blanked(0, 0) if waits else await _blank(connection, person, at)
+    done = _Blanked(0, 0) if waits else await _blank(connection, name, person, at)
     given = {
         "id": name,
         "waits": list(waits[:_TOLD_MAX]),
@@ -95,13 +98,19 @@ async def _try(connection: AsyncConnection, name: UUID, person: Person, *, by: s
     return found
 
 
-async def _blank(connection: AsyncConnection, person: Person, at: datetime) -> _Blanked:
+async def _blank(connection: AsyncConnection, name: UUID, person: Person, at: datetime) -> _Blanked:
     """Blank what can be read. What sources sent is found by the facts made of it, and by what it says of the person
-    where nothing was made of it: that must be read first."""
+    where nothing was made of it: that must be read first.
+
+    Once the text is gone, nothing shows that a fact's marks are its own: from now on a seal does.
+    """
     events = await payloads.about(connection, person)
     subjects = [*(each.id for each in person.facts), *person.letters, *person.handovers, *person.notes]
     texts = (await connection.execute(_BLANK_TEXTS, {"subjects": subjects, "at": at})).rowcount
     sent = (await connection.execute(_BLANK_PAYLOADS, {"events": list(events), "at": at})).rowcount
+    facts = [each for each in person.facts if each.sealed is not None]
+    seals = [sealed(each.marks, os.urandom(SALT_BYTES)) for each in facts]
+    await connection.execute(_SEAL_MARKS, {"erasure": name, "facts": [each.id for each in facts], "seals": seals})
     return _Blanked(texts, sent)
 
 
@@ -134,6 +143,11 @@ _LISTING: Final = text(
 _BLANK_TEXTS: Final = text("""
 UPDATE personal_data SET sealed = NULL, erased_at = CAST(:at AS timestamptz)
 WHERE subject_id = ANY(CAST(:subjects AS uuid[])) AND sealed IS NOT NULL
+""")
+
+_SEAL_MARKS: Final = text("""
+INSERT INTO erased_mark (fact_id, erasure, seal)
+SELECT id, :erasure, seal FROM unnest(CAST(:facts AS uuid[]), CAST(:seals AS text[])) AS fresh(id, seal)
 """)
 
 _BLANK_PAYLOADS: Final = text("""
