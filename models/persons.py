@@ -18,7 +18,12 @@ class PersonErasure(SQLModel, table=True):
     __tablename__ = "person_erasure"
     __table_args__ = (
         Index("ix_person_erasure_tried_at", "tried_at", "id", postgresql_where=text("erased_at IS NULL")),
-        Index("ix_person_erasure_kept_at", "id", postgresql_where=text("erased_at IS NOT NULL AND kept_at IS NULL")),
+        Index(
+            "ix_person_erasure_kept_at",
+            "asked_at",
+            "id",
+            postgresql_where=text("kept_at IS NULL OR kept_at < erased_at"),
+        ),
         Index(
             "ix_person_erasure_marks_looked_at",
             text("marks_looked_at NULLS FIRST"),

@@ -48,8 +48,6 @@ def problems(its: Erased | None, marks: Sequence[str], paid_at: datetime | None 
     if its is None:
         yield "it counts as erased, and no erasing of it is on record"
         return
-    if its.asked is None:
-        yield "its erasing is not on record as carried out"
     salt, _, hashed = its.seal.partition(":")
     said = "".join(f"{mark}\n" for mark in sorted(marks)).encode()
     if hashlib.sha256(_bytes(salt) + said).hexdigest() != hashed:
@@ -67,7 +65,7 @@ def _unjustified(its: Erased, removed_at: datetime, paid_at: datetime | None) ->
     days = min(each or 0 for each in (its.paid_days, its.unpaid_days))
     if days < _DAYS_MIN:
         yield f"its marks went under a retention of {days} days; the shortest is {_DAYS_MIN}"
-    if its.asked is not None and removed_at < its.asked:
+    if its.asked is None or removed_at < its.asked:
         yield f"its marks went at {removed_at.isoformat()}, before its person was erased"
     if paid_at is not None and removed_at < paid_at + timedelta(days=its.paid_days or 0):
         when = f"{removed_at.isoformat()}, though a reward was paid on it at {paid_at.isoformat()}"

@@ -1,5 +1,7 @@
 """Settings of how long marks of erased persons, and what backups hold of them, are kept."""
 
+from datetime import timedelta
+
 from pydantic import BaseModel, Field
 
 from referral_rewards.domain.persons.retention import DAYS_MAX, DAYS_MIN, Retention
@@ -27,6 +29,10 @@ class PersonSettings(BaseModel):
         description="Days after which no backup of the register exists any more: for so long Temporal keeps what was "
         "erased, so that a restored register erases it again",
     )
+
+    def backups(self) -> timedelta:
+        """Return how old a backup may become."""
+        return timedelta(days=self.backups_days)
 
     def retention(self) -> Retention:
         """Return for how long marks of the erased stay."""

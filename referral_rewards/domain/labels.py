@@ -480,6 +480,7 @@ _AUDIT: Final = {
     "person.erase_asked": "erasing of a person asked for",
     "person.erased": "person erased",
     "person.marks_removed": "marks of a person removed",
+    "person.erasing_restored": "erasing asked for again after a restore",
     "person.exported": "person exported in clear",
     "program.published": "program version published",
     "reconciliation.asked": "reconciliation started",

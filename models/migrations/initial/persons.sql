@@ -18,7 +18,8 @@ CREATE TABLE person_erasure (
     facts_without_marks BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX ix_person_erasure_tried_at ON person_erasure (tried_at, id) WHERE erased_at IS NULL;
-CREATE INDEX ix_person_erasure_kept_at ON person_erasure (id) WHERE erased_at IS NOT NULL AND kept_at IS NULL;
+CREATE INDEX ix_person_erasure_kept_at ON person_erasure (asked_at, id)
+    WHERE kept_at IS NULL OR kept_at < erased_at;
 CREATE INDEX ix_person_erasure_marks_looked_at ON person_erasure (marks_looked_at NULLS FIRST, id)
     WHERE erased_at IS NOT NULL AND marks_removed_at IS NULL;
 

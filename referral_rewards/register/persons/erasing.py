@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.persons.erasing import waits_for
+from referral_rewards.domain.persons.kept_outside import told_again_until
 from referral_rewards.domain.persons.mark_seal import sealed
 from referral_rewards.personal import SALT_BYTES
 from referral_rewards.register import audit, typed_rows
@@ -59,7 +60,7 @@ async def ask(connection: AsyncConnection, asked: Known, *, by: str, at: datetim
     given = {"id": name, "names": list(asked.names), "by": by, "at": at}
     await connection.execute(_ASK, given)
     await audit.note(connection, actor=by, act=ASKED, subject=str(name), at=at)
-    return await _try(connection, name, person, by=by, at=at)
+    return await _try(connection, name, person, None, by=by, at=at)
 
 
 async def go_on(connection: AsyncConnection, at: datetime) -> int:
@@ -69,7 +70,7 @@ async def go_on(connection: AsyncConnection, at: datetime) -> int:
     if row is None:
         return 0
     person = await find(connection, Known.of_names(row.names))
-    await _try(connection, row.id, person, by=OURSELVES, at=at)
+    await _try(connection, row.id, person, told_again_until(row.restored_at), by=OURSELVES, at=at)
     return 1
 
 
@@ -78,9 +79,15 @@ async def listing(connection: AsyncConnection) -> Sequence[Erasure]:
     return await typed_rows.read(connection, Erasure, _LISTING)
 
 
-async def _try(connection: AsyncConnection, name: UUID, person: Person, *, by: str, at: datetime) -> Erasure:
+async def _try(
+    connection: AsyncConnection, name: UUID, person: Person, until: datetime | None, *, by: str, at: datetime
+) -> Erasure:
+    """Erase the person if nothing of theirs is open. ``until`` a time it is done again, as sources tell again what a
+    restore lost."""
     waits = waits_for(person.affairs)
     done = _Blanked(0, 0) if waits else await _blank(connection, name, person, at)
+    if until is not None and at < until:
+        waits = (*waits, f"what sources tell again after a restore, until {until:%Y-%m-%d}")
     given = {
         "id": name,
         "waits": list(waits[:_TOLD_MAX]),
@@ -124,14 +131,14 @@ INSERT INTO person_erasure (id, names, asked_by, asked_at, tried_at) VALUES (:id
 """)
 
 _NEXT: Final = text("""
-SELECT id, names FROM person_erasure WHERE erased_at IS NULL AND tried_at < CAST(:at AS timestamptz)
+SELECT id, names, restored_at FROM person_erasure WHERE erased_at IS NULL AND tried_at < CAST(:at AS timestamptz)
 ORDER BY tried_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
 _TRIED: Final = text("""
 UPDATE person_erasure
 SET waits = :waits, tried_at = CAST(:at AS timestamptz), erased_at = CAST(:erased_at AS timestamptz),
-    texts_blanked = :texts, payloads_blanked = :payloads
+    texts_blanked = texts_blanked + :texts, payloads_blanked = payloads_blanked + :payloads
 WHERE id = :id
 """)
 
