@@ -55,6 +55,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/account/second-factor": "paula",
     "/people": "ada",
     "/people/paula": "ada",
+    "/persons": "ada",
     "/docs": "",
 }
 
@@ -72,6 +73,10 @@ async def furnish(desk: Desk) -> None:
     await money.stand(desk, "approved")
     await desk.tell(life_of("expired")[:1])
     assert await desk.judge("expired") == "expired"
+    for each in ("r1", "expired"):
+        asked = {"customer": [f"c-{each}"]}
+        erased = await desk.api.post("/v1/persons/erase", json=asked, headers=desk.bearer("ada"))
+        assert erased.status_code < 300, erased.text
 
 
 async def _pilot(desk: Desk) -> None:

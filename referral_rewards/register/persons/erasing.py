@@ -28,7 +28,8 @@ OURSELVES: Final = "worker"
 class Erasure(NamedTuple):
     """The erasing of a person: by what they are known (``names`` name nobody), and what it waits for (``waits``).
 
-    ``texts_blanked`` counts facts, letters and notes, ``payloads_blanked`` what sources sent.
+    ``texts_blanked`` counts facts, letters and notes, ``payloads_blanked`` what sources sent. The marks that stay go at
+    ``marks_due_at``, or wait for what ``marks_stay`` says; they went in ``facts_without_marks`` facts.
     """
 
     id: UUID
@@ -40,6 +41,10 @@ class Erasure(NamedTuple):
     erased_at: datetime | None
     texts_blanked: int
     payloads_blanked: int
+    marks_due_at: datetime | None
+    marks_stay: str | None
+    marks_removed_at: datetime | None
+    facts_without_marks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,13 @@ async def go_on(connection: AsyncConnection, at: datetime) -> int:
     person = await find(connection, Known.of_names(row.names))
     await _try(connection, row.id, person, told_again_until(row.restored_at), by=OURSELVES, at=at)
     return 1
+
+
+async def waiting(connection: AsyncConnection, now: datetime) -> tuple[int, float]:
+    """Return how many erasings wait, and for how many seconds the oldest does; 0 without any. One that a restore lost
+    waits since that was found."""
+    row = (await connection.execute(_WAITING)).one()
+    return row.n, max(0.0, (now - row.since).total_seconds()) if row.since else 0.0
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Erasure]:
@@ -124,7 +136,8 @@ async def _blank(connection: AsyncConnection, name: UUID, person: Person, at: da
 #: How many of the things that it waits for are told.
 _TOLD_MAX: Final = 50
 
-_COLUMNS: Final = "id, names, asked_by, asked_at, tried_at, waits, erased_at, texts_blanked, payloads_blanked"
+_COLUMNS: Final = """id, names, asked_by, asked_at, tried_at, waits, erased_at, texts_blanked, payloads_blanked,
+    marks_due_at, marks_stay, marks_removed_at, facts_without_marks"""
 
 _ASK: Final = text("""
 INSERT INTO person_erasure (id, names, asked_by, asked_at, tried_at) VALUES (:id, :names, :by, :at, :at)
@@ -133,6 +146,10 @@ INSERT INTO person_erasure (id, names, asked_by, asked_at, tried_at) VALUES (:id
 _NEXT: Final = text("""
 SELECT id, names, restored_at FROM person_erasure WHERE erased_at IS NULL AND tried_at < CAST(:at AS timestamptz)
 ORDER BY tried_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+""")
+
+_WAITING: Final = text("""
+SELECT count(*) AS n, min(coalesce(restored_at, asked_at)) AS since FROM person_erasure WHERE erased_at IS NULL
 """)
 
 _TRIED: Final = text("""
