@@ -14,7 +14,7 @@ async def test_an_administrator_finds_exports_and_erases_a_person_and_no_address
         found = await ada.send("/persons/find", email=EMAIL)
         assert found.status_code == 200
         assert found.headers["Cache-Control"] == "no-store"
-        for said in ("Customer c-r1", "referral.claimed", "awaiting approval", "Referral r1 is awaiting_approval"):
+        for said in ("Customer c-r1", "referral.claimed", "awaiting approval", "Referral r1 is awaiting approval"):
             assert said in found.text
         assert "Brie Larsen" not in found.text
         assert await rows(desk, "SELECT 1 FROM audit_event WHERE act = 'person.exported'") == []
@@ -32,8 +32,8 @@ async def test_an_administrator_finds_exports_and_erases_a_person_and_no_address
         sent = await ada.send("/persons/erase", email=EMAIL, sure="yes")
         assert (sent.status_code, sent.headers["Location"]) == (303, "/persons?done=true")
         listed = (await ada.get(sent.headers["Location"])).text
-        assert "Referral r1 is awaiting_approval" in listed
-        assert "found by an address or a number" in listed
+        assert "Referral r1 is awaiting approval" in listed
+        assert "Found by an address or a number" in listed
     told = (await desk.metrics()).splitlines()
     assert "referrals_erasings_waiting 1.0" in told
 

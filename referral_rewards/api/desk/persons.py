@@ -22,6 +22,8 @@ from referral_rewards.register.persons.finding import Known
 router = APIRouter(prefix="/persons")
 
 _HERE: Final = "/persons"
+#: The entry of the menu under which these pages are found.
+_MENU: Final = "/people"
 
 
 @router.get("")
@@ -43,7 +45,7 @@ async def find(visit: Administrator, form: SentForm, parts: Its) -> Response:
         page(
             "kept_person.html",
             visit,
-            here=_HERE,
+            here=_MENU,
             person=person,
             names=[each for each in person.known.names if not persons.is_hash(each)],
             hashes=sum(map(persons.is_hash, person.known.names)),
@@ -85,7 +87,7 @@ async def _list(parts: Parts, visit: Visit, *, told: str = "", problem: str = ""
         erasures = await erasing.listing(connection)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
     shown: dict[str, Any] = {"erasures": erasures, "told": told, "problem": problem, "named": persons.is_hash}
-    return page("kept_persons.html", visit, status=status, here=_HERE, **shown)
+    return page("kept_persons.html", visit, status=status, here=_MENU, **shown)
 
 
 def _sentence(refusal: BadInput | NotFound) -> str:
