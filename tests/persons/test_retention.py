@@ -161,6 +161,24 @@ async def test_who_was_told_of_again_keeps_their_marks_until_they_are_erased_aga
     assert await keyed_marks_of(desk, "c-r1") == 0
 
 
+async def test_a_mark_that_links_two_people_goes_from_the_facts_of_both_at_once(desk: Desk) -> None:
+    """Else what was linked by it would be linked no more."""
+    for name in ("r1", "r2"):
+        await desk.referral(name, phone="+1 415 555 0100")
+        await desk.decide(name, "deny", reason="evidence_insufficient")
+        await desk.judge(name)
+    about = {"person": {"email": "r2@example.com"}, "scope": "contact"}
+    await desk.tell([event("e-r2", "consent.granted", days_ago(0), about)])
+    await asked(desk, "erase", customer="c-r1")
+    (stays,) = await retain(desk, in_days(101))
+    assert stays.marks.stays is Stays.TOLD_AGAIN, "the other's address stands in a fact that is not erased"
+    await asked(desk, "erase", email="r2@example.com")
+    await retain(desk, in_days(102))
+    left = "SELECT DISTINCT m FROM fact, unnest(marks) AS m WHERE m LIKE 'phone:erased-%'"
+    assert len(await rows(desk, left)) == 1, "what is left of it is the same in all facts"
+    assert await rows(desk, f"SELECT 1 FROM referral_key WHERE key {_KEYED}") == []
+
+
 async def keyed_marks_of(desk: Desk, customer: str) -> int:
     """How many keyed marks stand in the facts of a customer."""
     its = "SELECT m FROM fact, unnest(marks) AS m WHERE :name = ANY(marks) AND m !~ '^customer:' AND m "

@@ -40,8 +40,11 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """An erased person. ``open`` are other things of theirs that are open, in words (`erasing.waits_for`);
-    ``told_again``: a source told of them after the erasing, and that text is not erased."""
+    """An erased person. ``open`` are other things of theirs that are open, in words (`erasing.waits_for`).
+
+    ``told_again``: the text of a fact that a mark links to them is not erased. A source told it after the erasing, or
+    it is of somebody who shares an address with them.
+    """
 
     at: datetime
     lives: Sequence[Life] = ()
@@ -77,7 +80,7 @@ def judge(person: Erased, retention: Retention, now: datetime) -> Marks:
     if waits:
         return Marks(Stays.OPEN, of=waits[0])
     if person.told_again:
-        return Marks(Stays.TOLD_AGAIN, of="a source told of them again: erase them once more")
+        return Marks(Stays.TOLD_AGAIN, of="a fact with the same address or number is not erased: erase them once more")
     due_at, of = max(_ends(person, retention))
     return Marks(None if due_at <= now else Stays.RETAINED, due_at, of)
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.domain.facts import keys
-from referral_rewards.domain.facts.identity import is_keyed, removed
+from referral_rewards.domain.facts.identity import IDENTITY_KINDS, is_keyed, of_kinds, removed
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.domain.persons.erasing import waits_for
 from referral_rewards.domain.persons.mark_seal import sealed
@@ -73,12 +73,24 @@ async def go_on(connection: AsyncConnection, retention: Retention, since: dateti
 
 
 async def _load(connection: AsyncConnection, erasure: _Next) -> _File:
-    person = await find(connection, Known.of_names(erasure.names))
+    person = await _linked(connection, Known.of_names(erasure.names))
     heard = {key for fact in person.facts for key in _heard_by(fact)}
     asked = {"sides": list(person.referrals), "keys": sorted(heard | _marks(person))}
     lives = await typed_rows.read(connection, Life, _LIVES, asked)
     told_again = any(fact.sealed is not None and any(map(is_keyed, fact.marks)) for fact in person.facts)
     return _File(person, Erased(erasure.erased_at, lives, waits_for(person.affairs), told_again))
+
+
+async def _linked(connection: AsyncConnection, known: Known) -> Person:
+    """Return whoever is known so, with all who are linked to them by a mark, at whatever remove: a mark goes from every
+    fact at once, or the number that is left would link less than it did."""
+    while True:
+        person = await find(connection, known)
+        marks = of_kinds(_marks(person), IDENTITY_KINDS)
+        wider = Known(known.marks | marks, known.referrers | person.known.referrers)
+        if wider == known:
+            return person
+        known = wider
 
 
 def _heard_by(fact: FactOfPerson) -> Iterable[str]:
