@@ -82,6 +82,7 @@ class KeptErasings:
             try:
                 kept: KeptErasing | None = await run.memo_value(MEMO_OF_ERASING, default=None, type_hint=KeptErasing)
             except KeyError:  # of an encoding that no key of ours opened
-                raise RuntimeError("a kept erasing is sealed with a key that REFERRALS_PAYLOAD_KEYS lacks") from None
+                _log.error("kept_erasing_sealed", run=run.id, why="REFERRALS_PAYLOAD_KEYS lacks the key that sealed it")
+                continue
             if kept is not None:
                 yield kept
