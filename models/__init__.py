@@ -20,7 +20,7 @@ from models.ledger import LedgerTransaction, Posting
 from models.measures import MeasuredContribution, MeasuredTotal, ToMeasure
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
-from models.persons import PersonErasure
+from models.persons import ErasedMark, PersonErasure
 from models.programs import ProgramLifeRow, ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
@@ -59,6 +59,7 @@ __all__ = [
     "DecisionEffect",
     "DecisionHead",
     "DecisionRow",
+    "ErasedMark",
     "ExaminedReward",
     "ExaminedTotal",
     "FactKey",

@@ -37,6 +37,7 @@ class ExaminedReward(SQLModel, table=True):
     day: date
     failing: list[str] = texts()
     by_decision: bool  # it holds, and in some part only because people decided so by name
+    marks_removed: bool  # the marks of a person of it are gone by retention
     findings: list[dict[str, Any]] = document()
 
 
@@ -50,6 +51,7 @@ class ExaminedTotal(SQLModel, table=True):
     paid: int = _counter()
     accurate: int = _counter()
     by_decision: int = _counter()
+    marks_removed: int = _counter()
 
 
 class ToExamine(SQLModel, table=True):

@@ -27,7 +27,7 @@ GRANT SELECT (name, roles, scopes, marks, tells_sources, tells_types, created_at
 -- The API: facts that are told, decisions that people sign, and what these do to money that is not sent.
 GRANT INSERT ON
     account_change, api_token, app_user, audit_event, blocked_mark, clawback, clawback_case, decision, decision_effect,
-    decision_head, fact, fact_key, fact_teller, ingest_batch, inquiry, ledger_transaction, notice, oidc_flow, oidc_identity, outbox,
+    decision_head, erased_mark, fact, fact_key, fact_teller, ingest_batch, inquiry, ledger_transaction, notice, oidc_flow, oidc_identity, outbox,
     payment_instruction, payout, payout_cycle, payout_deduction, payout_leg, payout_step, person_erasure, personal_data, posting,
     program_life, program_version, provider_event, queue_entry, rail_halt, reconciliation, recovery_code, referral,
     referral_fact, referral_key, referral_step, register_restore, register_secret, restored_rail, saved_view,
@@ -89,10 +89,10 @@ GRANT UPDATE (awaits, facts, outcome, read_at, why) ON source_reading TO {api};
 
 -- Workers: claims, payments and what follows from them. No decision, no person, no terms.
 GRANT INSERT ON
-    audit_event, clawback_case, decision_effect, examined_reward, examined_total, fact, fact_key, fact_teller,
+    audit_event, clawback_case, decision_effect, erased_mark, examined_reward, examined_total, fact, fact_key, fact_teller,
     forgotten_payment, forgotten_reversal, handover, ingest_batch, inquiry, ledger_transaction, leg, listed_payment,
     measured_contribution, measured_total, notice, outbox, payout, payout_cycle, payout_deduction, payout_leg,
-    payout_step, personal_data, posting, queue_entry, rail_connection, rail_halt, reconciliation,
+    payout_step, person_erasure, personal_data, posting, queue_entry, rail_connection, rail_halt, reconciliation,
     reconciliation_difference, referral, referral_fact, referral_key, referral_step, register_restore, register_secret,
     restored_rail, reversal_look, reward_claim, source_cursor, source_event, source_name, source_payload,
     source_reading, swept, to_examine, to_judge, to_measure, webhook_endpoint
@@ -106,7 +106,7 @@ GRANT UPDATE (recovered_minor, first_sent_at, missed_at, provider_reference, sta
 GRANT UPDATE (
     why, state, proposed_minor, settled_at, exchange_order, exchange_store, exchange_minor, exchange_currency
 ) ON clawback_case TO {worker};
-GRANT UPDATE (paid, accurate, by_decision) ON examined_total TO {worker};
+GRANT UPDATE (paid, accurate, by_decision, marks_removed) ON examined_total TO {worker};
 GRANT UPDATE (amount_minor, state) ON forgotten_payment TO {worker};
 GRANT UPDATE (adopted_minor) ON forgotten_reversal TO {worker};
 GRANT UPDATE (name, finished_at) ON ingest_batch TO {worker};
@@ -122,7 +122,15 @@ GRANT UPDATE (
 GRANT UPDATE (state, cursor, digest, turn, summary, frozen_at, done_at, updated_at) ON payout_cycle TO {worker};
 GRANT UPDATE (amount_minor, live) ON payout_deduction TO {worker};
 GRANT UPDATE (live) ON payout_leg TO {worker};
-GRANT UPDATE (waits, tried_at, erased_at, texts_blanked, payloads_blanked) ON person_erasure TO {worker};
+GRANT UPDATE (
+    names, waits, tried_at, erased_at, texts_blanked, payloads_blanked, kept_at, marks_looked_at, marks_due_at,
+    marks_stay, marks_removed_at, facts_without_marks
+) ON person_erasure TO {worker};
+-- What is left of marks whose retention is over; triggers refuse any other change.
+GRANT UPDATE (seal, removed_at, paid_days, unpaid_days) ON erased_mark TO {worker};
+GRANT UPDATE (marks) ON fact TO {worker};
+GRANT UPDATE (key) ON fact_key TO {worker};
+GRANT UPDATE (key) ON referral_key TO {worker};
 GRANT UPDATE (sealed, erased_at) ON personal_data TO {worker};
 GRANT UPDATE (sealed, erased_at) ON source_payload TO {worker};
 GRANT UPDATE (due_at) ON program_life TO {worker};

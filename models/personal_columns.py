@@ -41,6 +41,7 @@ source_payload: sealed
 api_token: token_hash
 app_user: marks password_hash
 blocked_mark: mark
+erased_mark: seal
 fact: marks content_mac digest
 fact_key: key
 ingest_batch: name
@@ -90,7 +91,7 @@ notice: referral_id recipient occasion
 outbox: target
 payment_instruction: payee destination key
 payout: referral_id payee body provider_reference
-person_erasure: names waits
+person_erasure: names waits marks_stay
 posting: account
 queue_entry: referral_id subject referrer customer order_id
 referral: id origin_source origin_event referrer referrer_code code_key moved_to acts order_id

@@ -12,8 +12,12 @@ _CYCLE: Final = re.compile(r"payout-cycle-(?P<program>.+)-(?P<due_on>\d{4}-\d{2}
 #: The id of the workflow that keeps the register's mark, and where its memo has the mark.
 REGISTER_MARK: Final = "register-mark"
 MEMO_OF_MARK: Final = "mark"
+#: The type of the runs that keep erasings, and their task queue; where the memo of each has what it keeps.
+KEPT_ERASINGS: Final = "KeptErasing"
+MEMO_OF_ERASING: Final = "erasing"
 _OURS: Final = re.compile(
-    rf"{REGISTER_MARK}|(referral|program)-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII
+    rf"{REGISTER_MARK}|(referral|program)-.+|(payout|clawback|reconcile|kept-erasing)-{_UUID}|{_CYCLE.pattern}",
+    re.ASCII,
 )
 
 
@@ -59,6 +63,11 @@ def program_workflow_id(program: str) -> str:
 def reconciliation_workflow_id(reconciliation: str) -> str:
     """The id of the workflow of one reconciliation."""
     return f"reconcile-{reconciliation}"
+
+
+def kept_erasing_id(erasure: str) -> str:
+    """The id of the run that keeps one erasing."""
+    return f"kept-erasing-{erasure}"
 
 
 def is_anothers(borne: str, own: str) -> bool:

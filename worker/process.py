@@ -51,10 +51,12 @@ from worker.build import payouts_worker, provider_worker, referrals_worker, tell
 from worker.clocks import clock_watch, look_at_the_clock
 from worker.erasing import Erasing
 from worker.examining import Examining
+from worker.kept_erasings import KeptErasings
 from worker.letters import Home, Letters
 from worker.marking import Marking
 from worker.measuring import Measuring
 from worker.relay import Relay
+from worker.retaining import Retaining
 from worker.roles import OF_PROVIDERS, ROLES, access_of
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 from worker.watched import Watched, look, told
@@ -232,6 +234,8 @@ class _Process:
             "the examining of rewards": Examining(database, Means(keys.keys, intake.marker)).turn,
             "the measuring": Measuring(database).turn,
             "the erasing of persons": Erasing(database).turn,
+            "the keeping of erasings": KeptErasings(database, self.client, settings.backups()).turn,
+            "the retention of marks": Retaining(database, settings.retention()).turn,
             "the measurement events": measurements.turn,
         }
 

@@ -109,6 +109,14 @@ class Metrics:
         self.cases_open = Gauge(
             "referrals_clawback_cases_open", "Clawback cases that wait for a person.", registry=self._registry
         )
+        self.erasings = Gauge(
+            "referrals_erasings_waiting", "Erasings of persons that wait until something ends.", registry=self._registry
+        )
+        self.oldest_erasing = Gauge(
+            "referrals_erasings_oldest_seconds",
+            "For how long the oldest erasing of a person waits; 0 without any.",
+            registry=self._registry,
+        )
         self.unbalanced = Gauge(
             "referrals_ledger_unbalanced",
             "Transactions among the newest of the books that do not balance; never above 0.",

@@ -24,6 +24,7 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.operation.looking import Look
 from referral_rewards.operation.server import application, serving
 from referral_rewards.register import clocks
+from referral_rewards.register.persons import erasing
 from referral_rewards.register.source_events import cursors
 from referral_rewards.reporting.gauges import gauges
 from referral_rewards.reporting.queue.counts import counts
@@ -122,6 +123,9 @@ async def count(parts: Parts, connection: AsyncConnection) -> None:
     await _count_queue(parts, connection)
     await _count_money(parts, connection)
     await _count_pulls(parts, connection)
+    waiting, oldest_seconds = await erasing.waiting(connection, datetime.now(UTC))
+    parts.metrics.erasings.set(waiting)
+    parts.metrics.oldest_erasing.set(oldest_seconds)
     parts.metrics.measured_at.set(datetime.now(UTC).timestamp())
 
 

@@ -25,15 +25,15 @@ class Failing:
 @dataclass(frozen=True, slots=True)
 class Accuracy:
     """How many rewards were paid, and how many of them hold all parts: ``by_decision`` of these only because people
-    decided a part by name. ``failing`` are the others.
-
-    A reward whose person was erased counts by its last signed report, once there is erasing.
+    decided a part by name. ``failing`` are the others. Of ``marks_removed`` of all the marks of a person are gone by
+    retention: they are examined by what is left of them, which links what it linked.
     """
 
     paid: int
     accurate: int
     by_decision: int
     failing: tuple[Failing, ...]
+    marks_removed: int = 0
 
     @property
     def share(self) -> float | None:
@@ -59,6 +59,7 @@ def accuracy(found: Iterable[Examined]) -> Accuracy:
         accurate=len(holding),
         by_decision=sum(each.held_by_decision for each in holding),
         failing=tuple(failing(each) for each in its if not each.accurate),
+        marks_removed=sum(each.marks_removed for each in its),
     )
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.audit import statements
+from referral_rewards.audit.erased import erased
 from referral_rewards.audit.evidence import Received
 from referral_rewards.audit.reading.told import Told, of_kinds
 from referral_rewards.audit.received import FactRow, received
@@ -39,7 +40,8 @@ class Facts:
         self._asked.update(new)
         for row in await self._connection.execute(statements.FACTS, {"keys": new}):
             if row.id not in self._by_id:
-                known = {**row._mapping, "envelope": opened_or_broken(self._connection, row.id, row.sealed)}
+                envelope = opened_or_broken(self._connection, row.id, row.sealed)
+                known = {**row._mapping, "envelope": envelope, "erased": erased(row.erased)}
                 fact = FactRow(**{name: known[name] for name in FactRow._fields})
                 self._by_id[fact.id] = received(fact, self._marker)
             self._filed[row.key].append(row.id)

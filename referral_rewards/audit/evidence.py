@@ -112,7 +112,8 @@ class Received:
     """A fact as it was received. ``problems`` say where what stands on record of it is not what was received.
 
     ``position`` is the number of the transaction that recorded it. Of a fact whose person was erased nothing but its
-    marks can be read: it is believed as it stands.
+    marks can be read, and of them only what is left once their retention is over: a seal shows that they stand as they
+    did (`erased`).
     """
 
     id: UUID

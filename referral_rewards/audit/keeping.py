@@ -1,7 +1,8 @@
 """Keep what the examination of paid rewards came to, for reports over a million of them; an audit never reads it.
 
-A trigger notes each referral of which a reward was paid or came back. A transaction takes a batch of these notes and
-examines the referrals anew. What arrives after a payment was committed changes nothing of it, and leaves no note.
+A trigger notes each referral of which a reward was paid or came back, and whoever removes marks notes theirs. A
+transaction takes a batch of these notes and examines the referrals anew. What arrives after a payment was committed
+changes nothing of it, and leaves no note.
 """
 
 import json
@@ -61,7 +62,13 @@ async def read(connection: AsyncConnection, span: Span, means: Means, referrers:
         "limit": LISTED_MAX,
     }
     row = (await connection.execute(_SUM if referrers is None else _SUM_OF, asked)).one()
-    kept = Accuracy(int(row.paid), int(row.accurate), int(row.by_decision), tuple(map(_failing, row.failing)))
+    kept = Accuracy(
+        int(row.paid),
+        int(row.accurate),
+        int(row.by_decision),
+        tuple(map(_failing, row.failing)),
+        int(row.marks_removed),
+    )
     live = [
         each
         async for each in examined(connection, span, means, noted)
@@ -78,6 +85,7 @@ def _both(one: Accuracy, other: Accuracy) -> Accuracy:
         accurate=one.accurate + other.accurate,
         by_decision=one.by_decision + other.by_decision,
         failing=tuple(its[:LISTED_MAX]),
+        marks_removed=one.marks_removed + other.marks_removed,
     )
 
 
@@ -102,6 +110,7 @@ def _row(found: Examined, day: date) -> Mapping[str, object]:
         "day": day.isoformat(),
         "failing": list(found.failing),
         "by_decision": found.held_by_decision,
+        "marks_removed": found.marks_removed,
         "findings": [
             {"part": each.part, "what": each.what, "where": each.where, "payout": each.payout}
             for each in found.findings
@@ -123,30 +132,32 @@ _TAKE: Final = text("SELECT id, referral_id FROM to_examine ORDER BY id LIMIT :l
 _FORGET: Final = text("DELETE FROM to_examine WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 _TOTALS: Final = """
-INSERT INTO examined_total AS total (program, day, paid, accurate, by_decision)
+INSERT INTO examined_total AS total (program, day, paid, accurate, by_decision, marks_removed)
 SELECT program, day, {sign} count(*), {sign} count(*) FILTER (WHERE failing = '{{}}'),
-       {sign} count(*) FILTER (WHERE by_decision)
+       {sign} count(*) FILTER (WHERE by_decision), {sign} count(*) FILTER (WHERE marks_removed)
 FROM changed GROUP BY program, day ORDER BY program, day
 ON CONFLICT (program, day) DO UPDATE
 SET paid = total.paid + excluded.paid, accurate = total.accurate + excluded.accurate,
-    by_decision = total.by_decision + excluded.by_decision
+    by_decision = total.by_decision + excluded.by_decision,
+    marks_removed = total.marks_removed + excluded.marks_removed
 """
 
 _REMOVE: Final = text(f"""
 WITH changed AS (
     DELETE FROM examined_reward WHERE referral_id = ANY(CAST(:referrals AS text[]))
-    RETURNING program, day, failing, by_decision
+    RETURNING program, day, failing, by_decision, marks_removed
 )
 {_TOTALS.format(sign="-")}
 """)  # noqa: S608 (words of ours)
 
 _ADD: Final = text(f"""
 WITH changed AS (
-    INSERT INTO examined_reward (leg_id, referral_id, program, referrer, role, day, failing, by_decision, findings)
+    INSERT INTO examined_reward
+        (leg_id, referral_id, program, referrer, role, day, failing, by_decision, marks_removed, findings)
     SELECT * FROM jsonb_to_recordset(CAST(:rewards AS jsonb)) AS r(
         leg_id uuid, referral_id text, program text, referrer text, role text, day date, failing text[],
-        by_decision boolean, findings jsonb)
-    RETURNING program, day, failing, by_decision
+        by_decision boolean, marks_removed boolean, findings jsonb)
+    RETURNING program, day, failing, by_decision, marks_removed
 )
 {_TOTALS.format(sign="")}
 """)  # noqa: S608 (words of ours)
@@ -166,14 +177,16 @@ _FAILING: Final = f"""(
     ) AS f
 ) AS failing"""  # noqa: S608 (words of ours)
 _COUNTS: Final = """count(*) AS paid, count(*) FILTER (WHERE failing = '{}') AS accurate,
-       count(*) FILTER (WHERE by_decision) AS by_decision"""
+       count(*) FILTER (WHERE by_decision) AS by_decision, count(*) FILTER (WHERE marks_removed) AS marks_removed"""
 
 #: By the daily sums, less what is kept of the referrals that are noted.
 _SUM: Final = text(f"""
 SELECT coalesce(kept.paid, 0) - noted.paid AS paid, coalesce(kept.accurate, 0) - noted.accurate AS accurate,
-       coalesce(kept.by_decision, 0) - noted.by_decision AS by_decision, {_FAILING}
+       coalesce(kept.by_decision, 0) - noted.by_decision AS by_decision,
+       coalesce(kept.marks_removed, 0) - noted.marks_removed AS marks_removed, {_FAILING}
 FROM (
-    SELECT sum(paid) AS paid, sum(accurate) AS accurate, sum(by_decision) AS by_decision
+    SELECT sum(paid) AS paid, sum(accurate) AS accurate, sum(by_decision) AS by_decision,
+           sum(marks_removed) AS marks_removed
     FROM examined_total WHERE {_IN_SPAN}
 ) AS kept CROSS JOIN (
     SELECT {_COUNTS} FROM examined_reward WHERE {_IN_SPAN} AND referral_id = ANY(CAST(:noted AS text[]))

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from referral_rewards.audit import ground, signers, texts
+from referral_rewards.audit.erased import is_left
 from referral_rewards.audit.evidence import Evidence, Made, Reserved, Reward
 from referral_rewards.audit.findings import ACCURACY_PARTS, Finding, Part
 from referral_rewards.audit.reading import arithmetic, claims, people
@@ -39,11 +40,13 @@ _PART_OF_FACT: Final = (("conversion.", Part.QUALIFYING_EVENT), ("ref", Part.SOU
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What the examination of a paid reward came to. ``by_decision`` are the parts that hold only because people
-    decided them by name."""
+    decided them by name; ``marks_removed``: a person of it was erased, and their marks are gone by
+    retention."""
 
     reward: Reward
     findings: tuple[Finding, ...]
     by_decision: frozenset[Part] = frozenset()
+    marks_removed: bool = False
 
     @property
     def failing(self) -> tuple[Part, ...]:
@@ -86,7 +89,7 @@ class _Examination:
             self._find(Part.SOURCE_ATTRIBUTION, "no facts begin its referral in a program whose terms were in force")
         else:
             self._examine_read(mine)
-        return Examined(self.reward, tuple(self.findings), frozenset(self.by_decision))
+        return Examined(self.reward, tuple(self.findings), frozenset(self.by_decision), self._marks_removed())
 
     def _examine_read(self, mine: Referral) -> None:
         decided = self._for_its_order(mine)
@@ -117,6 +120,14 @@ class _Examination:
                 where = f"fact {fact.told.source} {fact.told.id}"
                 what = f"{fact.told.type} {fact.told.id} of {fact.told.source} was changed: {problem}"
                 self._find(part or Part.FRAUD_CONFLICT_CHECK, what, where)
+
+    def _marks_removed(self) -> bool:
+        """Whether marks are gone of a fact that names its referral, order or referrer."""
+        its = {"referral": self.reward.referral, "order": self.reward.order, "referrer": self.reward.referrer}
+        return any(
+            any(map(is_left, fact.told.marks)) and any(fact.told.data.get(name) == its[name] for name in its)
+            for fact in self.evidence.facts
+        )
 
     # -- source attribution
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from referral_rewards.audit import erased
+from referral_rewards.audit.erased import Erased
 from referral_rewards.audit.evidence import Received
 from referral_rewards.audit.reading.told import May, Told
 from referral_rewards.domain.errors import FactInvalid, SealBroken
@@ -21,7 +23,8 @@ _NAMING = (FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED)
 
 
 class FactRow(NamedTuple):
-    """A fact as it stands on record, with its envelope (None once its person was erased) and who told it."""
+    """A fact as it stands on record, with its envelope (None once its person was erased) and who told it; ``erased`` is
+    what is on record of its erasing."""
 
     id: UUID
     source: str
@@ -38,6 +41,7 @@ class FactRow(NamedTuple):
     sources: Sequence[str] | None
     types: Sequence[str] | None
     position: int
+    erased: Erased | None
 
 
 def received(row: FactRow, marker: Marker | None) -> Received:
@@ -56,6 +60,8 @@ def received(row: FactRow, marker: Marker | None) -> Received:
         problems = (f"its envelope is sealed and does not open: {row.envelope}",)
     elif row.envelope is not None:
         told, problems = _of_envelope(row, row.envelope, told, marker)
+    else:
+        problems = tuple(erased.problems(row.erased, row.marks))
     named = replace(told, data=_named(row.id, told))
     return Received(row.id, named, row.received_at, row.position, row.digest, row.teller, problems)
 

@@ -151,6 +151,7 @@ class _Sums:
     _examined: int = 0
     _accurate: int = 0
     _by_decision: int = 0
+    _marks_removed: int = 0
     _parts: Counter[Part] = field(default_factory=Counter)
     _amounts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
@@ -173,10 +174,17 @@ class _Sums:
         self._examined += len(step.examined)
         self._accurate += sum(each.accurate for each in step.examined)
         self._by_decision += sum(each.held_by_decision for each in step.examined)
+        self._marks_removed += sum(each.marks_removed for each in step.examined)
 
     def accuracy(self) -> Mapping[str, int]:
-        """Return how many rewards hold all six parts of their accuracy, and how many only as people decided so."""
-        return {"paid": self._examined, "accurate": self._accurate, "by_override": self._by_decision}
+        """Return how many rewards hold all six parts of their accuracy, how many only as people decided so, and of how
+        many the marks of a person are gone by retention."""
+        return {
+            "paid": self._examined,
+            "accurate": self._accurate,
+            "by_override": self._by_decision,
+            "marks_removed": self._marks_removed,
+        }
 
     def parts(self) -> Mapping[str, int]:
         return {part: self._parts[part] for part in Part}

@@ -4,6 +4,8 @@ from typing import Final
 
 from sqlalchemy import text
 
+from referral_rewards.audit.erased import ERASED
+
 #: A page of paid rewards by their legs' ids. What was paid is read from the history of payments, not from a status:
 #: the last step of a leg's last payout stands at ``:settled``. A provider that shut us out (``:shut_out``) saw
 #: nothing of what was sent before.
@@ -75,13 +77,13 @@ ORDER BY program, version
 """)
 
 #: The facts that are filed under some keys, each with the key.
-FACTS: Final = text("""
+FACTS: Final = text(f"""
 SELECT k.key, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, p.sealed,
-       p.commitment, t.username AS teller, t.sources, t.types, f.position
+       p.commitment, t.username AS teller, t.sources, t.types, f.position, {ERASED} AS erased
 FROM fact_key k JOIN fact f ON f.id = k.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
 LEFT JOIN fact_teller t ON t.id = f.teller_id
 WHERE k.key = ANY(CAST(:keys AS text[]))
-""")
+""")  # noqa: S608 (words of ours)
 
 #: Who listens to some keys: the referrals that may meet.
 LISTENING: Final = text("""

@@ -72,6 +72,7 @@ _COLUMNS: Final = (
     Column("waits for", lambda each: "\n".join(each["waits"]), spare=1),
     Column("texts", lambda each: str(each["texts_blanked"]), spare=3),
     Column("events", lambda each: str(each["payloads_blanked"]), spare=3),
+    Column("marks go", lambda each: each["marks_removed_at"] or each["marks_due_at"] or each["marks_stay"], spare=2),
 )
 
 

@@ -91,6 +91,8 @@ def _show_accuracy(its: dict[str, Any]) -> None:
     share = "–" if its["share"] is None else f"{its['share']:.1%}"
     beside = f", {its['by_decision']} of them by decision" if its["by_decision"] else ""
     say(f"Eligibility accuracy: {share} ({its['accurate']} of {its['paid']} paid rewards hold all six parts{beside}).")
+    if its["marks_removed"]:
+        say(f"Of {its['marks_removed']} a person was erased, and their marks are gone by retention.")
     for each in its["failing"]:
         say(f"  {each['referral']}, {each['role']}: {'; '.join(each['why'])}")
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from referral_rewards.config.notices import NoticeSettings
 from referral_rewards.config.payloads import PayloadSettings
+from referral_rewards.config.persons import PersonSettings
 from referral_rewards.config.rails import RailSettings
 from referral_rewards.config.secrets import values
 from referral_rewards.config.sources import SourcesSettings
@@ -77,7 +78,9 @@ class SignInSettings(BaseModel):
         return () if self.sealing_keys is None else decode_keys(self.sealing_keys.get_secret_value())
 
 
-class Settings(PayloadSettings, RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
+class Settings(
+    PayloadSettings, PersonSettings, RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings
+):
     """All the settings that an entry point reads."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)

@@ -479,6 +479,8 @@ _AUDIT: Final = {
     "payout.unknown": "payout outcome unknown",
     "person.erase_asked": "erasing of a person asked for",
     "person.erased": "person erased",
+    "person.marks_removed": "marks of a person removed",
+    "person.erasing_restored": "erasing asked for again after a restore",
     "person.exported": "person exported in clear",
     "program.published": "program version published",
     "reconciliation.asked": "reconciliation started",

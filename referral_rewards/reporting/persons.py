@@ -84,7 +84,9 @@ async def kept(connection: AsyncConnection, person: Person) -> PersonKept:
     texts = {row.subject_id: personal.body_of(connection, row.subject_id, row.sealed) for row in rows}
     asked = {"events": sorted(await payloads.about(connection, person))}
     events = await typed_rows.read(connection, _SealedEvent, _EVENTS, asked)
-    looks = await connection.execute(_LOOKS, {"subjects": [*sorted(person.known.ids), *person.known.names]})
+    facts = [str(each.id) for each in person.facts]
+    subjects = [*sorted(person.known.ids), *person.known.names, *facts, *person.referrals]
+    looks = await connection.execute(_LOOKS, {"subjects": subjects})
     its = person.affairs
     return PersonKept(
         known_by=person.known.names,

@@ -139,6 +139,7 @@ TABLES_NOT_DERIVED_FROM: Final = {
     "app_user": _ACCESS,
     "audit_event": "the log of acts; only the publishing of terms is looked up in it, and flipped there it is missing",
     "blocked_mark": "the blocklist of today; what it made of a claim stands in the claim, signed",
+    "erased_mark": "how marks of erased facts stand; nothing here is erased, and tests/persons flips it",
     "examined_reward": _PROJECTION,
     "examined_total": _PROJECTION,
     "to_examine": _PENDING,

@@ -68,7 +68,7 @@ async def _same(desk: Desk) -> Accuracy:
 
 
 async def test_the_figure_has_the_form_of_the_contract_before_and_after_it_is_kept(desk: Desk) -> None:
-    wanted = {"paid": 4, "accurate": 4, "share": 1.0, "by_decision": 0, "behind": 0, "failing": []}
+    wanted = {"paid": 4, "accurate": 4, "share": 1.0, "by_decision": 0, "marks_removed": 0, "behind": 0, "failing": []}
 
     assert await _figure(desk) == wanted
     await _catch_up(desk)

@@ -55,7 +55,7 @@ async def test_a_report_names_every_paid_reward_and_verifies_outside(paid: Desk,
     rewards = {(each["referral"], each["role"]) for each in document["rewards"]}
     assert rewards == {(f"r{n}", role) for n in (1, 2, 3, 4) for role in ("referrer", "referee")}
     assert document["statement"]["findings"]["count"] == 0
-    assert document["statement"]["accuracy"] == {"paid": 8, "accurate": 8, "by_override": 0}
+    assert document["statement"]["accuracy"] == {"paid": 8, "accurate": 8, "by_override": 0, "marks_removed": 0}
     code, said = verified(report)
     assert (code, said.splitlines()[-1]) == (0, "The report is signed, whole, and adds up.")
 

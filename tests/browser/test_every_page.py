@@ -77,6 +77,20 @@ async def test_a_look_at_a_payee_and_paying_one_who_leaves_serve_everybody(offic
     await expect(page.locator("main")).to_contain_text("Recorded as decision")
 
 
+async def test_a_person_who_was_found_is_shown_to_everybody_and_in_no_address(office: Office) -> None:
+    await office.desk.referral("r1", first_name="Brie Larsen")
+    page = await office.sign_in("ada")
+    await page.goto("/persons")
+    await page.get_by_label("Email address").fill("r1@example.com")
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.get_by_role("heading", name="What is kept of this person")).to_be_visible()
+    assert page.url == f"{office.url}/persons/find"
+    assert await _problems(page) == []
+    await page.get_by_label("I am sure").check()
+    await page.get_by_role("button", name="Erase").click()
+    await expect(page.locator("main")).to_contain_text("Referral r1 is awaiting approval")
+
+
 CYCLE: Final = 'timing: {cycle: monthly, day: 28, minimum: "500.00"}'
 
 

@@ -57,6 +57,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/people": "ada",
     "/people/paula": "ada",
     "/people/felix": "ada",
+    "/persons": "ada",
     "/docs": "",
 }
 
@@ -75,6 +76,10 @@ async def furnish(desk: Desk) -> None:
     await money.stand(desk, "approved")
     await desk.tell(life_of("expired")[:1])
     assert await desk.judge("expired") == "expired"
+    for each in ("r1", "expired"):
+        asked = {"customer": [f"c-{each}"]}
+        erased = await desk.api.post("/v1/persons/erase", json=asked, headers=desk.bearer("ada"))
+        assert erased.status_code < 300, erased.text
 
 
 async def _somebody_to_confirm(desk: Desk) -> None:

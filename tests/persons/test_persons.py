@@ -115,7 +115,7 @@ async def test_only_administrators_see_and_erase(desk: Desk) -> None:
 async def test_erasing_waits_for_an_open_claim_and_goes_on_by_itself(desk: Desk) -> None:
     await desk.referral("r1")
     waiting = (await asked(desk, "erase", email="r1@example.com")).json()
-    assert (waiting["erased_at"], waiting["waits"]) == (None, ["referral r1 is awaiting_approval"])
+    assert (waiting["erased_at"], waiting["waits"]) == (None, ["referral r1 is awaiting approval"])
     assert await personal.bodies(desk.database, "p.sealed IS NOT NULL") != []
     await desk.decide("r1", "deny", reason="evidence_insufficient")
     assert await desk.judge("r1") == "denied"

@@ -10,7 +10,7 @@ DECLARE
 BEGIN
     FOREACH append_only IN ARRAY ARRAY[
         'program_version',
-        'fact', 'fact_key', 'fact_teller', 'inquiry',
+        'fact_teller', 'inquiry',
         'source_event', 'source_name',
         'referral_step',
         'reward_claim',
@@ -28,6 +28,15 @@ BEGIN
             ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', append_only);
     END LOOP;
 END $$;
+
+-- Of facts nothing changes but the marks of the erased, at the end of their retention (`persons.sql`).
+CREATE TRIGGER fact_kept BEFORE DELETE ON fact FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER fact_no_truncate BEFORE TRUNCATE ON fact FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER fact_key_kept BEFORE DELETE ON fact_key FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER fact_key_no_truncate BEFORE TRUNCATE ON fact_key FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER erased_mark_kept BEFORE DELETE ON erased_mark FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER erased_mark_no_truncate BEFORE TRUNCATE ON erased_mark
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- A clawback may be updated but never deleted.
 CREATE TRIGGER clawback_kept BEFORE DELETE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -8,6 +8,7 @@ CREATE TABLE examined_reward (
     day DATE NOT NULL,
     failing TEXT[] NOT NULL DEFAULT '{}',
     by_decision BOOLEAN NOT NULL,
+    marks_removed BOOLEAN NOT NULL,
     findings JSONB NOT NULL
 );
 CREATE INDEX ix_examined_reward_referral_id ON examined_reward (referral_id);
@@ -21,6 +22,7 @@ CREATE TABLE examined_total (
     paid BIGINT NOT NULL,
     accurate BIGINT NOT NULL,
     by_decision BIGINT NOT NULL,
+    marks_removed BIGINT NOT NULL,
     PRIMARY KEY (program, day)
 );
 

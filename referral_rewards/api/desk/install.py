@@ -27,6 +27,7 @@ from referral_rewards.api.desk import (
     payees,
     payouts,
     people,
+    persons,
     pilots,
     programs,
     queue,
@@ -76,6 +77,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     account,
     second_factor,
     people,
+    persons,
     audit,
     status,
 )

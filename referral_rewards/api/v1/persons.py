@@ -5,7 +5,7 @@ Addresses and numbers stand in bodies alone, never in an address of ours.
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -14,25 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, acting
 from referral_rewards.api.openapi import refusals
+from referral_rewards.api.persons import OURS, erased, exported, known
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.domain.errors import BadInput, NotFound, Problem, RequestInvalid
-from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
-from referral_rewards.domain.facts.ids import id_problem
+from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.people.authority import Role
-from referral_rewards.register import audit
 from referral_rewards.register.persons import erasing, resealing
-from referral_rewards.register.persons.finding import Known, find
 from referral_rewards.register.persons.resealing import Place
-from referral_rewards.reporting.persons import PersonKept, kept
+from referral_rewards.reporting.persons import PersonKept
 from referral_rewards.reporting.shape import Instant, Shape
 
 router = APIRouter(prefix="/v1/persons", tags=["persons"])
 
 Value = Annotated[str, Field(max_length=500, pattern=TEXT)]
 Values = Annotated[list[Value], Field(max_length=20)]
-#: The act of an export in the audit log; its subject is the first of what the person was asked for by.
-EXPORTED: Final = "person.exported"
-_OURS: Final = "look after what is kept of persons"
 
 
 class Asked(BaseModel):
@@ -49,7 +43,11 @@ class Asked(BaseModel):
 class PersonErasure(Shape):
     """The erasing of a person. ``names`` are ids and keyed hashes; ``waits`` says what is open, of which nothing may be
     erased; then it goes on by itself. ``texts_blanked`` counts facts, letters and notes that can't be read any more,
-    ``payloads_blanked`` what sources sent."""
+    ``payloads_blanked`` what sources sent.
+
+    The marks of the erased stay for a while: ``marks_due_at`` is when they go if nothing happens until then (null while
+    nobody can say), ``marks_stay`` says what they wait for, and in ``facts_without_marks`` facts they went.
+    """
 
     id: UUID
     names: tuple[str, ...]
@@ -60,6 +58,10 @@ class PersonErasure(Shape):
     erased_at: Instant | None
     texts_blanked: int
     payloads_blanked: int
+    marks_due_at: Instant | None
+    marks_stay: str | None
+    marks_removed_at: Instant | None
+    facts_without_marks: int
 
 
 class KeyUse(Shape):
@@ -93,18 +95,7 @@ class Resealed(Shape):
 async def export(asked: Asked, response: Response, parts: Its, user: Administrator) -> PersonKept:
     """Returns everything about a person, in clear. That you looked stands in the audit log (`person.exported`)."""
     response.headers["Cache-Control"] = "no-store"
-    known = _known(parts, asked)
-
-    async def shown(connection: AsyncConnection, now: datetime) -> PersonKept:
-        person = await find(connection, known)
-        if not person.is_known:
-            raise NotFound("person", known.names[0])
-        found = await kept(connection, person)
-        said: dict[str, Any] = {"names": list(person.known.names)}
-        await audit.note(connection, actor=user.name, act=EXPORTED, subject=known.names[0], at=now, **said)
-        return found
-
-    return await acting(parts, user, shown, Role.ADMINISTRATOR, _OURS)
+    return await exported(parts, user, known(parts, asked.model_dump()))
 
 
 @router.post(
@@ -112,15 +103,7 @@ async def export(asked: Asked, response: Response, parts: Its, user: Administrat
 )
 async def erase(asked: Asked, parts: Its, user: Administrator) -> PersonErasure:
     """Erases at once what can be read of a person, or waits while a claim or payment of theirs is open (`waits`)."""
-    known = _known(parts, asked)
-
-    async def erased(connection: AsyncConnection, now: datetime) -> erasing.Erasure:
-        found = await erasing.ask(connection, known, by=user.name, at=now)
-        if found is None:
-            raise NotFound("person", known.names[0])
-        return found
-
-    return PersonErasure.model_validate(await acting(parts, user, erased, Role.ADMINISTRATOR, _OURS))
+    return PersonErasure.model_validate(await erased(parts, user, known(parts, asked.model_dump())))
 
 
 @router.get("/erasures", summary="List what was asked to be erased")
@@ -151,7 +134,7 @@ async def reseal(begin: ResealFrom, parts: Its, user: Administrator) -> Resealed
             await resealing.forget_others(connection)
         return Resealed(rows=its.rows, table=None, after=None, left=left)
 
-    return await acting(parts, user, done, Role.ADMINISTRATOR, _OURS)
+    return await acting(parts, user, done, Role.ADMINISTRATOR, OURS)
 
 
 async def _used(connection: AsyncConnection, parts: Parts) -> list[KeyUse]:
@@ -159,37 +142,3 @@ async def _used(connection: AsyncConnection, parts: Parts) -> list[KeyUse]:
     return [
         KeyUse(key=each.key, rows=each.rows, is_newest=each.key == newest) for each in await resealing.used(connection)
     ]
-
-
-def _known(parts: Parts, asked: Asked) -> Known:
-    """Return by what a person is to be found.
-
-    Raises:
-        BadInput: with everything that can't be compared; no value is repeated.
-        RequestInvalid: if nothing was said.
-    """
-    problems = [
-        Problem(field, problem)
-        for field in ("referrer", "customer")
-        for value in getattr(asked, field)
-        if (problem := id_problem(value)) is not None
-    ]
-    marks = {f"customer:{each}" for each in asked.customer}
-    for field in ("email", "phone"):
-        for value in getattr(asked, field):
-            found = of_kinds(parts.intake.marker.marks({field: value}), IDENTITY_KINDS)
-            if not found:
-                problems.append(Problem(field, _NOT_COMPARED[field]))
-            marks |= found
-    if problems:
-        raise BadInput(problems)
-    known = Known(frozenset(marks), frozenset(asked.referrer))
-    if not known.names:
-        raise RequestInvalid("name the person by at least one of referrer, customer, email, phone")
-    return known
-
-
-_NOT_COMPARED: Final = {
-    "email": "is no email address",
-    "phone": "is no phone number with its country, as +1 415 555 0100",
-}

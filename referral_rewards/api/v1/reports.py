@@ -177,6 +177,7 @@ _EXAMPLE: Final = {
         "accurate": 1,
         "share": 0.5,
         "by_decision": 0,
+        "marks_removed": 0,
         "behind": 0,
         "failing": [
             {

@@ -1,6 +1,7 @@
 """Whether facts still say what they said when they were received: their ids, digests, marks, keys and tellers."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards import personal
+from referral_rewards.audit import erased
+from referral_rewards.audit.erased import ERASED, Erased
 from referral_rewards.audit.evidence import SKEW
 from referral_rewards.audit.findings import Finding, Part
 from referral_rewards.audit.money.about import differs
@@ -23,11 +26,18 @@ from referral_rewards.domain.facts.identity import Marker
 
 _FACTS: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
 _TELLERS: Final = UUID("9c3f3f0e-2f1c-5c55-9f0a-6f1d5a2f7b11")
+#: The mark at the end of a key: a keyed hash, or what is left of it.
+_MARK_OF_KEY: Final = re.compile(
+    r"(email|alias|phone|local_phone|fingerprint|device|ip|agent|address|surname):(erased-)?[0-9a-f]{32}$"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A fact as it is on record, with what it was received as (``told`` is None once it was erased)."""
+    """A fact as it is on record, with what it was received as (``told`` is None once it was erased).
+
+    ``paid_at`` is when a reward of the referrals that it is of was paid last.
+    """
 
     id: UUID
     source: str
@@ -43,6 +53,8 @@ class Sealed:
     commitment: str | None
     erased_at: datetime | None
     keys: list[str]
+    erased: Erased | None
+    paid_at: datetime | None
     teller: Mapping[str, object] | None
 
 
@@ -55,13 +67,13 @@ async def findings(
     Without a ``marker``, which takes the installation's pepper, marks and keys are not compared.
     """
     asked = {"claims": sorted(claims), "referrals": sorted(referrals)}
-    names = [each.name for each in fields(Sealed) if each.name != "told"]
+    names = [each.name for each in fields(Sealed) if each.name not in ("told", "erased")]
     found: defaultdict[str, list[Finding]] = defaultdict(list)
     async with rows(connection, _SEALED, asked) as every:
         async for row in every:
             told = personal.opened_or_broken(connection, row.id, row.sealed)
             known = {name: getattr(row, name) for name in names}
-            sealed = Sealed(**known, told=told)
+            sealed = Sealed(**known, told=told, erased=erased.erased(row.erased))
             where = f"fact {sealed.source} {sealed.event_id}"
             for what in problems(sealed, marker):
                 for owner in row.owners:
@@ -84,6 +96,9 @@ def problems(sealed: Sealed, marker: Marker | None) -> Iterator[str]:
     elif sealed.told is None:
         if sealed.erased_at is None:
             yield "what it was received as is missing, though nobody erased it"
+        else:
+            yield from erased.problems(sealed.erased, sealed.marks, sealed.paid_at)
+            yield from _of_keys(sealed)
     else:
         if sealed.erased_at is not None:
             yield "it counts as erased, and what it was received as is still there"
@@ -127,6 +142,13 @@ def _of_marks(sealed: Sealed, event: Event, marker: Marker) -> Iterator[str]:
         yield "it is not filed under the keys that it names"
 
 
+def _of_keys(sealed: Sealed) -> Iterator[str]:
+    """What is erased is filed under marks of its own."""
+    ends = {each for key in sealed.keys if (each := _MARK_OF_KEY.search(key)) is not None}
+    if {each[0] for each in ends} - set(sealed.marks):
+        yield "it is filed under marks that it does not have"
+
+
 def _of_teller(sealed: Sealed) -> Iterator[str]:
     """Who told it is on record, with what they could tell then."""
     if sealed.teller_id is None:
@@ -147,17 +169,22 @@ def _texts(value: object) -> list[str]:
 
 
 #: Each fact once, with the referrals and claims that it is of.
-_SEALED: Final = text("""
+_SEALED: Final = text(f"""
 SELECT f.*, p.sealed, p.commitment, p.erased_at,
-       ARRAY(SELECT key FROM fact_key WHERE fact_id = f.id) AS keys, to_jsonb(t) AS teller, its.owners
+       ARRAY(SELECT key FROM fact_key WHERE fact_id = f.id) AS keys, to_jsonb(t) AS teller, its.owners,
+       {ERASED} AS erased, (
+           SELECT max(s.at) FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
+           JOIN payout_step s ON s.payout_id = pl.payout_id AND s.state = 'settled'
+           WHERE l.referral_id = ANY(its.owners)
+       ) AS paid_at
 FROM (
     SELECT fact_id, array_agg(owner ORDER BY owner) AS owners FROM (
         SELECT fact_id, referral_id AS owner FROM referral_fact WHERE referral_id = ANY(CAST(:referrals AS text[]))
         UNION
         SELECT CAST(e->>'id' AS uuid), CAST(c.id AS text)
         FROM reward_claim c CROSS JOIN LATERAL jsonb_array_elements(c.body->'evidence') AS e
-        WHERE c.id = ANY(CAST(:claims AS uuid[])) AND e->>'id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        WHERE c.id = ANY(CAST(:claims AS uuid[])) AND e->>'id' ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
     ) AS named GROUP BY fact_id
 ) AS its JOIN fact f ON f.id = its.fact_id
 LEFT JOIN personal_data p ON p.subject_id = f.id LEFT JOIN fact_teller t ON t.id = f.teller_id
-""")
+""")  # noqa: S608 (words of ours)

@@ -25,6 +25,10 @@ CERTAIN_KINDS: Final = ("customer", "phone", ALIAS)
 #: If referrer and referee share one of these, it is a self-referral (SPEC §5).
 SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "local_phone", "fingerprint", "device")
 
+#: What stands for the keyed hash of a mark that retention removed, with a random number after it.
+REMOVED: Final = "erased-"
+
+_KEYED: Final = re.compile(r"(?!customer:)[a-z_]+:[0-9a-f]{32}")
 _WITH_PORT: Final = re.compile(r"\[(?P<six>[^\[\]]+)\](?::\d+)?|(?P<four>\d+(?:\.\d+){3}):\d+")
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
 
@@ -167,6 +171,25 @@ def links(one: Set[str], other: Set[str]) -> bool:
 def certainly_one(one: Set[str], other: Set[str]) -> bool:
     """Whether the two sides share more than an address without its ``+tag``. Only then may a rule deny for it."""
     return bool(of_kinds(one & other, CERTAIN_KINDS))
+
+
+def is_keyed(mark: str) -> bool:
+    """Whether a mark holds a keyed hash of something personal: it is no customer id, and was not removed."""
+    return _KEYED.fullmatch(mark) is not None
+
+
+def is_removed(mark: str) -> bool:
+    """Whether a mark is what is left of one that retention removed."""
+    return mark.partition(":")[2].startswith(REMOVED) and not mark.startswith("customer:")
+
+
+def removed(mark: str, number: int) -> str:
+    """Return what is left of a keyed mark: its kind, and a random ``number`` of 128 bits.
+
+    The same number stands in all facts of the person, so that what was linked stays linked. Nobody can try out a guess
+    against it, and no new fact ever has it.
+    """
+    return f"{mark.partition(':')[0]}:{REMOVED}{number:032x}"
 
 
 def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:

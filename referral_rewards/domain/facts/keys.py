@@ -27,6 +27,8 @@ SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)
 LOCKS: Final = 64
 
 COUPON: Final = "coupon:"
+_ENROLLED: Final = "enrolled:"
+_REQUEST: Final = "request:"
 #: What a claim or a purchase leaves behind: a network address, a device, a payment instrument.
 TRACE_KINDS: Final = ("ip", "device", "fingerprint")
 #: What a referral hears of its referee by. No fact is filed under an alias: it tells which referrals certainly mean one
@@ -91,7 +93,24 @@ def coupon_key(code: str) -> str:
 
 def enrolment_trace(mark: str) -> str:
     """Return the trace under which the enrolments of the person with this mark are found."""
-    return f"enrolled:{mark}"
+    return f"{_ENROLLED}{mark}"
+
+
+def with_marks_removed(key: str, left: Mapping[str, str]) -> str:
+    """Return a key with what is ``left`` of its mark, by marks that were removed; the key itself if its mark stays."""
+    for begins in ("", _ENROLLED):
+        if (mark := key.removeprefix(begins)) in left and key.startswith(begins):
+            return begins + left[mark]
+    if key.startswith(_REQUEST):
+        names, _, mark = key.rpartition("/")
+        return f"{names}/{left.get(mark, mark)}"
+    return key
+
+
+def keys_of_mark(mark: str, public: Mapping[str, object]) -> tuple[str, ...]:
+    """Return every key and trace under which a fact may be filed by one of its marks."""
+    names = f"{public.get('program')}/{public.get('referrer')}"
+    return mark, enrolment_trace(mark), f"{_REQUEST}{names}/{mark}"
 
 
 def referral_of(event: Event) -> str | None:
@@ -183,7 +202,7 @@ def _request(event: Event, marks: frozenset[str]) -> Filing:
     if order := public.get("order"):
         listens.add(f"order:{order}")
     return Filing(
-        frozenset({own} | {f"request:{program}/{referrer}/{mark}" for mark in who}), beginning, frozenset(listens)
+        frozenset({own} | {f"{_REQUEST}{program}/{referrer}/{mark}" for mark in who}), beginning, frozenset(listens)
     )
 
 

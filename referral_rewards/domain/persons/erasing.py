@@ -33,10 +33,14 @@ def waits_for(its: Affairs) -> tuple[str, ...]:
 
 
 def _open(its: Affairs) -> Iterable[str]:
-    yield from (f"referral {name} is {status}" for name, status in its.referrals if status not in AT_REST)
-    yield from (f"reward {name} is {state}" for name, state in its.legs if state in OWED)
-    yield from (f"payout {name} is {state}" for name, state in its.payouts if state not in OVER)
-    yield from (f"clawback case {name} is {state}" for name, state in its.cases if state in UNDECIDED)
+    yield from (f"referral {name} is {_words(status)}" for name, status in its.referrals if status not in AT_REST)
+    yield from (f"reward {name} is {_words(state)}" for name, state in its.legs if state in OWED)
+    yield from (f"payout {name} is {_words(state)}" for name, state in its.payouts if state not in OVER)
+    yield from (f"clawback case {name} is {_words(state)}" for name, state in its.cases if state in UNDECIDED)
     # What is to be deducted from later payouts needs nothing but the payee's id.
     moving = CLAIMED - OFFSETS
-    yield from (f"clawback {name} is {state}" for name, state in its.clawbacks if state in moving)
+    yield from (f"clawback {name} is {_words(state)}" for name, state in its.clawbacks if state in moving)
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")

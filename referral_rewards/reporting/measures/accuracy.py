@@ -35,14 +35,16 @@ class EligibilityAccuracy(Shape):
     payout amount and approval record, each by recomputation; null where nothing was paid.
 
     A reward counts on the day when it settled. ``by_decision`` of the accurate ones hold only because people decided a
-    failed check or another amount by name. ``failing`` lists at most 1,000. ``behind`` is how many referrals count as
-    they stood before, because they were paid so lately.
+    failed check or another amount by name. Of ``marks_removed`` of all a person was erased, and their marks are gone by
+    retention: they are examined by what is left. ``failing`` lists at most 1,000. ``behind`` is how many referrals
+    count as they stood before, because they were paid so lately.
     """
 
     paid: int
     accurate: int
     share: float | None
     by_decision: int
+    marks_removed: int
     behind: int
     failing: tuple[FailingReward, ...]
 
@@ -53,6 +55,7 @@ class EligibilityAccuracy(Shape):
             accurate=its.accurate,
             share=its.share,
             by_decision=its.by_decision,
+            marks_removed=its.marks_removed,
             behind=behind,
             failing=tuple(FailingReward.of(each) for each in its.failing),
         )
