@@ -33,7 +33,6 @@ class Backups:
     restores: int = 0
     found: int = 0
     taken_at: datetime | None = None
-    forgets: bool = False
     _folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +78,7 @@ class Backups:
         await world.send(world.told)
 
     def _exchange(self) -> None:
-        # The workers' file system of little room stays where it is mounted.
+        # The file system of little room stays where it is mounted.
         cluster = self.world.cluster.data / "postgres-data" / "postgres" / "cluster"
         owner = cluster.stat()
         for each in cluster.iterdir():
