@@ -7,7 +7,7 @@ import random
 import shutil
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 
 from models.session import UNREACHABLE, Database
 from referral_rewards.config.stack import with_driver
+from referral_rewards.domain.facts.events import Event
 from referral_rewards.local.embedded import HOST
 from referral_rewards.local.sandbox import stripe
 from referral_rewards.local.sandbox.provider import WallClock
@@ -40,6 +41,8 @@ FAR: Final = (0.0, 240.0, -240.0, 7200.0, -7200.0, 108000.0, -108000.0)
 #: The workers of each stack.
 _STACKS: Final = (("a", 2), ("b", 1))
 Fault = Callable[[], Awaitable[None]]
+#: How often it comes beside the others, what it is called, and the fault.
+WeighedFault = tuple[int, str, Fault]
 
 
 @dataclass(slots=True)
@@ -67,6 +70,8 @@ class Battered:
     workers: list[Manned] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
+    #: What senders told in this schedule, each with when it was received: they can send it again.
+    told: list[tuple[Event, datetime]] = field(default_factory=list)
 
     def note(self, *words: object) -> None:
         """What happened, for whoever reads why a schedule failed."""
@@ -115,7 +120,7 @@ class Battered:
 
     # -- faults
 
-    def faults(self, of: str) -> list[tuple[int, str, Fault]]:
+    def faults(self, of: str) -> list[WeighedFault]:
         """What can go wrong, each with its weight. ``of`` begins the ids of the referrals whose runs are set back."""
 
         async def reset() -> None:
@@ -198,12 +203,8 @@ class Battered:
         await self.ask("UPDATE test_clock.ahead SET seconds = :ahead RETURNING 1", ahead=ahead)
 
     async def set_back(self, of: str) -> None:
-        """Sets the run of a referral or of a payout back to some workflow task."""
-        names = await self.ask(
-            "SELECT 'referral-' || id FROM referral WHERE id LIKE :of UNION ALL"
-            " SELECT 'payout-' || id FROM payout WHERE referral_id LIKE :of ORDER BY 1",
-            of=f"{of}-%",
-        )
+        """Sets the run of a referral, or of what pays it or takes it back, to some workflow task of before."""
+        names = await self.ask(_RUNS, of=f"{of}-%")
         client = self.cluster.life.environment.client
         # It may not have begun, or Temporal is just away.
         with suppress(RPCError, RuntimeError, IndexError):
@@ -251,6 +252,18 @@ class Battered:
 
         await self._until_answered(request)
 
+    async def send(self, events: Sequence[tuple[Event, datetime]]) -> None:
+        """Has facts taken in that were received at these times, told as often as it takes to be acknowledged."""
+
+        async def record(connection: Any) -> None:
+            for event, at in events:
+                await self.cluster.life.intake.record(connection, [event], received_at=at)
+
+        async def never() -> bool:
+            return False
+
+        await self.through(record, unless=never)
+
     async def _until_answered(self, work: Callable[[], Awaitable[Any]]) -> Any:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
@@ -286,6 +299,16 @@ async def battered(data: Path, clocks: tuple[float, ...]) -> AsyncIterator[Batte
         finally:
             for each in list(made.workers):
                 await made.dismiss(each)
+
+
+_RUNS: Final = """
+SELECT 'referral-' || id FROM referral WHERE id LIKE :of
+UNION SELECT 'payout-' || pl.payout_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE l.referral_id LIKE :of
+UNION SELECT 'clawback-' || id FROM clawback WHERE referral_id LIKE :of
+UNION SELECT 'payout-cycle-' || c.program || '-' || c.due_on FROM payout_cycle c
+      WHERE c.program IN (SELECT program FROM referral WHERE id LIKE :of)
+ORDER BY 1
+"""
 
 
 def _through(database_url: str, port: int) -> str:

@@ -17,7 +17,7 @@ from referral_rewards.register.decisions.chain import NewDecision
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from tests.chaos.battered import FAR, Battered
+from tests.chaos.battered import FAR, Battered, Fault, WeighedFault
 from tests.chaos.laws import ENDS, Fate, Life, broken
 from tests.installation import PROGRAM
 from tests.workflows.scenes import days_ago, purchase
@@ -25,9 +25,9 @@ from tests.workflows.scenes import days_ago, purchase
 TERMS: Final = "cash-friends"
 _FATES: Final[Sequence[Fate]] = ("paid", "paid", "paid", "waiting", "denied", "refunded")
 _REFERRALS: Final = 3
-_SECONDS: Final = 8.0
+SECONDS: Final = 8.0
 #: What is left to do once everything is whole again has this long.
-_REST_SECONDS: Final = 180.0
+REST_SECONDS: Final = 180.0
 _APPROVERS: Final = frozenset({Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS})
 
 
@@ -46,6 +46,7 @@ async def run(world: Battered, seed: int) -> None:
     """
     world.chance.seed(f"schedule {seed}")
     world.log.clear()
+    world.told.clear()
     chance, name = world.chance, f"s{seed}"
     # Whoever decides sits at an API with a clock of its own.
     lives = [
@@ -57,7 +58,7 @@ async def run(world: Battered, seed: int) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             living = [tasks.create_task(_live(world, each, chance.uniform(0, 3))) for each in lives]
-            await _batter(world, name, living)
+            await batter(world, world.faults(name), living)
         await _at_rest(world, name, lives)
         found = await broken(world, TERMS, lives, audited=world.clocks is not FAR)
     except* (AssertionError, TimeoutError) as errors:
@@ -65,12 +66,23 @@ async def run(world: Battered, seed: int) -> None:
     assert not found, "\n".join([*found, *world.log])
 
 
-async def _batter(world: Battered, name: str, living: Sequence["asyncio.Task[None]"]) -> None:
-    """Fault after fault for some seconds, and then now and then until the referrals were lived."""
+async def batter(
+    world: Battered,
+    faults: Sequence[WeighedFault],
+    living: Sequence["asyncio.Task[None]"],
+    steps: Sequence[Fault] = (),
+) -> None:
+    """Fault after fault for some seconds, and then now and then until the referrals were lived. ``steps`` come between
+    them in their order, spread over these seconds."""
     chance, loop = world.chance, asyncio.get_running_loop()
-    faults, end = world.faults(name), loop.time() + _SECONDS
-    while loop.time() < end or not all(each.done() for each in living):
-        if loop.time() < end or chance.random() < 0.1:
+    end = loop.time() + SECONDS
+    due = sorted((chance.uniform(end - SECONDS, end) for _ in steps), reverse=True)
+    left = list(reversed(steps))
+    while loop.time() < end or left or not all(each.done() for each in living):
+        if due and loop.time() >= due[-1]:
+            due.pop()
+            await left.pop()()
+        elif loop.time() < end or chance.random() < 0.1:
             _, what, fault = chance.choices(faults, [weight for weight, _, _ in faults])[0]
             world.did[what] += 1
             await fault()
@@ -85,7 +97,7 @@ async def _live(world: Battered, life: Life, pause: float) -> None:
     who = {"customer": f"cd-{life.name}", "email": f"{referrer}@example.org"}
     method = {"payee": referrer, "rail": "stripe_transfer", "reference": f"acct_{life.name.replace('-', '')}"}
     sent = {"referral": life.name, **terms, "channel": "email", "referee": referee}
-    await _tell(
+    await tell(
         world,
         ("referrer.enrolled", 300, {**terms, **who}),
         ("payee.method_set", 200, method),
@@ -99,24 +111,18 @@ async def _live(world: Battered, life: Life, pause: float) -> None:
     await _decide(world, life)
     if life.fate == "refunded":
         await asyncio.sleep(pause / 2)
-        await _tell(world, ("conversion.reversed", 0.1, {"order": f"o-{life.name}", "kind": "refund"}))
+        await tell(world, ("conversion.reversed", 0.1, {"order": f"o-{life.name}", "kind": "refund"}))
 
 
-async def _tell(world: Battered, *told: tuple[str, float, dict[str, Any]]) -> None:
+async def tell(world: Battered, *told: tuple[str, float, dict[str, Any]]) -> None:
     """Facts that occurred so many days ago, told as often as it takes to have them acknowledged."""
     life = world.cluster.life
     events: list[tuple[Event, datetime]] = [
         (life.event(kind, days_ago(at), data), days_ago(at)) for kind, at, data in told
     ]
 
-    async def record(connection: Any) -> None:
-        for event, at in events:
-            await life.intake.record(connection, [event], received_at=at)
-
-    async def never() -> bool:
-        return False
-
-    await world.through(record, unless=never)
+    world.told += events
+    await world.send(events)
 
 
 async def _decide(world: Battered, life: Life) -> None:
@@ -165,7 +171,7 @@ async def _at_rest(world: Battered, name: str, lives: Sequence[Life]) -> None:
             stands.get(each.name) in ENDS[each.fate] for each in lives
         )
 
-    await _until_true(there, _REST_SECONDS, lambda: world.ask(_WHERE, of=f"{name}-%"))
+    await until_true(there, REST_SECONDS, lambda: world.ask(_WHERE, of=f"{name}-%"))
 
 
 async def _push(world: Battered, name: str) -> None:
@@ -181,10 +187,10 @@ async def _until(world: Battered, statement: str, referral: str) -> None:
     async def found() -> bool:
         return bool(await world.ask(statement, r=referral))
 
-    await _until_true(found, _REST_SECONDS, lambda: world.ask(_WHERE, of=referral))
+    await until_true(found, REST_SECONDS, lambda: world.ask(_WHERE, of=referral))
 
 
-async def _until_true(
+async def until_true(
     condition: Callable[[], Awaitable[bool]], seconds: float, where: Callable[[], Awaitable[object]]
 ) -> None:
     try:

@@ -15,6 +15,7 @@ from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.judging.case_file import CaseFile
 from referral_rewards.domain.judging.deciding import assembled as judge_assembled
 from referral_rewards.domain.judging.deciding import decide
+from referral_rewards.domain.judging.outcome import judged
 from referral_rewards.domain.judging.verdict import (
     Asks,
     AwaitsBeginning,
@@ -220,6 +221,15 @@ def test_approvers_are_reminded_of_a_claim_that_became_overdue(row: dict[str, An
     its = file({"judged_at": NOW - 20 * DAY, **row}, decisions=(decided(_K.APPROVE, "kim", digest="of before"),))
     due = Reminder(patience(NOW - 19 * DAY, terms()), ("kim",)) if reminded else None
     assert decide(its) == StaysOpen(_S.AWAITING_APPROVAL, CLAIM, reminder=due)
+
+
+def test_a_claim_that_nobody_assembles_is_due_at_once_so_that_the_sweep_finds_it() -> None:
+    """Whoever was to assemble it may have been terminated, or run ahead of a register that was restored."""
+    case = file().case
+    assert case is not None
+    assert judged(case, _S.IN_REVIEW).wake_at == NOW
+    waits = judged(case, _S.AWAITING_APPROVAL).wake_at
+    assert waits is None or waits > NOW
 
 
 def test_nobody_is_reminded_of_a_claim_that_waits_for_another_referral() -> None:

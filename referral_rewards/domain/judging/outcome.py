@@ -134,6 +134,9 @@ def _waiting_since(case: Case, status: ReferralStatus) -> datetime | None:
 
 def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
     """Return when the verdict may next change by itself, or a reminder is due."""
+    if status is _S.IN_REVIEW:
+        # Its claim is assembled at once. If the run that was to do so is lost, the sweep finds that it slept past this.
+        return case.now
     since = _waiting_since(case, status) if status is _S.AWAITING_APPROVAL else None
     if since is None:
         return earliest(case.course.wake_at, case.ahead_at)
