@@ -54,8 +54,8 @@ async def measure(data: Path, size: int) -> Measurement:
     rounds = _ROUNDS_ON_TRIAL if size < 10 * BASE else _ROUNDS
     async with (
         postgres(data) as url,
+        _reports(url, "asked", size) as large,  # first: who signed in at the small one would be signed out by then
         _reports(url, "base", min(BASE, size)) as small,
-        _reports(url, "asked", size) as large,
     ):
         await _rounds(small, large, 1)
         for each in (small, large):
