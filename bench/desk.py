@@ -94,7 +94,7 @@ async def measure(data: Path, size: int) -> Measurement:
     base = min(BASE, size)
     async with (
         postgres(data) as url,
-        _desk(url, "asked", size, decided) as large,  # first: who signed in at the small one would be signed out by then
+        _desk(url, "asked", size, decided) as large,  # first: filling it takes longer than a session lasts
         _desk(url, "base", base, 0) as small,
     ):
         await _rounds(small, large, 1)

@@ -54,7 +54,7 @@ async def measure(data: Path, size: int) -> Measurement:
     rounds = _ROUNDS_ON_TRIAL if size < 10 * BASE else _ROUNDS
     async with (
         postgres(data) as url,
-        _reports(url, "asked", size) as large,  # first: who signed in at the small one would be signed out by then
+        _reports(url, "asked", size) as large,  # first: filling it takes longer than a session lasts
         _reports(url, "base", min(BASE, size)) as small,
     ):
         await _rounds(small, large, 1)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, position, texts
+from models.columns import by_code_point, document, instant, position, positions, texts
 
 
 class ClaimRow(SQLModel, table=True):
@@ -30,6 +30,8 @@ class ClaimRow(SQLModel, table=True):
     approved_rewards: int  # the referrer's count that selects the tier, frozen for the round
     assembled_at: datetime = instant()
     position: int = position()
+    #: What was seen by whoever counted the rewards (``register_sight`` in ``positions.sql``); a trigger records it.
+    sight: list[int] = positions()
 
 
 class DecisionRow(SQLModel, table=True):

@@ -35,6 +35,7 @@ async def claims(connection: AsyncConnection, page: Sequence[Reward]) -> Mapping
             approved_rewards=row.approved_rewards,
             first_assembled_at=row.assembled_at,
             first_position=row.first_position,
+            first_sight=tuple(row.first_sight),
             first_approved_rewards=row.first_rewards,
         )
         for row in rows
@@ -109,12 +110,14 @@ async def counted(
     """Between which numbers the referrer's rewards lay when the claim was first assembled, where tiers read that."""
     if claim is None or not any(_counts_rewards(each.terms) for each in versions[reward.program]):
         return (0, 0)
+    before, *under_way = claim.first_sight or (claim.first_position,)
     asked = {
         "program": reward.program,
         "referrer": reward.referrer,
         "referral": reward.referral,
         "at": claim.first_assembled_at,
-        "position": claim.first_position,
+        "before": before,
+        "under_way": under_way,
         "freed": _FREED,
     }
     row = (await connection.execute(statements.COUNTED, asked)).one()

@@ -104,6 +104,7 @@ class ClaimOnRecord:
     approved_rewards: int
     first_assembled_at: datetime
     first_position: int
+    first_sight: tuple[int, ...]
     first_approved_rewards: int
 
 

@@ -55,9 +55,9 @@ SELECT c.id, c.referral_id, c.round, c.digest, c.body->>'program' AS program,
        CAST(c.body->>'version' AS integer) AS version, ARRAY(
            SELECT each->>'flag' FROM jsonb_array_elements(c.body->'flags') AS each
        ) AS flags, c.approved_rewards, first.assembled_at, first.approved_rewards AS first_rewards,
-       first.position AS first_position
+       first.position AS first_position, first.sight AS first_sight
 FROM reward_claim c CROSS JOIN LATERAL (
-    SELECT assembled_at, approved_rewards, position FROM reward_claim f
+    SELECT assembled_at, approved_rewards, position, sight FROM reward_claim f
     WHERE f.referral_id = c.referral_id AND f.round = c.round AND f.referrer IS NOT DISTINCT FROM c.referrer
     ORDER BY f.assembled_at, f.facts_version LIMIT 1
 ) AS first
@@ -122,12 +122,14 @@ HELD_OF_REFERRER: Final = text(f"""
 #: approved meanwhile. So one counts surely if it was both approved and recorded before.
 COUNTED: Final = text("""
 SELECT count(*) FILTER (
-           WHERE l.approved_at < CAST(:at AS timestamptz) AND coalesce(a.position < :position, true)
-             AND l.state <> ALL(CAST(:freed AS text[]))
+           WHERE l.approved_at < CAST(:at AS timestamptz) AND seen.it AND l.state <> ALL(CAST(:freed AS text[]))
        ) AS least, count(*) AS most
 FROM leg l LEFT JOIN ledger_transaction a ON a.key = 'accrued:' || CAST(l.id AS text)
+CROSS JOIN LATERAL (
+    SELECT coalesce(a.position < :before AND a.position <> ALL(CAST(:under_way AS bigint[])), true) AS it
+) AS seen
 WHERE l.program = :program AND l.referrer = :referrer AND l.role = 'referrer' AND l.referral_id <> :referral
-  AND (l.approved_at <= CAST(:at AS timestamptz) OR a.position < :position)
+  AND (l.approved_at <= CAST(:at AS timestamptz) OR (seen.it AND a.position IS NOT NULL))
 """)
 
 #: The legs of some claims.

@@ -123,6 +123,7 @@ NOT_DERIVED_FROM: Final = {
     "referral.wake_at": _REMADE,
     "referral_fact.version": "in which order facts came, by which a claim is judged again; the claim cites facts by id",
     "reward_claim.position": _SEEN,
+    "reward_claim.sight": _SEEN,
 }
 
 _PROJECTION: Final = "a projection: it is made again from what the audit reads"

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.inquiries import Inquiries
 from referral_rewards.audit.evidence import seen
 from referral_rewards.audit.findings import Part
 from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.referrals.inquiries import AnswersNeeded
+from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.payouts import grounds
+from referral_rewards.sources.http import RegisterSource
 from tests.audit.settled import audited, pay_all, rows, settle
 from tests.audit.test_money import found
 from tests.clocks import ahead
@@ -117,3 +122,33 @@ async def test_who_is_barred_in_the_moment_after_that_was_read_is_not_held_again
     paid = await rows(approved, "SELECT state FROM payout WHERE first_sent_at IS NOT NULL")
     assert [row.state for row in paid] == ["settled"], "the second payment reads that she was barred"
     assert await found(approved) == []
+
+
+async def test_a_reward_that_was_reserved_while_a_claim_was_assembled_is_not_held_against_its_count(desk: Desk) -> None:
+    """What tiers count: the reservation's transaction began before that of the claim, and was committed after it."""
+    await desk.referral("r1")
+    assert (await desk.decide("r1", "approve")).status_code == 201
+    async with desk.database.transaction() as under_way:
+        await _reserved(desk, under_way, "r1")
+        await desk.referral("r2")
+    assert (await desk.decide("r2", "approve")).status_code == 201
+    assert await desk.judge("r2") == "approved"
+    await pay_all(desk)
+    assert [each.findings for each in await audited(desk)] == [()] * 4
+    assert await found(desk) == []
+
+    await rows(desk, "UPDATE reward_claim SET sight = '{}'")
+    said = [each.what for one in await audited(desk) for each in one.findings]
+    assert said, "the numbers of transactions alone say that it was counted"
+
+
+async def _reserved(desk: Desk, connection: AsyncConnection, referral: str) -> None:
+    """Judges an approved referral in a transaction that goes on."""
+    judgement, now = Judgement(desk.parts.keys), datetime.now(UTC)
+    asking = Inquiries(desk.database, desk.parts.intake, {"register": RegisterSource()})
+    try:
+        standing = await judgement.judge(connection, referral, now, None)
+    except AnswersNeeded as needed:
+        answers = await asking.ask(needed.question, needed.moment)
+        standing = await judgement.judge(connection, referral, now, answers)
+    assert standing.status == "approved"

@@ -140,9 +140,6 @@ async def _bounce(world: Battered, of: str) -> None:
 
 async def _publish(world: Battered, program: str, *, in_cycles: bool) -> None:
     source = PROGRAM.read_text().replace("acme-friends", program).replace("kind: credit\n", "kind: cash\n")
-    # What tiers count is read as it stood when a claim was assembled. The audit knows that by the numbers of
-    # transactions, which are no order of commits: so here the amount does not depend on it.
-    source = re.sub(r"    tiers:.*\n(      - .*\n)+", '    amount: "25.00"\n', source)
     source = re.sub(r"  rails: \{.*\}", f"  rails: {{cash: {RAIL}, credit: account_credit}}", source)
     if in_cycles:
         source = source.replace("timing: immediate", "timing: {cycle: monthly, day: 15}")

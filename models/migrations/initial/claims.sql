@@ -10,8 +10,10 @@ CREATE TABLE reward_claim (
     approved_rewards INTEGER NOT NULL,
     assembled_at TIMESTAMPTZ NOT NULL,
     referrer VARCHAR,
-    position BIGINT NOT NULL DEFAULT register_position()
+    position BIGINT NOT NULL DEFAULT register_position(),
+    sight BIGINT[] NOT NULL DEFAULT '{}'
 );
+CREATE TRIGGER reward_claim_sight BEFORE INSERT ON reward_claim FOR EACH ROW EXECUTE FUNCTION note_sight();
 CREATE INDEX ix_reward_claim_position ON reward_claim (position);
 CREATE INDEX ix_reward_claim_referral_id ON reward_claim (referral_id);
 

@@ -199,13 +199,7 @@ CREATE TRIGGER payout_history AFTER INSERT ON payout FOR EACH ROW EXECUTE FUNCTI
 CREATE TRIGGER payout_history_of_moves AFTER UPDATE ON payout FOR EACH ROW
     WHEN (NEW.state <> OLD.state OR NEW.generation <> OLD.generation) EXECUTE FUNCTION note_payout_step();
 
--- Facts and decisions may be told while a payment is sent. An audit has to know which of them it could see: what the
--- statement saw that read the grounds of the payment, not what was committed in the moments since.
-CREATE FUNCTION note_sight() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.sight := coalesce(CAST(nullif(current_setting('referrals.sight', true), '') AS bigint[]), register_sight());
-    RETURN NEW;
-END $$;
+-- An audit has to know which facts and decisions a payment could see.
 CREATE TRIGGER payout_step_sight BEFORE INSERT ON payout_step FOR EACH ROW
     WHEN (NEW.act IN ('sent', 'adopted')) EXECUTE FUNCTION note_sight();
 

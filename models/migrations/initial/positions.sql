@@ -13,3 +13,10 @@ CREATE FUNCTION register_sight() RETURNS bigint[] LANGUAGE sql STABLE AS
        FROM pg_current_snapshot() AS now $$;
 CREATE FUNCTION register_horizon() RETURNS bigint LANGUAGE sql STABLE AS
     $$ SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) + 0 $$;
+-- What others record meanwhile is no ground for a claim or a payment. An audit has to know what it could see: what the
+-- statement saw that read its grounds, not what was committed in the moments since.
+CREATE FUNCTION note_sight() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sight := coalesce(CAST(nullif(current_setting('referrals.sight', true), '') AS bigint[]), register_sight());
+    RETURN NEW;
+END $$;

@@ -109,6 +109,7 @@ class Claim:
     approved_rewards: int
     assembled_at: datetime
     position: int
+    sight: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.register import marks, programs
 from referral_rewards.register.claims.surroundings.behaviour import observed
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.register.sight import SIGHT
 
 
 async def gather(
@@ -304,7 +305,7 @@ WHERE r.id <> :id AND r.merged_into IS NULL AND r.program IS NOT NULL ORDER BY r
 # A part that the terms do not need is not read: the rewards that count for a referrer's cap without a ``since``, forms
 # and time zones if nothing is taxed. A referrer's id means the same person in every program, as a payee's does.
 _GATHERED: Final = text(f"""
-SELECT {_COUNTED},
+SELECT {SIGHT}, {_COUNTED},
        ARRAY({marks.OF_REFERRER}) AS referrer_marks,
        (SELECT coalesce(jsonb_agg(to_jsonb(v) ORDER BY v.id), '[]') FROM ({_RIVALS_OF}) AS v) AS rivals,
        (SELECT coalesce(jsonb_agg(to_jsonb(h)), '[]') FROM ({_HELD}) AS h) AS held,

@@ -30,6 +30,7 @@ from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.referrals.cases import pasts, pasts_of
 from referral_rewards.register.restores import forgotten
+from referral_rewards.register.sight import SIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,8 @@ _REPLACED: Final = TypeAdapter(tuple[Leg, ...])
 _CLAIMS: Final = TypeAdapter(tuple[StoredClaim, ...])
 _HALT: Final = TypeAdapter(Halt | None)
 
-# What it sees is kept for the step that records the sending (`note_sight` of the schema).
 _GROUNDS: Final = text(f"""
-SELECT dates.*, set_config('referrals.sight', CAST(register_sight() AS text), true) AS sight,
-       {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
+SELECT dates.*, {SIGHT}, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
        {forgotten.AFTER} AS after, {forgotten.OPEN} AS forgotten,
        {chain.END} AS chain_end, {pasts("CAST(:referrals AS text[])")} AS pasts, (
     SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
