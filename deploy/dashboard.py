@@ -135,6 +135,7 @@ ROWS: Final[dict[str, Sequence[Panel]]] = {
                 ("an hour late", "max(referrals_notices_late)"),
             ],
         ),
+        Panel("Oldest erasing that waits", [("oldest", "max(referrals_erasings_oldest_seconds)")], "s"),
     ),
     "Temporal": (
         Panel(

@@ -65,6 +65,7 @@ class FactKey(SQLModel, table=True):
     """A key under which a fact can be found: ``order:o1``, ``email:<mark>``, ``referral:r1``."""
 
     __tablename__ = "fact_key"
+    __table_args__ = (Index("ix_fact_key_fact_id", "fact_id"),)  # an audit and an erasing look up the keys of facts
 
     key: str = by_code_point(primary_key=True)
     fact_id: UUID = Field(primary_key=True)

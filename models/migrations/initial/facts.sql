@@ -35,6 +35,7 @@ CREATE TABLE fact_key (
     fact_id UUID,
     PRIMARY KEY (key, fact_id)
 );
+CREATE INDEX ix_fact_key_fact_id ON fact_key (fact_id);
 
 -- The full text of a fact, note or letter, sealed with the salt of its commitment. Erasing it blanks what is sealed.
 CREATE TABLE personal_data (
