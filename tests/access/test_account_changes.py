@@ -166,6 +166,15 @@ async def test_whoever_could_act_as_another_has_blocked_them_on_the_desk(desk: D
                 await blocked(desk, name, its[0])
 
 
+async def test_whoever_is_unconfirmed_sets_nothing_going_with_money(desk: Desk) -> None:
+    done = await desk.api.put("/v1/users/fiona/password", json={"password": PASSWORD}, headers=desk.bearer("ada"))
+    assert done.status_code < 300, done.text
+    asked = {"/v1/cycles": {"program": "acme-friends"}, "/v1/reconciliations": {"rail": "manual"}}
+    for address, body in asked.items():
+        refused = await desk.api.post(address, json=body, headers=desk.bearer("fiona"))
+        assert (refused.status_code, "decides nothing until this is confirmed" in refused.text) == (403, True), address
+
+
 async def test_another_administrator_confirms_and_whoever_made_the_change_does_not(desk: Desk) -> None:
     await desk.referral("r1")
     await desk.add_user("alan", Role.ADMINISTRATOR)

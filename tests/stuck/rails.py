@@ -93,8 +93,8 @@ ROWS: Final = (
 
 _RECONCILED: Final = """
 INSERT INTO reconciliation (id, rail, since_at, until_at, asked_by, asked_at, state, ours, theirs,
-                            differences)
-VALUES (:id, 'stripe_transfer', CAST(:at AS timestamptz) - interval '2 days', :at, 'ada', :at, 'done', 0, 0, 0)
+                            differences, under_way)
+VALUES (:id, 'stripe_transfer', CAST(:at AS timestamptz) - interval '2 days', :at, 'ada', :at, 'done', 0, 0, 0, 0)
 """
 _FORGOTTEN: Final = """
 INSERT INTO forgotten_payment

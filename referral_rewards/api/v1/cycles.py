@@ -24,6 +24,7 @@ from referral_rewards.domain.errors import NotAllowed, NotFound
 from referral_rewards.register import audit
 from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.people import sessions
 from referral_rewards.reporting import cycles as reporting
 from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary
 from referral_rewards.reporting.lists.cycles import CYCLES, LISTING, Wanted
@@ -201,11 +202,11 @@ async def summarize_preview(
 )
 async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: Its) -> OpenedCycle:
     """Opens a cycle today, on any day. It gathers what is due and pays nothing until finance releases it."""
-    if not person.roles & ROLES[MoneyAct.STOP_CYCLE]:
-        raise NotAllowed(f"{person.name} may not open a payout cycle: it needs a role that may stop one")
-    now = datetime.now(UTC)
 
     async def opening(connection: AsyncConnection) -> OpenedCycle:
+        now = datetime.now(UTC)
+        if not (await sessions.still(connection, person, at=now)).roles & ROLES[MoneyAct.STOP_CYCLE]:
+            raise NotAllowed(f"{person.name} may not open a payout cycle: it needs a role that may stop one")
         opened, repeated = await cycles.open_early(connection, new.program, now)
         row = await cycles.row(connection, opened)
         assert row is not None

@@ -13,6 +13,7 @@ from referral_rewards.api.dependencies import Bookkeeper, Decider, Its, Reading
 from referral_rewards.api.v1.fields import Day
 from referral_rewards.domain.errors import RequestInvalid, none_of
 from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting import reconciliations as reporting
@@ -86,13 +87,13 @@ async def begun(connection: AsyncConnection, person: User, rail: str, span: Span
     """Request a reconciliation; return its id.
 
     Raises:
-        NotAllowed: if the person does not have the role finance.
+        NotSignedIn, NotAllowed, AccountUnconfirmed: if the person may no longer, or does not have the role finance.
         RequestInvalid: if there is no such rail, or the span is in the future.
     """
-    person.need_finance()
+    now = datetime.now(UTC)
+    (await sessions.still(connection, person, at=now)).need_finance()
     if rail not in rail_catalogue.CATALOGUE:
         raise RequestInvalid(none_of(rail, sorted(rail_catalogue.CATALOGUE)), "rail")
-    now = datetime.now(UTC)
     until = min(span.ends_before or now, now)
     since = span.begins_at or until - timedelta(days=DAYS)
     if since >= until:
