@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.decisions.act_kinds import MoneyAct
-from referral_rewards.domain.decisions.bank_confirmations import WORDS, agreed, barred, words
+from referral_rewards.domain.decisions.bank_confirmations import WORDS, agreed, barred, may_not_retry, words
 from referral_rewards.domain.decisions.decision import Decision, Made
 from referral_rewards.domain.people.authority import Role
 
-_PAID, _UNPAID = MoneyAct.SETTLE_PAYOUT, MoneyAct.REFUSE_PAYOUT
+_PAID, _UNPAID, _RETRY = MoneyAct.SETTLE_PAYOUT, MoneyAct.REFUSE_PAYOUT, MoneyAct.RETRY_PAYOUT
 _FINANCE: Final = frozenset({Role.FINANCE})
 _MARK: Final = frozenset({"email:f"})
 _LET_OUT: Final = {"fiona": "approved what it pays"}
@@ -104,3 +104,22 @@ def test_nobody_is_stuck_and_nobody_confirms_their_own_word(kinds: tuple[MoneyAc
         closed = barred(words(made[:1], "now"), _LET_OUT)
         assert order[0] in closed[kinds[0]]
         assert order[0] not in closed[_PAID if kinds[0] is _UNPAID else _UNPAID]
+
+
+@pytest.mark.parametrize(
+    ("made", "right"),
+    [
+        ([], set()),
+        ([said("frank", _PAID)], set()),
+        ([said("frank", _UNPAID)], {"frank"}),
+        ([said("frank", _UNPAID), said("frank", _UNPAID)], {"frank"}),
+        ([said("frank", _UNPAID), said("flora", _UNPAID)], set()),
+        ([said("frank", _UNPAID, marks=_MARK), said("flora", _UNPAID, marks=_MARK)], {"frank", "flora"}),
+        ([said("frank", _UNPAID), said("flora", _UNPAID, gone=True)], {"frank", "flora"}),
+        ([said("frank", _UNPAID), said("flora", _RETRY), said("flora", _UNPAID)], {"flora"}),
+        ([said("frank", _UNPAID), said("flora", _UNPAID), said("frank", _RETRY)], set()),
+        ([said("frank", _UNPAID), said("flora", _UNPAID), said("frank", _RETRY), said("frank", _UNPAID)], {"frank"}),
+    ],
+)
+def test_a_second_person_stands_behind_what_is_sent_again(made: list[Made], right: set[str]) -> None:
+    assert set(may_not_retry(made)) == right

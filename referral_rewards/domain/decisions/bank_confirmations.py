@@ -62,6 +62,23 @@ def barred(spoken: Sequence[Made], let_out_by: Mapping[str, str]) -> dict[MoneyA
     return found
 
 
+def may_not_retry(history: Sequence[Made]) -> dict[str, str]:
+    """Return who may not let a payment be sent again that was recorded as not paid, and why.
+
+    A second person has to stand behind that it was not paid. Where two people recorded it, each is the other's second.
+    """
+    refusals: list[Made] = []
+    for made in history:
+        if made.decision.kind is MoneyAct.RETRY_PAYOUT:
+            refusals = []  # what follows is about the next generation of its key
+        elif made.decision.kind is MoneyAct.REFUSE_PAYOUT:
+            refusals.append(made)
+    standing = [each for each in refusals if not each.barred]
+    if any(not _one_person(one, other) for one in standing for other in standing):
+        return {}
+    return dict.fromkeys((each.decision.user for each in refusals), "recorded that it was not paid")
+
+
 def _may_confirm(first: Made, second: Made, let_out_by: Collection[str]) -> bool:
     if first.decision.kind is not MoneyAct.SETTLE_PAYOUT:
         return True

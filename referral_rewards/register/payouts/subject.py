@@ -111,13 +111,11 @@ async def _subject(connection: AsyncConnection, row: _Shown, keys: KeyRing) -> A
     # A manual payment also needs a second person to confirm it: not one who approved or released it.
     let_out_by = dict.fromkeys(releasers(on_cycle), "released the cycle that it is of")
     let_out_by |= dict.fromkeys(row.approvers, "approved what it pays")
-    # If a person recorded that a payment failed, another person must release the retry.
     needs_two = row.rail in BY_HAND and sent and state is PayoutState.MANUAL_REVIEW
     digest = payout_digest(row, row.generation, state)
-    refused_by = [each.decision.user for each in own if each.decision.kind is _A.REFUSE_PAYOUT]
     barred: dict[MoneyAct, dict[str, str]] = {
         _A.CONFIRM_PAYOUT: let_out_by,
-        _A.RETRY_PAYOUT: dict.fromkeys(refused_by, "recorded that it was not paid"),
+        _A.RETRY_PAYOUT: bank_confirmations.may_not_retry(own),
     }
     if needs_two:
         barred |= bank_confirmations.barred(bank_confirmations.words(own, digest), let_out_by)
