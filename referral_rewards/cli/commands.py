@@ -51,7 +51,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "preflight": Entry("programs", "preflight", "Check that a program is ready."),
     "pilot": Entry("pilots", "commands", "Pilots: a program is measured over one payout cycle, to a go or a no-go."),
     "payout": Entry("payouts", "commands", "Payouts: one provider call each, for one reward or several."),
-    "clawback": Entry("clawbacks", "commands", "Clawback cases: paid rewards whose ground fell away."),
+    "clawback": Entry("clawbacks", "commands", "Clawback cases: paid rewards that may have to be recovered."),
     "cycle": Entry("cycles", "commands", "Payout cycles: what is due is gathered, released by finance, and paid."),
     "rails": Entry(
         "rails", "commands", "Rails: connected or not, halted since when and why, and what a restored register forgot."
@@ -84,7 +84,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "keys": Entry("persons", "keys", "The keys that seal personal data."),
     "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
     "blocklist": Entry(
-        "blocklist", "commands", "Identities, devices and payment instruments that are trusted no more."
+        "blocklist", "commands", "Identities, devices and payment instruments that are no longer trusted."
     ),
     "sources": Entry("sources", "commands", "Connected sources of events: what came, and reading it again."),
     "db": Entry("servers", "db", "The database."),
