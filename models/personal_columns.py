@@ -148,7 +148,7 @@ referral_key: referral_id
 referral_step: referral_id status reason
 register_secret: name fingerprint
 restored_rail: rail why
-reward_claim: digest core_digest
+reward_claim: digest core_digest sight
 session: roles factor
 set_aside: referral_id exception subject
 source_cursor: source problem
