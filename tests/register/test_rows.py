@@ -17,7 +17,7 @@ _OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at", "gen
 
 #: Legs of a former conversion are not read at all, the place of a row is for the feed of measurement events alone, and
 #: its stores are for the constraint that lets one order be rewarded once.
-_LEFT_OUT = {"former", "position", "stores"}
+_LEFT_OUT = {"former", "position", "sight", "stores"}
 
 
 @pytest.mark.parametrize(
