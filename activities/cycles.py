@@ -17,7 +17,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 
 #: How many steps one activity takes. Each is committed separately.
 _STEPS_AT_ONCE: Final = 20
-#: The last payout to come to rest wakes its cycle. This poll covers two payouts that finish at the same time.
+#: The last payouts to come to rest wake their cycle. This poll covers very many that finish at the same time.
 _WHILE_PAYING: Final = timedelta(minutes=1)
 
 

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import Answer, PaymentRequest, body_hash
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.account_credit import AccountCredit
+from referral_rewards.register.cycles import rows
 from tests.desk import Desk, account, days_ago, desk_after, event, life_of, marks
 from tests.desk import desk as open_desk
 from tests.patience import PATIENCE_SECONDS
@@ -116,6 +118,22 @@ async def test_stopped_while_a_payment_is_at_its_rail_a_cycle_pays_that_one_once
     assert set((await cycling.send(cycle)).values()) == {"settled"}
     assert await cycling.settle(cycle) == "done"
     assert await cycling.money() == books("r1", "r2")
+
+
+async def test_payouts_that_come_to_rest_at_one_time_wake_their_cycle(cycling: Cycling) -> None:
+    """Neither transaction sees that the other one's payout is at rest, and yet the later one wakes the cycle."""
+    cycle = await cycling.frozen()
+    assert await cycling.decided(cycle, RELEASE) == "released"
+    assert (await cycling.send(cycle, only={"dexter"}))["dexter"] == "settled"
+    await cycling.rows("DELETE FROM outbox")
+    at_rest = text("UPDATE payout SET state = 'cancelled' WHERE cycle_id = :cycle AND payee = :payee")
+    database = cycling.desk.database
+    async with database.transaction() as one, database.transaction() as other:
+        for connection, payee in ((one, "c-r1"), (other, "c-r2")):
+            await connection.execute(at_rest, {"cycle": cycle, "payee": payee})
+            await rows.wake_once_over(connection, cycle)
+    woken = await cycling.rows("SELECT target FROM outbox WHERE kind = 'cycle_due'")
+    assert [row.target for row in woken] == [str(cycle)] * 2
 
 
 async def test_it_can_be_stopped_more_than_once_by_the_same_person(cycling: Cycling) -> None:
