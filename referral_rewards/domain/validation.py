@@ -25,6 +25,7 @@ _PLAIN: Final[Mapping[str, str]] = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "list_type": "must be a list",
+    "extra_forbidden": "is unknown here; leave it out, or check how it is spelled",
     "uuid_type": "must be an id such as 0193a3c4-5b6d-7e8f-9a0b-1c2d3e4f5a6b",
     "uuid_parsing": "must be an id such as 0193a3c4-5b6d-7e8f-9a0b-1c2d3e4f5a6b",
 }
@@ -50,6 +51,9 @@ def in_words(found: Mapping[str, Any]) -> str:
         return _choice(given, str(context.get("expected", "")))
     if kind == "string_too_long":
         return f"must be at most {context['max_length']:,} characters"
+    if kind == "too_short":
+        least = context["min_length"]
+        return "must not be empty" if least == 1 else f"must have at least {least:,} entries"
     return _PLAIN.get(kind) or uncapitalized(message)
 
 

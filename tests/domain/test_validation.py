@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from referral_rewards.domain.errors import FactInvalid, NotFound, nearest, none_of, uncapitalized
 from referral_rewards.domain.facts.events import parse_event
-from referral_rewards.domain.validation import unknown_names
+from referral_rewards.domain.validation import problems_of, unknown_names
 
 BOUGHT: dict[str, Any] = {
     "specversion": "1.0",
@@ -159,3 +160,20 @@ def test_only_the_first_letter_of_a_sentence_is_made_small(message: str, said: s
 @given(name=st.text(), known=st.lists(st.text(min_size=1)))
 def test_the_nearest_name_is_always_a_known_one(name: str, known: list[str]) -> None:
     assert nearest(name, known) in {None, *known}
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    names: list[str] = Field(min_length=1)
+    pair: list[str] = Field(min_length=2)
+
+
+def test_what_a_list_lacks_and_what_nobody_knows_is_said_in_our_words() -> None:
+    with pytest.raises(ValidationError) as refused:
+        _Asked.model_validate({"names": [], "pair": ["a"], "nmaes": []})
+    assert [str(each) for each in problems_of(refused.value, lambda path: ".".join(map(str, path)))] == [
+        "names: must not be empty",
+        "pair: must have at least 2 entries",
+        "nmaes: is unknown here; leave it out, or check how it is spelled",
+    ]
