@@ -14,7 +14,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import day_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 
 _DAY: Final = ["%Y-%m-%d"]
 _OPTIONS: Final = {"from": "--from", "to": "--to", "cycle": "--cycle"}

@@ -10,7 +10,7 @@ from referral_rewards.cli.console import AsJson, Data
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit
-from referral_rewards.domain.labels import VOCABULARIES
+from referral_rewards.domain.labels.vocabularies import VOCABULARIES
 from referral_rewards.domain.money import display
 
 _COLUMNS: Final = (

@@ -17,7 +17,7 @@ from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.errors import RequestInvalid, none_of
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.domain.referrals.lifecycle import Side

@@ -21,7 +21,8 @@ from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.errors import RequestInvalid, none_of
-from referral_rewards.domain.labels import counted, label
+from referral_rewards.domain.labels.sentences import counted
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display, from_minor
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from referral_rewards.cli.problems import DONE
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.claims.decision_kinds import REASON_CODES, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid, none_of
-from referral_rewards.domain.labels import label, labels
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.money import display, fits, parse_decimal, to_minor
 from referral_rewards.domain.referrals.lifecycle import Side
 

@@ -17,7 +17,7 @@ from referral_rewards.domain.imports.mapping import ToolMapping
 from referral_rewards.domain.imports.rows import Row
 from referral_rewards.domain.imports.standing import Key, Left, keys_of, standing_of
 from referral_rewards.domain.imports.translation import translated
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 
 
 class Judge(NamedTuple):

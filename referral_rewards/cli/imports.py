@@ -32,7 +32,8 @@ from referral_rewards.domain.imports.cells import Cells
 from referral_rewards.domain.imports.mapping import Said, ToolMapping
 from referral_rewards.domain.imports.rows import HOW, Sheet, sheet_of
 from referral_rewards.domain.imports.standing import keys_of, other_kind, standing_of
-from referral_rewards.domain.labels import counted, label, listed
+from referral_rewards.domain.labels.sentences import counted, listed
+from referral_rewards.domain.labels.vocabularies import label
 
 HEADINGS: Final = ("line", "row", "became", "facts", "why")
 

@@ -21,7 +21,8 @@ from referral_rewards.cli.problems import BAD_INPUT, DONE, FOUND_PROBLEMS, INTER
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.errors import BadInput, Problem, uncapitalized
 from referral_rewards.domain.facts.file_forms import HEAD_BYTES, FileForm, form_of
-from referral_rewards.domain.labels import counted, label, listed
+from referral_rewards.domain.labels.sentences import counted, listed
+from referral_rewards.domain.labels.vocabularies import label
 
 #: What each form of a file is sent as.
 MEDIA_TYPES: Final = {

@@ -9,7 +9,7 @@ from referral_rewards.cli.client import Api, api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import Output, written
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display
 
 OPTIONS: Final = {"as_of": "--as-of", "program": "--program"}

@@ -24,7 +24,8 @@ from referral_rewards.domain.decisions.act_kinds import (
     SubjectKind,
 )
 from referral_rewards.domain.errors import BadInput, ReferralRewardsError, RequestInvalid, none_of
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 
 _A = MoneyAct
 _DIGITS_SHOWN: Final = 12

@@ -13,7 +13,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payees.in_clear import CHOSEN
 

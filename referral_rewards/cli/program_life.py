@@ -16,7 +16,8 @@ from referral_rewards.cli.money_acts import Digest, is_start_of, minor_of
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct
 from referral_rewards.domain.errors import RequestInvalid, none_of
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.money import display
 
 Program = Annotated[str, typer.Argument(metavar="PROGRAM")]

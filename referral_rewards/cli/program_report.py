@@ -14,7 +14,7 @@ from referral_rewards.cli.ledger import day_of
 from referral_rewards.cli.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
 from referral_rewards.domain.instants import lasted
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.money import display
 

@@ -17,7 +17,7 @@ from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.cli.term_files import read_text, terms_of
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 
 commands = typer.Typer(help="Programs and the versions of their terms.", no_args_is_help=True)
 

@@ -14,7 +14,7 @@ from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import age as age_of
-from referral_rewards.domain.labels import label, labels
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.money import display
 
 Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this program.")]

@@ -11,7 +11,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import Since, Until, day_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 
 _PATH: Final = "/v1/reconciliations"
 _PAUSE_SECONDS: Final = 0.5

@@ -18,7 +18,7 @@ from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.config.credentials import Purpose, store
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import day
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 from referral_rewards.domain.people.authority import Role, Scope
 
 commands = typer.Typer(help="People and services, and how they sign in.", no_args_is_help=True)

@@ -17,7 +17,7 @@ from referral_rewards.api.desk.session.asking import said
 from referral_rewards.api.desk.session.beginning import matches, shows_factor
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
 from referral_rewards.domain.errors import AccountUnconfirmed, BadInput, NotAllowed, RequestInvalid
-from referral_rewards.domain.labels import listed
+from referral_rewards.domain.labels.sentences import listed
 from referral_rewards.domain.people.account_changes import Confirmer
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.people.second_factor import is_recovery_code

@@ -46,7 +46,7 @@ from referral_rewards.domain.errors import (
     ReferralRewardsError,
     RequestInvalid,
 )
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.recording import subjects
 

@@ -16,7 +16,7 @@ from referral_rewards.api.desk.listing import Chosen, show
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct, SubjectKind
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.reporting.lists.audit import AUDIT, KINDS, ORDERS, Event, Wanted, people
 

@@ -20,7 +20,7 @@ from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
 from referral_rewards.domain.decisions.bulk import TOGETHER
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.entries import Entry

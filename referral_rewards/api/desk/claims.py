@@ -33,7 +33,7 @@ from referral_rewards.domain.errors import (
     RequestInvalid,
     StaleDigest,
 )
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.queue.filters import Filters

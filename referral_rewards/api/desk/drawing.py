@@ -10,7 +10,7 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-from referral_rewards.domain.labels import listed
+from referral_rewards.domain.labels.sentences import listed
 from referral_rewards.domain.money import exponent
 from referral_rewards.register.measures.sums import Step
 from referral_rewards.reporting.measures.charts import Chart

@@ -16,7 +16,8 @@ from referral_rewards.api.desk.reports import beside
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import money
 from referral_rewards.domain.instants import lasted
-from referral_rewards.domain.labels import counted, label, listed
+from referral_rewards.domain.labels.sentences import counted, listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus

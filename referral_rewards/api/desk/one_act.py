@@ -19,7 +19,7 @@ from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.errors import ActRefused, BadInput, NotAllowed, Problem
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.people.authority import Scope
 
 Subject = PayeeSubject | ActSubject

@@ -20,7 +20,8 @@ from referral_rewards.domain.decisions.act_kinds import PILOT_MEASURED, REASONS,
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ROLES
 from referral_rewards.domain.errors import BadInput, NotAllowed, NotReady, Problem, RequestInvalid
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.pilots.outcome import Go, SixParts
 from referral_rewards.domain.pilots.plan import Plan, planned

@@ -19,7 +19,7 @@ from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.decisions.setting_aside import MAY_SET_ASIDE
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.restores.reopening import rail_id

@@ -16,7 +16,7 @@ from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.decisions.act_kinds import MoneyAct
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.errors import NotFound, RequestInvalid, none_of
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.register.payees import subject
 from referral_rewards.reporting.payees.redirects import of

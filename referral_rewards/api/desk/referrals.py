@@ -16,7 +16,7 @@ from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import first_upper, words_in
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts import ids
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals

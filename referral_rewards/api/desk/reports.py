@@ -18,7 +18,7 @@ from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.calendar import zone as zone_named
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.instants import lasted
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.measures.definitions import DEFINITIONS, Definition
 from referral_rewards.domain.measures.figures import Figure, Settlement, Stage
 from referral_rewards.domain.measures.measures import Days

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.v1 import fields
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.register import audit, overdue
 from referral_rewards.register.people import sessions
