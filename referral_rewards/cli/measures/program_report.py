@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from referral_rewards.cli import budget_report
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.ledger import day_of
-from referral_rewards.cli.liabilities import AsOf
+from referral_rewards.cli.measures import budget_report
+from referral_rewards.cli.money.ledger import day_of
+from referral_rewards.cli.money.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
 from referral_rewards.domain.instants import lasted
 from referral_rewards.domain.labels.vocabularies import label

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import typer
 
-from referral_rewards.cli import money_acts
+from referral_rewards.cli.claims.decisions import Note, Reason
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.decisions import Note, Reason
 from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.money import acts
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.clawbacks.states import CaseState
@@ -85,7 +85,7 @@ def show(
 def open_(
     referral: Annotated[str, typer.Argument(metavar="REFERRAL")],
     leg: Annotated[Side, typer.Option("--leg", help="Whose reward.")],
-    amount: money_acts.Amount,
+    amount: acts.Amount,
     reason: Reason,
     note: Note,
     user: As = None,
@@ -104,14 +104,14 @@ def open_(
         if not its:
             raise RequestInvalid(f"no reward of the {leg} of {referral} was paid", "--leg")
         shown = api.get(f"{_PATH}/rewards/{its[-1]}")
-        tell(money_acts.in_brief(SubjectKind.REWARD, shown))
-        asked = {"amount_minor": money_acts.minor_of(amount, shown["currency"]), "reason": reason, "note": note}
+        tell(acts.in_brief(SubjectKind.REWARD, shown))
+        asked = {"amount_minor": acts.minor_of(amount, shown["currency"]), "reason": reason, "note": note}
         made = api.post(_PATH, {"reward": its[-1], "act": MoneyAct.OPEN_CLAWBACK, "digest": shown["digest"], **asked})
     again = " before" if made["repeated"] else ""
     say(f"{referral}: recorded{again} as decision {made['seq']}: {label('decided', made['act'])} by {made['user']}")
 
 
-for name, act in money_acts.commands(SubjectKind.CLAWBACK_CASE):
+for name, act in acts.commands(SubjectKind.CLAWBACK_CASE):
     commands.command(name)(act)
 
 
@@ -146,7 +146,7 @@ def _tell(found: dict[str, Any]) -> None:
         said = f"{each['kind']}{forged} by {each['user']} at {each['decided_at']} ({each['reason']})"
         out.print(f"  {said}: {each['note'] or 'erased'}", markup=False, soft_wrap=True)
     most = {act: f" (at most {display(minor, found['currency'])})" for act, minor in found["amounts"].items()}
-    takes = ", ".join(money_acts.name_of(each) + most.get(each, "") for each in found["takes"]) or "no decision"
+    takes = ", ".join(acts.name_of(each) + most.get(each, "") for each in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}", markup=False, soft_wrap=True)
 
 

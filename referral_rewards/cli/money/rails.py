@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.money import acts
 from referral_rewards.cli.output import AsCsv, Column, Form, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
@@ -48,7 +48,7 @@ def forgotten(
 
 
 for kind in (SubjectKind.RAIL, SubjectKind.FORGOTTEN_PAYMENT):
-    for name, act in money_acts.commands(kind):
+    for name, act in acts.commands(kind):
         commands.command(name)(act)
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from referral_rewards.cli.import_paid import PaidByTool, Place
-from referral_rewards.cli.import_spool import RowResult
+from referral_rewards.cli.facts.import_paid import PaidByTool, Place
+from referral_rewards.cli.facts.import_spool import RowResult
 from referral_rewards.domain.facts.events import too_far_ahead
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.ids import event_id_problem

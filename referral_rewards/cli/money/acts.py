@@ -8,10 +8,10 @@ from uuid import UUID
 
 import typer
 
+from referral_rewards.cli.claims.decisions import Note, Reason
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import Data, say, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.decisions import Note, Reason
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain import money

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import typer
 
-from referral_rewards.cli import program_life
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.cli.term_files import read_text, terms_of
+from referral_rewards.cli.programs import life
+from referral_rewards.cli.programs.term_files import read_text, terms_of
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.labels.sentences import counted
 
@@ -100,10 +100,10 @@ def show(
     ):
         sent.read()
         say(sent.text.rstrip("\n"))
-    program_life.warn(program, user, data)
+    life.warn(program, user, data)
 
 
-for name, command in program_life.COMMANDS.items():
+for name, command in life.COMMANDS.items():
     commands.command(name)(command)
 
 Judged = Annotated[

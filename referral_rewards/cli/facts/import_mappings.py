@@ -4,7 +4,7 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
-from referral_rewards.cli.term_files import read_text
+from referral_rewards.cli.programs.term_files import read_text
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
 from referral_rewards.domain.imports.mapping import ToolMapping, load_mapping
 
@@ -21,7 +21,7 @@ class Tool(StrEnum):
 
 def shipped(tool: Tool) -> str:
     """The text of a tool's mapping, to be read or copied."""
-    return resources.files("referral_rewards.cli").joinpath("mappings", f"{tool}.yaml").read_text("utf-8")
+    return resources.files("referral_rewards.cli.facts").joinpath("mappings", f"{tool}.yaml").read_text("utf-8")
 
 
 def chosen(tool: Tool | None, file: Path | None) -> ToolMapping:

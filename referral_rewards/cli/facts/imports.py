@@ -14,11 +14,11 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import Data, say, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.import_judging import Judge, judged
-from referral_rewards.cli.import_mappings import Tool, chosen, shipped
-from referral_rewards.cli.import_paid import Place, paid_by_tool
-from referral_rewards.cli.import_spool import RowResult, Spool, spool
-from referral_rewards.cli.ingest import say_counts, sent, wait_for
+from referral_rewards.cli.facts.import_judging import Judge, judged
+from referral_rewards.cli.facts.import_mappings import Tool, chosen, shipped
+from referral_rewards.cli.facts.import_paid import Place, paid_by_tool
+from referral_rewards.cli.facts.import_spool import RowResult, Spool, spool
+from referral_rewards.cli.facts.ingest import say_counts, sent, wait_for
 from referral_rewards.cli.output import csv_cell, written
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS, INTERRUPTED
 from referral_rewards.config.credentials import Purpose

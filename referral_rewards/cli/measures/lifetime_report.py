@@ -7,9 +7,9 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.liabilities import AsOf
+from referral_rewards.cli.measures.program_report import PATIENCE, Partner, Referrer
+from referral_rewards.cli.money.liabilities import AsOf
 from referral_rewards.cli.output import Output, written
-from referral_rewards.cli.program_report import PATIENCE, Partner, Referrer
 from referral_rewards.domain.money import display
 
 _OPTIONS: Final = {"partner": "--partner", "referrer": "--referrer", "as_of": "--as-of"}

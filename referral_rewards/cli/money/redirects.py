@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from referral_rewards.cli.claims.decisions import Note, Reason
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import Data, say, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.decisions import Note, Reason
-from referral_rewards.cli.money_acts import Digest, is_start_of
+from referral_rewards.cli.money.acts import Digest, is_start_of
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct
 from referral_rewards.domain.errors import RequestInvalid, none_of

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import typer
 
-from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.money import acts
+from referral_rewards.cli.money.payout_life import tell_life
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, write_list
-from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display
@@ -160,7 +160,7 @@ _INSTRUCTION: Final = (
 )
 
 
-for name, act in money_acts.commands(SubjectKind.PAYOUT):
+for name, act in acts.commands(SubjectKind.PAYOUT):
     commands.command(name)(act)
 
 
@@ -172,5 +172,5 @@ def _decisions(out: "Console", found: dict[str, Any]) -> None:
         made.add_row(kind, each["user"], each["reason"], each["reference"], note, each["decided_at"])
     if made.row_count:
         out.print(made)
-    takes = ", ".join(money_acts.name_of(act) for act in found["takes"]) or "no decision"
+    takes = ", ".join(acts.name_of(act) for act in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}")

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from referral_rewards.cli import budget_report, liabilities, lifetime_report, program_report
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.measures import budget_report, lifetime_report, program_report
+from referral_rewards.cli.money import liabilities
 from referral_rewards.cli.output import Output, written
 
 commands = typer.Typer(help="The measures of a program, and reports as files.", no_args_is_help=True)

@@ -14,7 +14,7 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from referral_rewards.cli.ingest import FactFile
+from referral_rewards.cli.facts.ingest import FactFile
 from referral_rewards.domain.facts.file_forms import FileForm
 from referral_rewards.domain.imports.becoming import Became
 

@@ -8,7 +8,7 @@ import typer
 from referral_rewards.cli.client import Api, api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.ledger import Since, Until, day_of
+from referral_rewards.cli.money.ledger import Since, Until, day_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.labels.sentences import counted

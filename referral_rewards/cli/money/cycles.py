@@ -10,11 +10,11 @@ from uuid import UUID
 
 import typer
 
-from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
+from referral_rewards.cli.money import acts
 from referral_rewards.cli.output import AsCsv as AsListCsv
 from referral_rewards.cli.output import Column, Form, Limit, csv_cell
 from referral_rewards.config.credentials import Purpose
@@ -103,7 +103,7 @@ def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, user: As 
         made.add_row(kind, each["user"], each["reason"], each["note"] or "erased", each["decided_at"])
     if made.row_count:
         out.print(made)
-    takes = ", ".join(money_acts.name_of(act) for act in found["takes"]) or "no decision"
+    takes = ", ".join(acts.name_of(act) for act in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}")
 
 
@@ -178,7 +178,7 @@ def _below_minimum(
     say(f"cycle {made['cycle']} of {program}, due on {made['due_on']}, pays it when finance releases it")
 
 
-for name, act in money_acts.commands(SubjectKind.CYCLE):
+for name, act in acts.commands(SubjectKind.CYCLE):
     commands.command(name)(act)
 
 _PAYOUT: Final = ("payout", "payee", "rail", "amount", "currency", "state", "legs", "referrals", "reference", "why")

@@ -11,7 +11,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import Access, As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
-from referral_rewards.cli.users import Sources, Types
+from referral_rewards.cli.people.users import Sources, Types
 from referral_rewards.config.credentials import Purpose, store
 from referral_rewards.domain.instants import day
 from referral_rewards.domain.people.authority import Scope

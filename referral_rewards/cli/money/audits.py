@@ -11,7 +11,7 @@ from referral_rewards.audit import lines
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.ledger import day_of
+from referral_rewards.cli.money.ledger import day_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.labels.sentences import counted

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from referral_rewards.cli import administration
-from referral_rewards.cli.bulk import chosen_from, decide_together
+from referral_rewards.cli.claims.bulk import chosen_from, decide_together
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import Data, people_needed, say, tell
 from referral_rewards.cli.credentials import As
