@@ -10,7 +10,7 @@ from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.desk.words import day_in
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.ledger import FileFormat, file_of
+from referral_rewards.api.v1.money.ledger import FileFormat, file_of
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.reporting.books.balances import Wanted, balances, count, totals_by_kind

@@ -10,7 +10,7 @@ from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.liabilities import file_of, wanted
+from referral_rewards.api.v1.money.liabilities import file_of, wanted
 from referral_rewards.register import programs
 from referral_rewards.reporting.books import liabilities
 from referral_rewards.reporting.books.journal import see_one_moment

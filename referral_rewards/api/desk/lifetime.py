@@ -11,8 +11,8 @@ from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.drawing import drawn, named
 from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.measures.definitions import DEFINITIONS
 from referral_rewards.domain.measures.measures import Days

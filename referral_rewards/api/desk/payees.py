@@ -13,9 +13,9 @@ from referral_rewards.api.desk.listing import Chosen, Typed, show
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.desk.words import day_in, words_in
-from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.payees import file_of_statement
-from referral_rewards.api.v1.reports import YEARS, sent
+from referral_rewards.api.v1.downloads import sent
+from referral_rewards.api.v1.fields import TEXT, YEARS
+from referral_rewards.api.v1.money.payees import file_of_statement
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.payouts.states import LegState

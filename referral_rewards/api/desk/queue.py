@@ -14,7 +14,7 @@ from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import Counted, page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import first_upper
-from referral_rewards.api.v1.queue import file_of
+from referral_rewards.api.v1.claims.queue import file_of
 from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.decisions.setting_aside import MAY_SET_ASIDE
 from referral_rewards.domain.decisions.waiting import Sort, Waits

@@ -12,7 +12,7 @@ from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper, SentForm
 from referral_rewards.api.desk.words import day_in
-from referral_rewards.api.v1.reconciliations import DAYS, begun
+from referral_rewards.api.v1.money.reconciliations import DAYS, begun
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Role

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.listing import AS_FILE, ListFilters, Text, Uuid, file_of, order_of, page_of
-from referral_rewards.api.v1.money_acts import NewClawback, NewClawbackAct, RecordedAct, record
+from referral_rewards.api.v1.money.acts import NewClawback, NewClawbackAct, RecordedAct, record
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, RewardShown

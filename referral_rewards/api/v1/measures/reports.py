@@ -1,20 +1,17 @@
-"""Reports as files of any length, each streamed from one snapshot of the register."""
+"""Reports: a program's measures, what is behind a figure, and files of any length."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its, Person, Reading
-from referral_rewards.api.v1.budgets import EXAMPLE as BUDGET
-from referral_rewards.api.v1.fields import AS_OF, TEXT, AsOf, Day, NamedInPath
+from referral_rewards.api.v1.downloads import KINDS, sent
+from referral_rewards.api.v1.fields import AS_OF, TEXT, YEARS, AsOf, Day, NamedInPath
+from referral_rewards.api.v1.measures.budgets import EXAMPLE as BUDGET
 from referral_rewards.domain.measures.figures import Figure
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.domain.payouts.rail_catalogue import MANUAL
@@ -27,52 +24,8 @@ from referral_rewards.reporting.measures.program import ProgramReport, Wanted
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
 
-_BLOCK_CHARACTERS: Final = 32_768
-
-_PLAIN: Final = "text/plain; charset=utf-8"
-_KINDS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-
-Written = Callable[[AsyncConnection], AsyncIterator[str]]
-"""Yields the parts of a file, read over a connection."""
-
-
-async def sent(database: Database, written: Written, name: str) -> StreamingResponse:
-    """Return a download with that file name."""
-    blocks = _blocks(database, written)
-    # Read the first block here: if the database is away, the response can still be an error.
-    first = await anext(blocks)
-    return StreamingResponse(
-        _chained(first, blocks),
-        media_type=_KINDS.get(name.rpartition(".")[2], _PLAIN),
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
-async def _blocks(database: Database, written: Written) -> AsyncGenerator[str]:
-    """Yield the file in blocks of about a packet's size, at least one."""
-    held, size = [], 0
-    async with database.reading() as connection:
-        await see_one_moment(connection)
-        async for each in written(connection):
-            held.append(each)
-            size += len(each)
-            if size >= _BLOCK_CHARACTERS:
-                yield "".join(held)
-                held, size = [], 0
-    yield "".join(held)
-
-
-async def _chained(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
-    async with aclosing(rest):
-        yield first
-        async for each in rest:
-            yield each
-
-
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
-#: No program is older, and no calendar has to reach further.
-YEARS: Final[dict[str, Any]] = {"ge": 1970, "le": 2999}
 Year = Annotated[int, Query(**YEARS, examples=[2026])]
 """A calendar year."""
 
@@ -254,7 +207,7 @@ async def program_report(
     if asked.format == "json":
         return found
     headers = {"Content-Disposition": f'attachment; filename="program-{program}.csv"'}
-    return StreamingResponse(sheet_of.as_csv(found), media_type=_KINDS["csv"], headers=headers)
+    return StreamingResponse(sheet_of.as_csv(found), media_type=KINDS["csv"], headers=headers)
 
 
 @router.get("/program/{program}/referrals", summary="The referrals behind a figure")

@@ -16,7 +16,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields, listing
 from referral_rewards.api.v1.listing import AS_FILE, ListFilters, Uuid, file_of, order_of, page_of
-from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
+from referral_rewards.api.v1.money.acts import NewCycleAct, RecordedAct, record
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, ROLES, MoneyAct

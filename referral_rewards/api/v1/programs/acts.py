@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields
-from referral_rewards.api.v1.money_acts import AMOUNT, MINOR_MAX, NOTHING
+from referral_rewards.api.v1.money.acts import AMOUNT, MINOR_MAX, NOTHING
 from referral_rewards.domain.decisions.act_kinds import (
     NEEDS_AMOUNT,
     REASONS,

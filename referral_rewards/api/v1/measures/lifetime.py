@@ -8,8 +8,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Its, Person
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.api.v1.fields import AS_OF, TEXT, AsOf, NamedInPath
-from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.measures import lifetime

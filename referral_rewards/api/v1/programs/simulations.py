@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from models.session import Database
 from referral_rewards.api.dependencies import Its, Parts, Person
 from referral_rewards.api.v1.fields import Day, NamedInPath
-from referral_rewards.api.v1.programs import TermsText, of_program
+from referral_rewards.api.v1.programs.programs import TermsText, of_program
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register import programs

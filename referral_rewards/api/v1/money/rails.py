@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
-from referral_rewards.api.v1.money_acts import NewPaymentAct, NewRailAct, RecordedAct, record
+from referral_rewards.api.v1.money.acts import NewPaymentAct, NewRailAct, RecordedAct, record
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.domain.restores.forgotten import PaymentState

@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Bookkeeper, Its, Parts, Reading
-from referral_rewards.api.v1.fields import Day, NamedInPath
+from referral_rewards.api.v1.downloads import sent
+from referral_rewards.api.v1.fields import YEARS, Day, NamedInPath
 from referral_rewards.api.v1.listing import AS_FILE, ListFilters, file_of, order_of, page_of
-from referral_rewards.api.v1.reports import YEARS, sent
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.lists.asked import Asked

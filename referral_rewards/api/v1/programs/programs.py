@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.openapi import PlaceOfProblem, refusals
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
-from referral_rewards.api.v1.program_acts import NewProgramAct, RecordedProgramAct, record
+from referral_rewards.api.v1.programs.acts import NewProgramAct, RecordedProgramAct, record
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.terms import Terms, load_terms

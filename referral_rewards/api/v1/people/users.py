@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, SignedIn, acting, bearer
 from referral_rewards.api.v1.fields import TEXT, NamedInPath, Sources, Types, named_rights
-from referral_rewards.api.v1.tokens import IssuedToken, Token
+from referral_rewards.api.v1.people.tokens import IssuedToken, Token
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.rights import NOTHING

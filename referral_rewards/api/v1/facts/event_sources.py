@@ -14,7 +14,7 @@ from referral_rewards.api import source_events
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Person, Reading, acting
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1 import fields
-from referral_rewards.api.v1.source_pulls import PULL, Name, PullOfSource, pull_of, source_of
+from referral_rewards.api.v1.facts.source_pulls import PULL, Name, PullOfSource, pull_of, source_of
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.facts.ids import event_id_problem
 from referral_rewards.register import audit

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.api.v1.fields import Day
-from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.reporting.books import beancount, journal
 from referral_rewards.reporting.books.balances import AccountBalance, ColumnTotals, Wanted, balances, totals

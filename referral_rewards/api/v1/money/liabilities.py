@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.api.v1.fields import AS_OF, TEXT, AsOf
-from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.measures.as_of import moment_named
 from referral_rewards.reporting.books import liabilities

@@ -13,8 +13,8 @@ from referral_rewards.api.dependencies import Decider, Its, Parts, Person, Readi
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import Outcome, recorded_together, rule_of
 from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.api.v1.listing import AS_FILE
-from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
 from referral_rewards.register import programs
