@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from markupsafe import Markup
 
 from referral_rewards.api.dependencies import Its, Reading
-from referral_rewards.api.desk.claims import run_of
+from referral_rewards.api.desk.claims.claim import run_of
 from referral_rewards.api.desk.listing import Chosen, Typed, show
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader

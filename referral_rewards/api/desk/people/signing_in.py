@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.second_step import WithoutSession, ask_code, factor_of
+from referral_rewards.api.desk.people.second_step import WithoutSession, ask_code, factor_of
 from referral_rewards.api.desk.session.asking import ask, is_ours, said
 from referral_rewards.api.desk.session.beginning import landing, let_in, matches
 from referral_rewards.api.desk.session.carried import Carried, own_address

@@ -11,8 +11,8 @@ from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.people import seen_changes
-from referral_rewards.api.desk.second_factor import is_fresh, show_again
+from referral_rewards.api.desk.people.second_factor import is_fresh, show_again
+from referral_rewards.api.desk.people.users import seen_changes
 from referral_rewards.api.desk.session.asking import said
 from referral_rewards.api.desk.session.beginning import matches, shows_factor
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token

@@ -9,8 +9,8 @@ from typing import Annotated, Final, NamedTuple
 from fastapi import APIRouter, Query, Response
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
-from referral_rewards.api.desk import acts
-from referral_rewards.api.desk.acts import Said, Typed
+from referral_rewards.api.desk.money import acts
+from referral_rewards.api.desk.money.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.domain.decisions.act_kinds import SubjectKind

@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its
-from referral_rewards.api.desk.acts import ROOMS
 from referral_rewards.api.desk.listing import Chosen, show
+from referral_rewards.api.desk.money.acts import ROOMS
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct, SubjectKind

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from referral_rewards.api.dependencies import Its
-from referral_rewards.api.desk.drawing import drawn, named
+from referral_rewards.api.desk.measures.drawing import drawn, named
 from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import day_in, money

@@ -9,7 +9,7 @@ from fastapi import Response
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Parts
-from referral_rewards.api.desk.acts import Said, Typed, in_two_steps
+from referral_rewards.api.desk.money.acts import Said, Typed, in_two_steps
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit
 from referral_rewards.api.desk.words import FOLLOWS, first_upper

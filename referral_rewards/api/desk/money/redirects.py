@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk import one_act
-from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.one_act import OneAct
+from referral_rewards.api.desk.money import one_act
+from referral_rewards.api.desk.money.acts import Said, Typed
+from referral_rewards.api.desk.money.one_act import OneAct
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper, SentForm, Visit
 from referral_rewards.api.v1.fields import TEXT

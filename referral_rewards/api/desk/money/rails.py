@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
-from referral_rewards.api.desk import acts
-from referral_rewards.api.desk.acts import Said, Typed
+from referral_rewards.api.desk.money import acts
+from referral_rewards.api.desk.money.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.domain.decisions.money_acts import SubjectKind

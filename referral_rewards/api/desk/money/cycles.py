@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
-from referral_rewards.api.desk import acts
-from referral_rewards.api.desk.acts import Said
-from referral_rewards.api.desk.acts import Typed as Filled
 from referral_rewards.api.desk.listing import Chosen, Typed, of_uuids, show
+from referral_rewards.api.desk.money import acts
+from referral_rewards.api.desk.money.acts import Said
+from referral_rewards.api.desk.money.acts import Typed as Filled
+from referral_rewards.api.desk.money.payouts import run_of
 from referral_rewards.api.desk.pages import Counted, Start, page, zone_of
-from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.cycles.states import CycleState

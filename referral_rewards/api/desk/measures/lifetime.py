@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Its
-from referral_rewards.api.desk.drawing import drawn, named
+from referral_rewards.api.desk.measures.drawing import drawn, named
 from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.v1.downloads import sent

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 
 from referral_rewards.api import piloting
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk.acts import Said, Typed, in_two_steps
+from referral_rewards.api.desk.money.acts import Said, Typed, in_two_steps
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import FOLLOWS, first_upper

@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
 from referral_rewards.api.dependencies import Its
-from referral_rewards.api.desk.drawing import drawn, named
+from referral_rewards.api.desk.measures.drawing import drawn, named
+from referral_rewards.api.desk.measures.reports import beside
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.reports import beside
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import money
 from referral_rewards.domain.instants import lasted
