@@ -9,7 +9,7 @@ from urllib.parse import quote
 from referral_rewards.cli.client import Api, api_of
 from referral_rewards.cli.console import say, tell
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.cli.programs.term_files import read_text
+from referral_rewards.cli.term_files import read_text
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX, DecisionKind
 from referral_rewards.domain.errors import BadInput, Problem

@@ -9,8 +9,8 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.money.payout_life import tell_case, tell_life
 from referral_rewards.cli.output import order_of
+from referral_rewards.cli.payout_life import tell_case, tell_life
 from referral_rewards.domain.labels.vocabularies import effect_in_words, label, labels
 from referral_rewards.domain.money import display
 

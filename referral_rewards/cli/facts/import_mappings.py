@@ -4,7 +4,7 @@ from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
-from referral_rewards.cli.programs.term_files import read_text
+from referral_rewards.cli.term_files import read_text
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
 from referral_rewards.domain.imports.mapping import ToolMapping, load_mapping
 

@@ -13,8 +13,8 @@ from referral_rewards.cli.console import AsJson, Data, say_json, table, tables, 
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.listing import Chosen, Order, Since, Summed, Until, write_chosen
 from referral_rewards.cli.money import acts
-from referral_rewards.cli.money.payout_life import tell_life
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, write_list
+from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display

@@ -15,7 +15,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.cli.programs import life
-from referral_rewards.cli.programs.term_files import read_text, terms_of
+from referral_rewards.cli.term_files import read_text, terms_of
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.labels.sentences import counted
 

@@ -15,7 +15,7 @@ from referral_rewards.cli.client import Api, api_of
 from referral_rewards.cli.console import AsJson, Data, progress_console, say_json, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.programs.simulation_report import print_changed, print_simulation
-from referral_rewards.cli.programs.term_files import read_text, terms_of
+from referral_rewards.cli.term_files import read_text, terms_of
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 
 Progress = Callable[[str, int, int], None]
