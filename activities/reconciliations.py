@@ -25,7 +25,7 @@ from referral_rewards.domain.books.reconciliation import (
     unseen,
 )
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Answer, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail

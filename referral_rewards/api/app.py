@@ -16,46 +16,27 @@ from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.operating import look
 from referral_rewards.api.slow_clients import PATIENCE, BodyPatience, Patience
 from referral_rewards.api.traced import Traced
-from referral_rewards.api.v1 import (
-    account_changes,
-    asked_sources,
-    audit,
+from referral_rewards.api.v1.claims import claim, queue, referrals, set_aside, standings
+from referral_rewards.api.v1.facts import asked_sources, batches, event_sources, events, source_pulls, webhooks
+from referral_rewards.api.v1.fields import only_known
+from referral_rewards.api.v1.measures import budgets, lifetime, measurements, reports
+from referral_rewards.api.v1.money import (
     audits,
-    batches,
-    blocklist,
-    budgets,
-    claims,
     clawbacks,
     cycles,
-    event_sources,
-    events,
     instructions,
     ledger,
     liabilities,
-    lifetime,
     looks,
-    measurements,
     payees,
     payouts,
-    persons,
-    pilots,
-    programs,
-    queue,
     rails,
     reconciliations,
     redirects,
-    referrals,
-    reports,
     restores,
-    set_aside,
-    simulations,
-    source_pulls,
-    standings,
-    tokens,
-    users,
-    webhooks,
 )
-from referral_rewards.api.v1.fields import only_known
+from referral_rewards.api.v1.people import account_changes, audit_log, blocklist, persons, tokens, users
+from referral_rewards.api.v1.programs import pilots, programs, simulations
 from referral_rewards.api.watching import watch, watch_namespace
 
 _ABOUT = """\
@@ -100,13 +81,13 @@ def create_app(parts: Parts, patience: Patience = PATIENCE) -> FastAPI:
     # address is theirs to choose.
     app.include_router(events.router, dependencies=[Depends(only_known)])
     app.include_router(webhooks.router)
-    judged = (each.router for each in (batches, referrals, standings, queue, set_aside, claims, programs, simulations))
+    judged = (each.router for each in (batches, referrals, standings, queue, set_aside, claim, programs, simulations))
     paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
     payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, liabilities, reconciliations, audits))
     measured = (each.router for each in (reports, budgets, lifetime, measurements, pilots))
     told = (event_sources, asked_sources, source_pulls)
-    access = (each.router for each in (tokens, account_changes, users, persons, blocklist, audit, *told))
+    access = (each.router for each in (tokens, account_changes, users, persons, blocklist, audit_log, *told))
     apart = (rails.forgotten, standings.offers, tokens.whose)
     for router in (*judged, *paid, *payable, *booked, *measured, *apart, *access):
         app.include_router(router, dependencies=[Depends(only_known)])

@@ -33,7 +33,8 @@ from referral_rewards.domain.errors import (
     StaleDigest,
     TooManyAttempts,
 )
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.validation import in_words, unknown_names
 

@@ -16,7 +16,7 @@ from referral_rewards import interrupts
 
 
 class Entry(NamedTuple):
-    """Where a command or a group of them stands: a module of this package, and the name in it."""
+    """Where a command or a group of them stands: a module below this package, and the name in it."""
 
     module: str
     name: str
@@ -25,68 +25,80 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "up": Entry("servers", "up", "Run everything on this machine: PostgreSQL, Temporal, the API and both workers."),
-    "ingest": Entry("ingest", "ingest", "Take a file of facts in."),
+    "ingest": Entry("facts.ingest", "ingest", "Take a file of facts in."),
     "import": Entry(
-        "imports",
+        "facts.imports",
         "import_",
         "Import another referral tool's export; by default only say what each row would become.",
     ),
-    "list": Entry("referrals", "list_", "List referrals and where each stands."),
-    "show": Entry("show", "show", "Show one referral: where it stands and why."),
-    "status-link": Entry("referrals", "status_link", "Print the secret link to one side's own status page."),
-    "queue": Entry("queue", "queue_", "List what waits for a person."),
-    "set-aside": Entry("queue", "set_aside", "Set aside, with a note, what waits in the queue and no decision ends."),
-    "approve": Entry("decisions", "commands", "Approve a claim as it was shown."),
-    "deny": Entry("decisions", "commands", "Deny a claim, or leave a closed referral closed."),
-    "hold": Entry("decisions", "commands", "Hold a claim back until it is released."),
-    "release": Entry("decisions", "commands", "Release a claim that was held."),
-    "request-evidence": Entry("decisions", "commands", "Ask for more evidence; the claim goes on waiting."),
-    "reassign": Entry("decisions", "commands", "Move a claim to another referrer."),
-    "adjust": Entry("decisions", "commands", "Set a claim's reward to another amount, or leave it out."),
-    "link": Entry("decisions", "commands", "Let a referral hear of an order that matches none."),
-    "reopen": Entry("decisions", "commands", "Reopen a referral that was closed."),
-    "decisions": Entry("decisions", "record", "The record of decisions."),
-    "simulate": Entry("simulate", "simulate_", "Replay a program's past under other terms."),
-    "program": Entry("programs", "commands", "Programs and the versions of their terms."),
-    "preflight": Entry("programs", "preflight", "Check that a program is ready."),
-    "pilot": Entry("pilots", "commands", "Pilots: a program is measured over one payout cycle, to a go or a no-go."),
-    "payout": Entry("payouts", "commands", "Payouts: one provider call each, for one reward or several."),
-    "clawback": Entry("clawbacks", "commands", "Clawback cases: paid rewards that may have to be recovered."),
-    "cycle": Entry("cycles", "commands", "Payout cycles: what is due is gathered, released by finance, and paid."),
+    "list": Entry("claims.referrals", "list_", "List referrals and where each stands."),
+    "show": Entry("claims.show", "show", "Show one referral: where it stands and why."),
+    "status-link": Entry("claims.referrals", "status_link", "Print the secret link to one side's own status page."),
+    "queue": Entry("claims.queue", "queue_", "List what waits for a person."),
+    "set-aside": Entry(
+        "claims.queue", "set_aside", "Set aside, with a note, what waits in the queue and no decision ends."
+    ),
+    "approve": Entry("claims.decisions", "commands", "Approve a claim as it was shown."),
+    "deny": Entry("claims.decisions", "commands", "Deny a claim, or leave a closed referral closed."),
+    "hold": Entry("claims.decisions", "commands", "Hold a claim back until it is released."),
+    "release": Entry("claims.decisions", "commands", "Release a claim that was held."),
+    "request-evidence": Entry("claims.decisions", "commands", "Ask for more evidence; the claim goes on waiting."),
+    "reassign": Entry("claims.decisions", "commands", "Move a claim to another referrer."),
+    "adjust": Entry("claims.decisions", "commands", "Set a claim's reward to another amount, or leave it out."),
+    "link": Entry("claims.decisions", "commands", "Let a referral hear of an order that matches none."),
+    "reopen": Entry("claims.decisions", "commands", "Reopen a referral that was closed."),
+    "decisions": Entry("claims.decisions", "record", "The record of decisions."),
+    "simulate": Entry("programs.simulate", "simulate_", "Replay a program's past under other terms."),
+    "program": Entry("programs.programs", "commands", "Programs and the versions of their terms."),
+    "preflight": Entry("programs.programs", "preflight", "Check that a program is ready."),
+    "pilot": Entry(
+        "programs.pilots", "commands", "Pilots: a program is measured over one payout cycle, to a go or a no-go."
+    ),
+    "payout": Entry("money.payouts", "commands", "Payouts: one provider call each, for one reward or several."),
+    "clawback": Entry("money.clawbacks", "commands", "Clawback cases: paid rewards that may have to be recovered."),
+    "cycle": Entry(
+        "money.cycles", "commands", "Payout cycles: what is due is gathered, released by finance, and paid."
+    ),
     "rails": Entry(
-        "rails", "commands", "Rails: connected or not, halted since when and why, and what a restored register forgot."
+        "money.rails",
+        "commands",
+        "Rails: connected or not, halted since when and why, and what a restored register forgot.",
     ),
     "restored": Entry(
-        "restores", "restored", "Record that the register was restored to an earlier state: every outside rail halts."
+        "money.restores",
+        "restored",
+        "Record that the register was restored to an earlier state: every outside rail halts.",
     ),
     "resync": Entry(
-        "restores",
+        "money.restores",
         "resync",
         "Start or wake everything that is open, after Temporal was lost or restored.",
     ),
-    "ledger": Entry("ledger", "commands", "The double-entry books of what was approved, paid and taken back."),
-    "reconcile": Entry("reconcile", "reconcile", "Compare what a rail lists as paid with what we hold."),
-    "payee": Entry("payees", "commands", "Payees: methods, tax forms, totals, and what waits."),
-    "redirect": Entry("redirects", "redirect", "Bind what waits for a payee to the payment method that they have now."),
+    "ledger": Entry("money.ledger", "commands", "The double-entry books of what was approved, paid and taken back."),
+    "reconcile": Entry("money.reconciliations", "reconcile", "Compare what a rail lists as paid with what we hold."),
+    "payee": Entry("money.payees", "commands", "Payees: methods, tax forms, totals, and what waits."),
+    "redirect": Entry(
+        "money.redirects", "redirect", "Bind what waits for a payee to the payment method that they have now."
+    ),
     "log": Entry(
-        "audit_log",
+        "people.audit_log",
         "log",
         "List who did what and what moved money, the newest first by default; sign-ins only where they are asked for.",
     ),
-    "report": Entry("reports", "commands", "The measures of a program, and reports as files."),
+    "report": Entry("measures.reports", "commands", "The measures of a program, and reports as files."),
     "audit": Entry(
-        "audit",
+        "money.audits",
         "audit",
         "Derive every paid reward of a program again, print what is wrong, and end with 1 if anything is.",
     ),
-    "user": Entry("users", "commands", "People and services, and how they sign in."),
-    "person": Entry("persons", "commands", "Persons: all that is on record about one, and erasing it."),
-    "keys": Entry("persons", "keys", "The keys that seal personal data."),
-    "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
+    "user": Entry("people.users", "commands", "People and services, and how they sign in."),
+    "person": Entry("people.persons", "commands", "Persons: all that is on record about one, and erasing it."),
+    "keys": Entry("people.persons", "keys", "The keys that seal personal data."),
+    "token": Entry("people.tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
     "blocklist": Entry(
-        "blocklist", "commands", "Identities, devices and payment instruments that are no longer trusted."
+        "people.blocklist", "commands", "Identities, devices and payment instruments that are no longer trusted."
     ),
-    "sources": Entry("sources", "commands", "Connected sources of events: what came, and reading it again."),
+    "sources": Entry("facts.sources", "commands", "Connected sources of events: what came, and reading it again."),
     "db": Entry("servers", "db", "The database."),
     "api": Entry("servers", "api", "Run the HTTP API: the only process that is given the signing key."),
     "worker": Entry("servers", "worker", "Run workers."),

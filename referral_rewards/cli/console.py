@@ -56,7 +56,7 @@ def table(*columns: str, **how: Any) -> "Table":
 
 def people_needed(routes: Sequence[str], people: int) -> str:
     """Who must approve, in words."""
-    from referral_rewards.domain.labels import labels
+    from referral_rewards.domain.labels.vocabularies import labels
 
     each = "every one of " if len(routes) > 1 else ""
     return f"{each}{', '.join(labels('role', routes))} ({'1 person' if people == 1 else f'at least {people} people'})"

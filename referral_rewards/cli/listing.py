@@ -11,7 +11,7 @@ import typer
 
 from referral_rewards.cli.console import say, say_json, tell
 from referral_rewards.cli.output import Column, Form, write_list
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:

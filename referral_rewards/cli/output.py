@@ -19,7 +19,7 @@ import typer
 from referral_rewards.cli.layout import bold, laid_out, one_line, terminal_width
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.facts.orders import OrderName
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV for spreadsheets, with every column.")]

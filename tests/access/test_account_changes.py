@@ -10,9 +10,9 @@ import pytest
 from fastapi.routing import APIRoute
 from typer.main import get_group
 
-from referral_rewards.api.desk import people as people_pages
-from referral_rewards.cli import tokens as token_commands
-from referral_rewards.cli import users as user_commands
+from referral_rewards.api.desk.people import users as people_pages
+from referral_rewards.cli.people import tokens as token_commands
+from referral_rewards.cli.people import users as user_commands
 from referral_rewards.domain.people.account_changes import AccountAct
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.notices.smtp import Smtp

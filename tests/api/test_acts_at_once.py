@@ -18,7 +18,7 @@ from referral_rewards.domain.decisions.money_acts import (
     MoneyAct,
     SubjectKind,
 )
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.cycles import rows as cycles

@@ -178,7 +178,7 @@ async def test_a_simulation_says_how_far_it_is_and_what_came_of_it(desk: Desk) -
 
 
 async def test_a_simulation_of_too_long_a_past_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("referral_rewards.api.v1.simulations.SECONDS_MAX", 0)
+    monkeypatch.setattr("referral_rewards.api.v1.programs.simulations.SECONDS_MAX", 0)
     await desk.referral("r1")
     answer = await ask(desk, "POST", "/v1/programs/acme-friends/simulations", "paula", {"terms": PROGRAM})
     last = httpx.Response(200, content=answer.text.splitlines()[-1]).json()

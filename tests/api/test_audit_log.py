@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.labels import VOCABULARIES
+from referral_rewards.domain.labels.vocabularies import VOCABULARIES
 from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.register import audit
 from referral_rewards.reporting.lists.audit import KINDS

@@ -121,7 +121,7 @@ async def test_the_page_of_empty_books_says_so(desk: Desk) -> None:
 
 
 async def test_a_page_of_accounts_leads_to_the_next(kept: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("referral_rewards.api.desk.ledger._ON_A_PAGE", 2)
+    monkeypatch.setattr("referral_rewards.api.desk.money.ledger._ON_A_PAGE", 2)
     async with kept.browser("fiona") as browser:
         first = (await browser.get("/ledger")).text
         address = first.split('data-key="n" href="')[1].split('"')[0].replace("&amp;", "&")

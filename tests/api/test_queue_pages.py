@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from referral_rewards.api.desk.queue import EXCEPTIONS
+from referral_rewards.api.desk.claims.queue import EXCEPTIONS
 from referral_rewards.domain.decisions.waiting import Waits
 from tests.desk import Browser, Desk, days_ago, event, life_of
 

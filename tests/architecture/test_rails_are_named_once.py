@@ -23,7 +23,10 @@ ITS_OWN = (
 _NAMES = "|".join(sorted(CATALOGUE.keys() | PROVIDERS.values()))
 _NAMED = re.compile(rf"\A(?:{_NAMES})\Z|'(?:{_NAMES})'")
 #: The name of a source of webhooks, and of a vendor, as examples in the API.
-ALLOWED = {("referral_rewards/api/v1/webhooks.py", "stripe"), ("referral_rewards/api/v1/event_sources.py", "stripe")}
+ALLOWED = {
+    ("referral_rewards/api/v1/facts/webhooks.py", "stripe"),
+    ("referral_rewards/api/v1/facts/event_sources.py", "stripe"),
+}
 
 
 def _named(text: Text) -> bool:

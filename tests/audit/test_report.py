@@ -15,7 +15,7 @@ from referral_rewards.api.auditing import sent
 from referral_rewards.audit import page
 from referral_rewards.audit.findings import Part
 from referral_rewards.audit.words import KINDS, WORDS
-from referral_rewards.domain.labels import VOCABULARIES
+from referral_rewards.domain.labels.vocabularies import VOCABULARIES
 from tests.audit.flipping import Flip, rows_of
 from tests.audit.paid import ACME, lived
 from tests.desk import Desk, desk_after

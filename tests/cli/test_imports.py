@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from referral_rewards.cli import main
-from referral_rewards.cli.import_mappings import Tool, shipped
+from referral_rewards.cli.facts.import_mappings import Tool, shipped
 from tests.cli.conftest import Shell
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "importing.md").read_text()

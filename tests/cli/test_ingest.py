@@ -233,7 +233,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(shell: Shell, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("referral_rewards.cli.ingest._pieces", interrupted)
+        patched.setattr("referral_rewards.cli.facts.ingest._pieces", interrupted)
         ran = shell("ingest", file)
     assert (ran.code, ran.problems) == (
         130,

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from referral_rewards.cli.layout import laid_out
 from referral_rewards.cli.listing import write_totals
 from referral_rewards.cli.output import Column, Form, tsv_line, write_list
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.reporting.lists import audit, clawbacks, cycles, payees, payouts, referrals
 from referral_rewards.reporting.queue import sheet as queue
 from tests.cli.conftest import Shell

@@ -34,7 +34,7 @@ from referral_rewards.domain.judging.verdict import (
     StaysReserved,
     Verdict,
 )
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.referrals.case import NEVER_JUDGED

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.cli.import_mappings import Tool, shipped
+from referral_rewards.cli.facts.import_mappings import Tool, shipped
 from referral_rewards.domain import calendar
 from referral_rewards.domain.errors import BadInput
 from referral_rewards.domain.facts.identity import Marker

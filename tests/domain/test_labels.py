@@ -22,7 +22,8 @@ from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
 from referral_rewards.domain.facts.intake_warnings import WarningKind
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
 from referral_rewards.domain.imports.becoming import Became
-from referral_rewards.domain.labels import VOCABULARIES, effect_in_words, label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import SUBJECTS, VOCABULARIES, effect_in_words, label, labels
 from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payees.in_clear import LookReason
 from referral_rewards.domain.payees.tax_forms import FormStanding
@@ -109,6 +110,10 @@ def test_every_code_that_can_be_shown_has_words(vocabulary: str) -> None:
 def test_no_member_is_shown_by_its_code(enum: Collection[str]) -> None:
     known = {code for words in VOCABULARIES.values() for code in words}
     assert set(enum) - known - {DeductionKind.WITHHOLDING} == set()
+
+
+def test_no_kind_of_code_stands_in_two_files() -> None:
+    assert sum(len(subject.WORDS) for subject in SUBJECTS) == len(VOCABULARIES)
 
 
 def test_no_label_is_a_code() -> None:

@@ -19,7 +19,7 @@ from referral_rewards.domain.books.reconciliation import (
     payout_of,
     unseen,
 )
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
 PAYOUT = UUID("6f1d2c3b-0000-5000-8000-000000000001")

@@ -5,7 +5,8 @@ from typing import Final
 
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.restores.forgotten import PaymentState
 from tests.stuck.loose_ends import LOOSE_ENDS

@@ -6,42 +6,35 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request
 from starlette.staticfiles import StaticFiles
 
-from referral_rewards.api.desk import (
-    account,
-    audit,
+from referral_rewards.api.desk import pages
+from referral_rewards.api.desk.claims import bulk, claim, queue, referrals, set_aside, status
+from referral_rewards.api.desk.measures import budgets, lifetime, monthly, reports
+from referral_rewards.api.desk.money import (
     audits,
-    budgets,
-    bulk,
-    claims,
     clawbacks,
     cycles,
     instructions,
     leaving,
     ledger,
     liabilities,
-    lifetime,
     looks,
-    monthly,
-    openid,
-    pages,
     payees,
     payouts,
-    people,
-    persons,
-    pilots,
-    programs,
-    queue,
     rails,
     reconciliations,
     redirects,
-    referrals,
-    reports,
+)
+from referral_rewards.api.desk.people import (
+    account,
+    audit_log,
+    openid,
+    persons,
     second_factor,
     second_step,
-    set_aside,
     signing_in,
-    status,
+    users,
 )
+from referral_rewards.api.desk.programs import pilots, programs
 from referral_rewards.api.desk.session.visiting import SignInNeeded
 from referral_rewards.domain.errors import FactorNeeded, NotFound
 
@@ -53,7 +46,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     queue,
     set_aside,
     bulk,
-    claims,
+    claim,
     referrals,
     instructions,
     payouts,
@@ -76,9 +69,9 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     redirects,
     account,
     second_factor,
-    people,
+    users,
     persons,
-    audit,
+    audit_log,
     status,
 )
 

@@ -12,7 +12,7 @@ from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.pages import Counted, Start, page
 from referral_rewards.api.desk.session.visiting import Visit
 from referral_rewards.api.desk.words import day_in, id_in, words_in
-from referral_rewards.api.v1.reports import sent
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.reporting.lists.asked import UTC_ZONE, Asked, zone_of
 from referral_rewards.reporting.lists.reading import Totals

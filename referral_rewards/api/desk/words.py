@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from referral_rewards.domain import calendar, instants, labels
+from referral_rewards.domain import calendar, instants
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.labels import sentences, vocabularies
 from referral_rewards.domain.money import from_minor
 
 _K = DecisionKind
@@ -173,20 +174,20 @@ def sentence(said: str | None) -> Markup:
 
 
 def label(code: Any, vocabulary: str) -> str:
-    """What a code of that vocabulary of `domain.labels` is called."""
-    return labels.label(vocabulary, None if code is None else str(code))
+    """What a code of that vocabulary is called (`domain.labels`)."""
+    return vocabularies.label(vocabulary, None if code is None else str(code))
 
 
 def listed(codes: Iterable[Any], vocabulary: str, last: str = "and") -> str:
     """What several codes are called, as a list: ``finance and operations``; a dash for none."""
-    names = labels.labels(vocabulary, map(str, codes))
-    return labels.listed(names, last) if names else "–"
+    names = vocabularies.labels(vocabulary, map(str, codes))
+    return sentences.listed(names, last) if names else "–"
 
 
 def lately(number: int) -> str:
     """What a report says of referrals whose figures are not yet counted anew."""
     their = "it counts as it" if number == 1 else "they count as they"
-    return f"{labels.counted(number, 'referral')} changed so lately that {their} stood some seconds ago."
+    return f"{sentences.counted(number, 'referral')} changed so lately that {their} stood some seconds ago."
 
 
 def first_upper(said: str) -> str:
@@ -226,7 +227,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "label": label,
     "lasted": instants.lasted,
     "lately": lately,
-    "effect_in_words": labels.effect_in_words,
+    "effect_in_words": vocabularies.effect_in_words,
     "listed": listed,
     "money": money,
     "prose": prose,

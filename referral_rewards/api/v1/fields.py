@@ -71,7 +71,8 @@ def _written_as_a_day(given: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_written_as_a_day)]
 """A calendar day."""
-
+#: Of a calendar year: no program is older, and no calendar has to reach further.
+YEARS: Final[dict[str, Any]] = {"ge": 1970, "le": 2999}
 
 AsOf = Annotated[str, Field(max_length=40, pattern=TEXT)]
 """A moment of the past, as somebody typed it."""

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.v1.downloads import sent
 from referral_rewards.api.v1.fields import TEXT, Day
-from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.measures.measures import Days
 from referral_rewards.register import programs
 from referral_rewards.reporting.lists.asked import Asked, zone_of

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain import money
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 

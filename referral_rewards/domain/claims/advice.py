@@ -8,7 +8,8 @@ from referral_rewards.domain.claims.adjustments import in_force
 from referral_rewards.domain.claims.claim import Evidence, RewardClaim
 from referral_rewards.domain.claims.findings import WAITED_FOR, CheckCode, Result
 from referral_rewards.domain.claims.rewards import Leg, Side
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 
 
 def advice(claim: RewardClaim) -> str:

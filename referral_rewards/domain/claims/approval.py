@@ -12,7 +12,8 @@ from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendat
 from referral_rewards.domain.claims.rewards import Leg
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 
 __all__ = [

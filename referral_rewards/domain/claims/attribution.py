@@ -14,7 +14,8 @@ from referral_rewards.domain.claims.dossier import Dossier, Rival
 from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing, failed, passed
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
 
 #: A referral in one of these statuses no longer claims anything.

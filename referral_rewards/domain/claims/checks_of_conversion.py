@@ -10,7 +10,7 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.facts.restoring import Doubt
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.consent_and_issues import doubts, suspensions
 from referral_rewards.domain.referrals.conversions import Conversion, contested_records
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer

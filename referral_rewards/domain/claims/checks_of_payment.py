@@ -15,7 +15,8 @@ from referral_rewards.domain.claims.findings import (
 from referral_rewards.domain.claims.rewards import Leg, Room, Side
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts.rail_catalogue import PayeeNeed, needs, takes_reference
 from referral_rewards.domain.referrals.lifecycle import Reason

@@ -14,7 +14,8 @@ from referral_rewards.domain.claims.findings import (
 )
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 from referral_rewards.domain.referrals.consent_and_issues import (
     latest_consent,
     latest_of_issues,

@@ -30,7 +30,7 @@ from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Promise
 from referral_rewards.domain.facts import ids
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.orders import name_of
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.lifecycle import Reason
 
 #: Checks that the core digest leaves out: those of what a leg waits for, which changes when it is paid, not what was

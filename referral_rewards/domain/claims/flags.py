@@ -10,7 +10,8 @@ from referral_rewards.domain.claims.adjustments import in_force
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import CheckCode, Finding, Flag
 from referral_rewards.domain.claims.rewards import Reckoning
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 
 
 class Raised(BaseModel):

@@ -7,7 +7,7 @@ from uuid import UUID
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.orders import Order
 from referral_rewards.domain.facts.payloads import FactType, ReversalKind
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, took_an_amount
 from referral_rewards.domain.referrals.order_amounts import names_an_amount, read_minor

@@ -11,7 +11,7 @@ from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.claims.rewards import Promise
 from referral_rewards.domain.decisions.decision import Decision
 from referral_rewards.domain.errors import DecisionRefused
-from referral_rewards.domain.labels import listed
+from referral_rewards.domain.labels.sentences import listed
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.referrals.lifecycle import Side
 

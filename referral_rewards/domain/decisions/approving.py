@@ -3,7 +3,7 @@
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.decisions.adjusting import is_adjustable
 from referral_rewards.domain.errors import DecisionRefused
-from referral_rewards.domain.labels import listed
+from referral_rewards.domain.labels.sentences import listed
 from referral_rewards.domain.referrals.lifecycle import Side
 
 

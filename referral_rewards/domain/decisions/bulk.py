@@ -6,7 +6,8 @@ from typing import Final
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX, DecisionKind
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 
 #: The kinds of decision allowed in bulk. Reopening or moving a claim depends on the single claim.
 TOGETHER: Final = (

@@ -15,7 +15,7 @@ from referral_rewards.domain.decisions.complete_acts import complete_acts
 from referral_rewards.domain.decisions.decision import Decision, Made
 from referral_rewards.domain.decisions.moving import check_movable
 from referral_rewards.domain.errors import DecisionRefused
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, PAID, ReferralStatus
 
 _S = ReferralStatus

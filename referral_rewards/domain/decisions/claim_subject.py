@@ -17,7 +17,7 @@ from referral_rewards.domain.decisions.particulars import particulars
 from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, StaleDigest
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.lifecycle import Side
 
 _K = DecisionKind

@@ -18,7 +18,8 @@ from referral_rewards.domain.claims.approval import (
 from referral_rewards.domain.claims.rewards import Leg, Promise
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.facts.orders import OrderName
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.programs.terms import Role
 
 _K = DecisionKind

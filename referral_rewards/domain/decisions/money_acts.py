@@ -28,7 +28,8 @@ from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Ma
 from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role

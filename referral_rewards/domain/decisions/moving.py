@@ -7,7 +7,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.domain.facts.orders import OrderName
-from referral_rewards.domain.labels import listed
+from referral_rewards.domain.labels.sentences import listed
 
 #: A claim with one of these flags can be moved to another referrer.
 MOVABLE: Final = frozenset({Flag.ATTRIBUTION_CHANGED, Flag.DISPUTED_ATTRIBUTION, Flag.UNKNOWN_REFERRER})

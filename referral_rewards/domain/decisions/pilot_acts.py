@@ -16,7 +16,8 @@ from referral_rewards.domain.decisions.decision import Asked, Decision, Made
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, check_details, subject_digest
 from referral_rewards.domain.decisions.subject import Details
 from referral_rewards.domain.errors import ActRefused, BadInput, Problem, RequestInvalid, perhaps
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.pilots.outcome import Go, Measured, ended_as
 from referral_rewards.domain.pilots.plan import Plan

@@ -5,7 +5,8 @@ from typing import Final
 
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.instants import day
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
 
 

@@ -20,7 +20,8 @@ from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.instants import day
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payees.methods import Methods, destination
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.destinations import Redirected, needs_method, not_payable_to

@@ -11,7 +11,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Rival
 from referral_rewards.domain.judging.case_file import Assembled, CaseFile
 from referral_rewards.domain.judging.verdict import NOTHING, Closes, Consequences, Filed, NewClaim, Noted
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.case import NEVER_JUDGED
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, Reason, ReferralStatus
 

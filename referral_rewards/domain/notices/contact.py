@@ -14,7 +14,8 @@ from referral_rewards.domain import calendar
 from referral_rewards.domain.claims.findings import instant
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.consent_and_issues import latest_consent, open_issues
 from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 from referral_rewards.domain.pilots.plan import ALL, Plan
 from referral_rewards.domain.referrals.lifecycle import Side
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from referral_rewards.domain.calendar import Period
 from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.domain.labels import counted, listed
+from referral_rewards.domain.labels.sentences import counted, listed
 from referral_rewards.domain.money import parse_decimal
 
 ALL: Final = Decimal(100)

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from referral_rewards.domain.claims.findings import instant
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.rail_catalogue import suited
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.readiness.rates import rates

@@ -16,7 +16,8 @@ from referral_rewards.domain.claims.approval import (
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.claims.rewards import Leg, Side
 from referral_rewards.domain.facts.rights import NOTHING, Rights
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain import money
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 

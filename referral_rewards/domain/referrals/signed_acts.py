@@ -5,7 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from referral_rewards.domain.facts.orders import OrderName
-from referral_rewards.domain.labels import label, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from referral_rewards.config.credentials import passwords_file
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import ReferralRewardsError
-from referral_rewards.domain.labels import listed
+from referral_rewards.domain.labels.sentences import listed
 from referral_rewards.local import event_sources, front_door
 from referral_rewards.local.bootstrap import example_front_door
 from referral_rewards.local.demo import approvers, story

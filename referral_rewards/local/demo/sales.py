@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 from referral_rewards.local.demo.api import Api
 from referral_rewards.local.sandbox.shops.delivery import Delivery, as_they_come, deliver
 from referral_rewards.local.sandbox.shops.sale import Sale, Seller

@@ -19,7 +19,7 @@ from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.clawbacks.room import out_of_offsets_minor, spread
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import MoneyAct
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import FREED, WAS_PAID, LegState, body_hash, provider_key
 from referral_rewards.register import outbox, typed_rows

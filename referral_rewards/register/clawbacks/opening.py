@@ -15,7 +15,7 @@ from referral_rewards.domain.clawbacks.states import CaseState, case_id
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks, outbox, outgoing_events, tellers
 from referral_rewards.register.clawbacks import forgotten

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.judging import after_payment as rules
 from referral_rewards.domain.judging.case_file import CaseFile
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
 from referral_rewards.domain.referrals.referral import Referral

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions import bank_confirmations
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.answering import Moves, paid
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState

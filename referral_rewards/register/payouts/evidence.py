@@ -20,7 +20,7 @@ from referral_rewards.domain.cycles.grouping import cycle_payout_id
 from referral_rewards.domain.decisions import complete_acts, payment_authority, redirects, tellers
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.payment_authority import Whole
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payouts.attempt import Evidence, Share
 from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts

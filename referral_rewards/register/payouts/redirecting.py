@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions import redirects
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, body_hash
 from referral_rewards.register import payout_history

@@ -16,7 +16,8 @@ from referral_rewards import personal
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.facts.rights import NOTHING, Rights, Teller
-from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import labels
 from referral_rewards.domain.people.authority import OF_A_PERSON, READ_THE_BOOKS, Role, Scope, reaches
 
 #: Tokens begin so, to be found by whoever scans for leaked secrets.

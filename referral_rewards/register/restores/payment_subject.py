@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound, RequestInvalid
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.register import marks, outbox
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import effects

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import RequestInvalid, none_of
-from referral_rewards.domain.labels import VOCABULARIES, label
+from referral_rewards.domain.labels.vocabularies import VOCABULARIES, label
 from referral_rewards.reporting.lists.asked import Asked
 from referral_rewards.reporting.lists.reading import Totals
 from referral_rewards.reporting.lists.sheets import Sheet, amount

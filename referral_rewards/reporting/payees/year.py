@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.domain.books.ledger import DeductionKind
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.payees import tax_forms, tax_reporting, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import FormStanding

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from referral_rewards.domain import money
-from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.labels.sentences import listed
+from referral_rewards.domain.labels.vocabularies import label, labels
 from referral_rewards.domain.programs.terms import Partner, PayoutCycle, RewardRule, Terms, Tier
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

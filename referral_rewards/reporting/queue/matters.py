@@ -10,7 +10,7 @@ from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.cycles.grouping import CarriedFor
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Waits
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND

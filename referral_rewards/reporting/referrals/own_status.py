@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.labels import VOCABULARIES, label
+from referral_rewards.domain.labels.vocabularies import VOCABULARIES, label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import Handed, LegState, PayoutState

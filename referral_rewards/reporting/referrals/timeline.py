@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting.referrals.everything import ReferralShown
 from referral_rewards.reporting.referrals.periods import Periods

@@ -14,7 +14,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, csrf_of, form_of, is_token, session_token
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels.vocabularies import label
 
 #: Forms of the desk are far smaller; a larger one is dropped, and the page says so.
 _CHARACTERS_MAX: Final = 200_000

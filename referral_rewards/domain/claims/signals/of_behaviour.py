@@ -8,7 +8,7 @@ from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import Sign, Signal, unread
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 
 #: A pair is `reciprocal_referral`; above four, circles close by chance among the customers of one shop.
 RING_LENGTHS: Final = (3, 4)

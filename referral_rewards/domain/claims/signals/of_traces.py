@@ -7,7 +7,7 @@ from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import Sign, Signal, unread
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.labels import counted
+from referral_rewards.domain.labels.sentences import counted
 from referral_rewards.domain.programs.sections import COUNTRIES
 
 #: So many referrals from one network address within a day, this one included, are more than a family or small office.
