@@ -4,7 +4,7 @@ to answer over real HTTP."""
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import uvicorn
@@ -28,7 +28,6 @@ async def served(app: App, *, is_dated: bool = True) -> AsyncIterator[str]:
             lifespan="off",
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=0,
             date_header=is_dated,
         )
         server = _Server(settings)
@@ -36,7 +35,7 @@ async def served(app: App, *, is_dated: bool = True) -> AsyncIterator[str]:
         try:
             yield f"http://{_HOST}:{listening.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.ending.set()
             await serving
 
 
@@ -68,7 +67,31 @@ async def body_of(receive: Receive) -> bytes:
 
 
 class _Server(uvicorn.Server):
+    """Ends as soon as ``ending`` is set. That of uvicorn looks ten times a second whether it shall end, and waits."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending: Final = asyncio.Event()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture no signals: the process and its signals belong to the caller."""
         yield
+
+    async def main_loop(self) -> None:
+        """Date the answers anew each second, until it shall end."""
+        while not self.ending.is_set():
+            await self.on_tick(0)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), 1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close what listens and what is connected, and drop the requests that are open."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
