@@ -70,6 +70,7 @@ def claim(world: World, name: str, answer: str, disposable: frozenset[str] = fro
     if not any(each.referral == name for each in world.held):
         for code, denial in review.denials(mine):
             found.check(code, False, denial=denial)
+        found.routes = routes(mine, found)
     return found
 
 
