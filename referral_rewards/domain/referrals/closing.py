@@ -19,10 +19,6 @@ from referral_rewards.domain.referrals.referral import Referral
 
 #: These are exceptions of their own kind, which wait since they came.
 _OF_THEIR_OWN_KIND: Final = frozenset({FactType.REFERRAL_APPEALED, FactType.CONVERSION_REPORTED})
-_RESTORED_BY: Final = {
-    Reason.REFERRER_SUSPENDED: (FactType.REFERRER_REINSTATED,),
-    Reason.CONSENT_WITHDRAWN: (FactType.CONSENT_GRANTED, FactType.REFERRAL_CLAIMED),
-}
 _ABOUT_THE_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
 
 
@@ -67,10 +63,23 @@ def late_at_closing(case: Case, reason: str | None = None) -> int:
 def _too_late_to_restore(case: Case, reason: str | None) -> list[Fact]:
     """Return what lifted a suspension, or gave consent, only after it had denied the claim by rule."""
     begins_at = periods.review_begins(case.course, case.terms)
-    if reason not in _RESTORED_BY or begins_at is None or _is_denied_still(case, reason):
+    if begins_at is None or _is_denied_still(case, reason):
         return []
-    late = [fact for fact in case.facts if begins_at < fact.occurred_at <= case.now]
-    return [fact for fact in late if fact.type in _RESTORED_BY[Reason(reason)]]
+    return [fact for fact in case.facts if begins_at < fact.occurred_at <= case.now and _restores(fact, case, reason)]
+
+
+def _restores(fact: Fact, case: Case, reason: str | None) -> bool:
+    match reason, fact.type:
+        case Reason.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED:
+            return _is_of_referrer(fact, case)
+        case Reason.CONSENT_WITHDRAWN, _:
+            latest = latest_consent(words_on_consent([fact], referee_identity(case.facts, case.now)), "contact")
+            return latest is not None and latest[1]
+    return False
+
+
+def _is_of_referrer(fact: Fact, case: Case) -> bool:
+    return (fact.data.get("referrer"), fact.data.get("program")) == (case.origin.referrer, case.origin.program)
 
 
 def _too_late_to_count(case: Case) -> list[Fact]:
@@ -117,8 +126,7 @@ def _is_denied_still(case: Case, reason: str | None) -> bool:
         case Reason.REFERRER_NOT_ENROLLED:
             return not any(fact.type is FactType.REFERRER_ENROLLED for fact in seen)
         case Reason.REFERRER_SUSPENDED:
-            its = (case.origin.referrer, case.origin.program)
-            return bool(suspensions(f for f in seen if (f.data.get("referrer"), f.data.get("program")) == its).taking)
+            return bool(suspensions(fact for fact in seen if _is_of_referrer(fact, case)).taking)
         case Reason.CONSENT_WITHDRAWN:
             latest = latest_consent(words_on_consent(seen, referee_identity(seen, case.now)), "contact")
             return latest is not None and not latest[1]
