@@ -81,6 +81,28 @@ _BY_RULE: Final[list[tuple[Reason, tuple[Fact, ...], Fact, int]]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "facts", "late"),
+    [
+        (Reason.REFERRER_SUSPENDED, (_SUSPENDED, _reinstated(_AFTER)), 1),
+        (Reason.REFERRER_SUSPENDED, (_SUSPENDED,), 0),
+        (Reason.REFERRER_SUSPENDED, (_SUSPENDED, _granted(_AFTER)), 0),
+        (Reason.REFERRER_SUSPENDED, (_SUSPENDED, _reinstated(_AFTER), _reinstated(_AFTER, "ann")), 1),
+        (Reason.CONSENT_WITHDRAWN, (_REFUSED, _granted(_AFTER)), 1),
+        (Reason.CONSENT_WITHDRAWN, (_REFUSED, _granted(_AFTER), _claimed_as("2026-07-26", "c-brie")), 1),
+        (Reason.CONSENT_WITHDRAWN, (_REFUSED, _granted(_AFTER), _granted(_AFTER, "public_advocacy")), 1),
+        (Reason.CONSENT_WITHDRAWN, (_REFUSED, _reinstated(_AFTER)), 0),
+        (Reason.EXISTING_CUSTOMER, (_SUSPENDED, _reinstated(_AFTER)), 0),
+    ],
+)
+def test_what_a_back_fill_knows_to_undo_a_denial_by_rule_waits_too(
+    reason: Reason, facts: tuple[Fact, ...], late: int
+) -> None:
+    its = file({"status": None}, known=past(*FACTS, *facts)).case
+    assert its is not None
+    assert late_at_closing(its, reason.value) == late
+
+
 @pytest.mark.parametrize(("reason", "known", "after", "late"), _BY_RULE)
 def test_what_undoes_a_denial_by_rule_waits_and_nothing_else_does(
     reason: Reason, known: tuple[Fact, ...], after: Fact, late: int

@@ -15,7 +15,7 @@ from referral_rewards.domain.programs.terms import Tax
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import Reason
 from tests.domain.build import TICK, at, bought, claimed, enrolled, requested, reversed_, sent
-from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, TERMS, dossier, terms, told
+from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, TERMS, dossier, reassigned, terms, told
 
 C = CheckCode
 PASSED, FAILED, COULD_NOT_RUN = Result.PASSED, Result.FAILED, Result.COULD_NOT_RUN
@@ -200,6 +200,46 @@ def test_referrer_is_active_by_the_latest_word_so_far(said: list[tuple[str, str]
     facts = [told(f"referrer.{what}", day, referrer="dexter", program="acme-friends") for what, day in said]
     expected = (PASSED, None) if active else (FAILED, Reason.REFERRER_SUSPENDED)
     assert verdict(C.REFERRER_ACTIVE, dossier(*facts)) == expected
+
+
+#: The review of the dossier's claim begins an hour after the return period ends, on 24 July.
+_RETURN_ENDS = dossier().course.return_ends
+assert _RETURN_ENDS is not None
+_REVIEWED = _RETURN_ENDS + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("suspended", "reinstated", "active"),
+    [
+        ("2026-07-01", _REVIEWED - TICK, True),
+        ("2026-07-01", _REVIEWED, True),
+        ("2026-07-01", _REVIEWED + TICK, False),
+        (_REVIEWED - TICK, _REVIEWED, True),
+        (_REVIEWED, "2026-07-28", False),
+        (_REVIEWED + TICK, "2026-07-28", False),
+    ],
+)
+def test_what_denied_a_claim_in_review_denies_it_also_in_a_back_fill(
+    suspended: Any, reinstated: Any, active: bool
+) -> None:
+    """Lived in real time it would have been closed then. What lifts it later comes too late, unless people reopened."""
+    dexter = {"referrer": "dexter", "program": "acme-friends"}
+    case = dossier(told("referrer.suspended", suspended, **dexter), told("referrer.reinstated", reinstated, **dexter))
+    assert verdict(C.REFERRER_ACTIVE, case) == ((PASSED, None) if active else (FAILED, Reason.REFERRER_SUSPENDED))
+    assert verdict(C.REFERRER_ACTIVE, replace(case, is_decided=True)) == (PASSED, None)
+    words = consent("withdrawn", suspended), consent("granted", reinstated)
+    refused = dossier(*words)
+    assert verdict(C.CONSENT_GIVEN, refused) == ((PASSED, None) if active else (FAILED, Reason.CONSENT_WITHDRAWN))
+    assert verdict(C.CONSENT_GIVEN, replace(refused, is_decided=True)) == (PASSED, None)
+
+
+@pytest.mark.parametrize(("moved", "active"), [("2026-07-27", False), ("2026-07-28", True), ("2026-07-29", True)])
+def test_a_suspension_counts_from_when_the_reward_was_moved_to_the_referrer(moved: str, active: bool) -> None:
+    mia = {"referrer": "mia", "program": "acme-friends"}
+    said = told("referrer.suspended", "2026-07-26", **mia), told("referrer.reinstated", "2026-07-28", **mia)
+    case = dossier(enrolled("2026-01-01", referrer="mia"), *said, acts=reassigned("mia", moved))
+    case = replace(case, origin=replace(case.origin, referrer="mia"))
+    assert verdict(C.REFERRER_ACTIVE, case) == ((PASSED, None) if active else (FAILED, Reason.REFERRER_SUSPENDED))
 
 
 @pytest.mark.parametrize("other", [{"referrer": "mia"}, {"program": "other"}])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from referral_rewards.audit.reading import disputes, orders, people, rewards
+from referral_rewards.audit.reading import disputes, orders, people, review, rewards
 from referral_rewards.audit.reading.rewards import Leg
 from referral_rewards.audit.reading.told import Told, links, of_kinds, of_type, standing
 from referral_rewards.audit.reading.world import Referral, World
@@ -62,9 +62,16 @@ def claim(world: World, name: str, answer: str, disposable: frozenset[str] = fro
     """The claim of a referral that §4 leaves awaiting approval.
 
     ``answer`` is what the source said of the conversion: confirmed, contradicted or unavailable. ``disposable`` are the
-    domains of addresses that anybody can read.
+    domains of addresses that anybody can read. Once approved it is read as of now; before, what denied it by rule at
+    any instant since its review began closed it.
     """
-    return of_referral(world.referrals[name], answer, disposable)
+    mine = world.referrals[name]
+    found = of_referral(mine, answer, disposable)
+    if not any(each.referral == name for each in world.held):
+        for code, denial in review.denials(mine):
+            found.check(code, False, denial=denial)
+        found.routes = routes(mine, found)
+    return found
 
 
 def of_referral(mine: Referral, answer: str, disposable: frozenset[str] = frozenset()) -> Claim:

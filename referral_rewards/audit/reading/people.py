@@ -59,15 +59,20 @@ def partner(mine: Referral) -> str | None:
 
 def word(mine: Referral, scope: str) -> bool | None:
     """The latest word on a consent: of a claim, or of the CRM about the referee; None if nobody said anything."""
-    words = dict(_words(mine, scope))
-    stand, _ = standing(list(words), lambda fact: not words[fact])
-    return not stand if words else None
+    its = words(mine, scope)
+    stand, _ = standing(list(its), lambda fact: not its[fact])
+    return not stand if its else None
+
+
+def words(mine: Referral, scope: str) -> dict[Told, bool]:
+    """Each word on a consent, and whether it is a yes."""
+    return dict(_words(mine, scope))
 
 
 def is_doubted(mine: Referral, scope: str) -> bool:
     """Whether a consent was given by somebody who may not tell what took it back."""
-    words = dict(_words(mine, scope))
-    return standing(list(words), lambda fact: not words[fact])[1]
+    its = words(mine, scope)
+    return standing(list(its), lambda fact: not its[fact])[1]
 
 
 def issues(mine: Referral) -> list[list[Told]]:

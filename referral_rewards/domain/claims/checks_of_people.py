@@ -20,6 +20,8 @@ from referral_rewards.domain.referrals.consent_and_issues import (
     latest_consent,
     latest_of_issues,
     open_issues,
+    refused_in_review,
+    suspended_in_review,
     suspensions,
     words_on_consent,
 )
@@ -42,13 +44,21 @@ def program_active(dossier: Dossier) -> Finding:
 
 
 def referrer_active(dossier: Dossier) -> Finding:
-    """The referrer is not suspended now. Only a reinstatement lifts a suspension: enrolling once more does not."""
+    """The referrer is not suspended now, and was not at any time since the review began.
+
+    Only a reinstatement lifts a suspension: enrolling once more does not. One that comes after the suspension denied
+    the reward is late: otherwise the order in which the two arrive would decide.
+    """
     if dossier.referrer is None:
         return unanswerable(NO_REFERRER)
     said = dossier.of_referrer(FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
     if stand := suspensions(said).taking:
         told = f"{dossier.referrer} has been suspended since {instant(stand[-1].occurred_at)}."
         return failed(told, stand[-1], denial=Reason.REFERRER_SUSPENDED)
+    since, moved = dossier.review_began_at, dossier.acts.reassigned
+    if since is not None and (past := suspended_in_review(said, max(since, moved.at) if moved else since)):
+        told = f"{dossier.referrer} was suspended {instant(past.occurred_at)}, and it stood when this was reviewed."
+        return failed(told, past, *said[-1:], denial=Reason.REFERRER_SUSPENDED)
     return passed(f"{dossier.referrer} is not suspended.", *said[-1:])
 
 
@@ -121,11 +131,16 @@ def not_self_referral(dossier: Dossier) -> Finding:
 
 
 def consent_given(dossier: Dossier) -> Finding:
-    """The referee's latest consent fact on being contacted is yes."""
-    latest = latest_consent(words_on_consent(dossier.seen, dossier.referee_identity), "contact")
+    """The referee's latest consent fact on being contacted is yes, and was not a no since the review began."""
+    words = words_on_consent(dossier.seen, dossier.referee_identity)
+    latest = latest_consent(words, "contact")
     if latest is None:
         return failed("There is no consent on record for the referee.", flags=(Flag.CONSENT_UNCLEAR,))
     fact, given = latest
+    since = dossier.review_began_at
+    if given and since is not None and (past := refused_in_review(words, since)):
+        told = f"Consent was refused or withdrawn {instant(past.occurred_at)}, and that stood when this was reviewed."
+        return failed(told, past, fact, denial=Reason.CONSENT_WITHDRAWN)
     if given:
         return _silent_customers(dossier) or passed(f"Consent was given {instant(fact.occurred_at)}.", fact)
     return failed(

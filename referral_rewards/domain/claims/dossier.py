@@ -18,6 +18,7 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import origin as origins
+from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
@@ -175,6 +176,9 @@ class Dossier:
     customer_record: SourceAnswer | None = None
     #: Whether a reopening admits facts that came after the referral had closed.
     late_facts: bool = False
+    #: Whether a person already decided on the referral: reopened it, or approved the claim. Then only what stands now
+    #: denies it by rule. Before, what denied it at any instant of its review closed it for good (SPEC §4).
+    is_decided: bool = False
     #: What people decided about its attribution; and the referrals whose referee an order matches that they linked,
     #: None if these could not be looked up.
     acts: SignedActs = NO_ACTS
@@ -213,6 +217,14 @@ class Dossier:
     def conversion(self) -> Conversion | None:
         """The conversion ``q`` that the reward is for."""
         return self.course.conversion
+
+    @property
+    def review_began_at(self) -> datetime | None:
+        """Since when whatever denies the claim by rule closes it for good; None if that is only what stands now."""
+        begins_at = None if self.is_decided else periods.review_begins(self.course, self.terms)
+        if begins_at is None:
+            return None
+        return max([begins_at, *(link.at for link in self.acts.links)])
 
     @cached_property
     def seen(self) -> tuple[Fact, ...]:

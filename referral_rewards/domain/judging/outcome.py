@@ -61,7 +61,7 @@ def closed(case: Case, status: ReferralStatus, reason: Reason | None) -> Referra
         wake_at=None,
         closed_at=case.now,
         closed_version=case.row.facts_version,
-        late_facts=late_at_closing(case),
+        late_facts=late_at_closing(case, reason),
         doubts=doubts(case, status, reason, row.order_id),
     )
 

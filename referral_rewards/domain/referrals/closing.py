@@ -48,14 +48,38 @@ def late_facts(
     before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
-    at_closing = late_at_closing(before) if before is not None and upheld_at is None else 0
+    at_closing = late_at_closing(before, row.reason) if before is not None and upheld_at is None else 0
     return at_closing + len(bearing)
 
 
-def late_at_closing(case: Case) -> int:
-    """Count the facts that a closing leaves for a person: claims that came too late, and what happened after a closing
-    by time and would undo its reason, such as a refund that failed. In a back-fill both are known at the closing."""
-    return len({fact.id for fact in (*case.course.untimely, *_too_late_to_count(case))})
+def late_at_closing(case: Case, reason: str | None = None) -> int:
+    """Count the facts that a closing for this reason leaves for a person: claims that came too late, and what happened
+    after the closing and would undo its reason, such as a refund that failed or a reinstatement. In a back-fill all of
+    them are known at the closing."""
+    late = (*case.course.untimely, *_too_late_to_count(case), *_too_late_to_restore(case, reason))
+    return len({fact.id for fact in late})
+
+
+def _too_late_to_restore(case: Case, reason: str | None) -> list[Fact]:
+    """Return what lifted a suspension, or gave consent, only after it had denied the claim by rule."""
+    begins_at = periods.review_begins(case.course, case.terms)
+    if begins_at is None or _is_denied_still(case, reason):
+        return []
+    return [fact for fact in case.facts if begins_at < fact.occurred_at <= case.now and _restores(fact, case, reason)]
+
+
+def _restores(fact: Fact, case: Case, reason: str | None) -> bool:
+    match reason, fact.type:
+        case Reason.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED:
+            return _is_of_referrer(fact, case)
+        case Reason.CONSENT_WITHDRAWN, _:
+            latest = latest_consent(words_on_consent([fact], referee_identity(case.facts, case.now)), "contact")
+            return latest is not None and latest[1]
+    return False
+
+
+def _is_of_referrer(fact: Fact, case: Case) -> bool:
+    return (fact.data.get("referrer"), fact.data.get("program")) == (case.origin.referrer, case.origin.program)
 
 
 def _too_late_to_count(case: Case) -> list[Fact]:
@@ -92,18 +116,17 @@ def _verdict(case: Case | None) -> tuple[Any, ...] | None:
         return None
     q = case.course.conversion or _counting(case)
     by_time = (case.version, case.course.status, case.course.reason, q and q.order, q and q.net_minor)
-    return (*by_time, _is_denied_still(case))
+    return (*by_time, _is_denied_still(case, case.row.reason))
 
 
-def _is_denied_still(case: Case) -> bool:
+def _is_denied_still(case: Case, reason: str | None) -> bool:
     """Whether the reason still holds for which a rule denied the claim, where facts can undo it."""
     seen = sorted((fact for fact in case.facts if fact.occurred_at <= case.now), key=lambda fact: fact.precedence)
-    match case.row.reason:
+    match reason:
         case Reason.REFERRER_NOT_ENROLLED:
             return not any(fact.type is FactType.REFERRER_ENROLLED for fact in seen)
         case Reason.REFERRER_SUSPENDED:
-            its = (case.origin.referrer, case.origin.program)
-            return bool(suspensions(f for f in seen if (f.data.get("referrer"), f.data.get("program")) == its).taking)
+            return bool(suspensions(fact for fact in seen if _is_of_referrer(fact, case)).taking)
         case Reason.CONSENT_WITHDRAWN:
             latest = latest_consent(words_on_consent(seen, referee_identity(seen, case.now)), "contact")
             return latest is not None and not latest[1]

@@ -1,6 +1,7 @@
 """What stands of a person's suspensions, issues and consent, from the facts (SPEC §3, §5)."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from datetime import datetime
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.identity import links
@@ -21,6 +22,24 @@ def suspensions(said: Iterable[Fact]) -> Standing:
     """Return what stands of the facts about whether a referrer is suspended. Enrolling once more lifts nothing."""
     known = (fact for fact in said if fact.type in _SUSPENSION)
     return standing(known, lambda fact: fact.type is FactType.REFERRER_SUSPENDED)
+
+
+def suspended_in_review(said: Sequence[Fact], since: datetime) -> Fact | None:
+    """Return the suspension that stood first at any instant from ``since`` on; None if none did."""
+    found = (suspensions(known).taking for known in _known_in_turn(said, since))
+    return next((taking[-1] for taking in found if taking), None)
+
+
+def refused_in_review(said: Sequence[Fact], since: datetime) -> Fact | None:
+    """Return the refusal of consent that stood first at any instant from ``since`` on; None if none did."""
+    found = (latest_consent(known, "contact") for known in _known_in_turn(said, since))
+    return next((latest[0] for latest in found if latest is not None and not latest[1]), None)
+
+
+def _known_in_turn(said: Sequence[Fact], since: datetime) -> Iterator[list[Fact]]:
+    """Yield what was known at ``since``, and at each later instant at which something was said."""
+    for moment in sorted({since, *(fact.occurred_at for fact in said if fact.occurred_at > since)}):
+        yield [fact for fact in said if fact.occurred_at <= moment]
 
 
 def open_issues(said: Iterable[Fact]) -> list[Fact]:

@@ -23,7 +23,17 @@ from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
 from referral_rewards.domain.referrals.rules_of_time import of_the_offer, stand
 
-__all__ = ["Conversion", "Course", "conversions", "counting", "course", "reopened", "replacement", "taken_back"]
+__all__ = [
+    "Conversion",
+    "Course",
+    "conversions",
+    "counting",
+    "course",
+    "reopened",
+    "replacement",
+    "review_begins",
+    "taken_back",
+]
 
 #: The only facts that move a referral through its periods.
 _BEARING: Final = frozenset(
@@ -91,6 +101,11 @@ def reopened(
     doubted = [each for each in in_doubt(seen, referee_identity(seen, now), terms, linked) if each.of_kind]
     q = next(iter(in_time or after or able or [each for each in doubted if each.counts]), None)
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
+
+
+def review_begins(stood: Course, terms: Terms) -> datetime | None:
+    """Return when the claim is first assembled if nothing arrives late; None of a referral without a return period."""
+    return None if stood.return_ends is None else _allowed(stood.return_ends, terms)
 
 
 def replacement(

@@ -69,6 +69,7 @@ async def gather(
         revalidation=answers.conversion,
         customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
+        is_decided=case.row.round > 1 or approved is not None,
         acts=case.acts,
         manual_entry_by=entered_by(case.facts),
         approved_destinations=None if approved is None else approved_destinations(approved.legs),
