@@ -19,7 +19,8 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 FROM python:3.13-slim AS application
 COPY --from=build /opt/referrals /opt/referrals
 ENV PATH=/opt/referrals/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 REFERRALS_LOG_FORMAT=json
-RUN useradd --uid 10001 --create-home referrals
+# Open to others: docker-compose.yml runs it as whoever made the keys, and each start looks into the folder it is in.
+RUN useradd --uid 10001 --create-home referrals && chmod 755 /home/referrals
 USER 10001
 WORKDIR /home/referrals
 EXPOSE 8700

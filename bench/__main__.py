@@ -40,8 +40,8 @@ SIZES = {
     "backfill": 20_000,
     "audits": 2_000,
     "outage": 150,
-    "deadlines": 10_000,
-    "idle": 100_000,
+    "deadlines": 1_000,
+    "idle": 10_000,
     "webhooks": 1_000,
 }
 MEASURES = {

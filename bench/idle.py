@@ -6,29 +6,29 @@ from pathlib import Path
 import psutil
 
 from bench.lives import Lives
-from bench.meter import Meter, Reading, recorded_pids
+from bench.meter import Meter, Reading, pids_of
 from bench.pace import Pace
 from bench.report import Measurement
-from bench.stage import Stage, lives_on, stage, workers
+from bench.stage import lives_on, stage, workers
 from referral_rewards.local.supervisor import Supervisor
 
 GOAL = 2.0
 NOTE = (
     "Milliseconds of CPU that PostgreSQL, Temporal and both workers take in a second in which nothing happens, with so "
     "many open referrals that all wait for a deadline, against the same stage before it had any. MB are what each "
-    "holds in memory (resident, children included) then, and before."
+    "holds in memory then, and before: what its processes share is counted once (`pss`)."
 )
 _SECONDS = 30.0
 _SLOWEST = 4
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Measure an idle stage with ``size`` open referrals; hours for 100,000."""
+    """Measure an idle stage with ``size`` open referrals; five minutes for 10,000 where 40 are judged a second."""
     async with stage(data) as its:
         supervisor = Supervisor(its.data / "run" / "workers.json", print)
         try:
             await supervisor.start(*workers(its))
-            pids = _pids(its)
+            pids = pids_of(its.data)
             async with lives_on(its) as lives:
                 bare, held_before = await _idle(Meter(pids)), _megabytes(pids)
                 await _filled(lives, size)
@@ -50,16 +50,6 @@ async def measure(data: Path, size: int) -> Measurement:
     )
 
 
-def _pids(its: Stage) -> dict[str, int]:
-    referrals, payouts = recorded_pids(its.data / "run" / "workers.json")
-    return {
-        "PostgreSQL": recorded_pids(its.data / "run" / "pids.json")[0],
-        "Temporal": recorded_pids(its.data / "run" / "temporal.json")[0],
-        "worker referrals": referrals,
-        "worker payouts": payouts,
-    }
-
-
 async def _filled(lives: Lives, size: int) -> None:
     year = 365.0 * 86400
     await lives.back_filled("resting", size, Pace(expiry=year, offer=year, return_=year, watch=year, pause=0.0))
@@ -76,8 +66,11 @@ async def _idle(meter: Meter) -> dict[str, float]:
 
 
 def _megabytes(pids: dict[str, int]) -> dict[str, float]:
-    return {f"{name} MB": _resident(psutil.Process(pid)) / 1e6 for name, pid in pids.items()}
+    return {f"{name} MB": _held(psutil.Process(pid)) / 1e6 for name, pid in pids.items()}
 
 
-def _resident(process: psutil.Process) -> int:
-    return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
+def _held(process: psutil.Process) -> int:
+    """Return the bytes that a process and its children hold. PostgreSQL's children share its buffers: each has a part
+    of them, where the system tells it (Linux)."""
+    told = [each.memory_full_info() for each in (process, *process.children(recursive=True))]
+    return sum(int(getattr(each, "pss", each.rss)) for each in told)

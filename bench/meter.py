@@ -45,6 +45,17 @@ class Meter:
         }
 
 
+def pids_of(data: Path) -> dict[str, int]:
+    """Return the pids of a stage's servers and of its two workers, by their names."""
+    referrals, payouts = recorded_pids(data / "run" / "workers.json")
+    return {
+        "PostgreSQL": recorded_pids(data / "run" / "pids.json")[0],
+        "Temporal": recorded_pids(data / "run" / "temporal.json")[0],
+        "worker referrals": referrals,
+        "worker payouts": payouts,
+    }
+
+
 def recorded_pids(path: Path) -> list[int]:
     """Return the pids that a supervisor recorded, in the order of their start."""
     return [int(pid) for pid in json.loads(path.read_text())]

@@ -1,6 +1,7 @@
 """Seals what Temporal keeps of our runs (AES-GCM), by keys that have names, several of them while one is replaced.
 
-The first key seals; every key opens. Without keys nothing is sealed. What was kept before, in clear, is read as it is.
+The first key seals; every key opens. Without keys, or with none in the first place, nothing is sealed. What was kept
+before, in clear, is read as it is.
 What no key of ours opens is passed on as it is and logged: a signal with it is dropped, which loses nothing, and a step
 that needs it is tried again until the key is there.
 """
@@ -26,16 +27,23 @@ _NONCE_BYTES: Final = 12
 
 
 class Codec(PayloadCodec):
-    """Seals and opens payloads; ``keys`` have 32 bytes each, by name, the one that seals first."""
+    """Seals and opens payloads; ``keys`` have 32 bytes each, by name, the one that seals first. None in the first
+    place seals nothing: so sealing begins, and ends, while processes change one after the other."""
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
-        self._keys = {name: AESGCM(key) for name, key in keys.items()}
-        self._newest = next(iter(keys), None)
+    def __init__(self, keys: Mapping[str, bytes | None]) -> None:
+        self._keys = {name: AESGCM(key) for name, key in keys.items() if key is not None}
+        first = next(iter(keys), None)
+        self._newest = first if first in self._keys else None
+
+    @property
+    def seals(self) -> bool:
+        """Whether anything is sealed from now on."""
+        return self._newest is not None
 
     @property
     def has_keys(self) -> bool:
-        """Whether anything is sealed."""
-        return self._newest is not None
+        """Whether anything that is sealed can be opened."""
+        return bool(self._keys)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Return each payload sealed, whole with its metadata."""
@@ -66,7 +74,7 @@ class Codec(PayloadCodec):
 
 def converter(codec: Codec) -> DataConverter:
     """Return how every client and worker of ours writes and reads what Temporal keeps, texts of failures included."""
-    if not codec.has_keys:
+    if not codec.seals:
         return replace(pydantic_data_converter, payload_codec=codec)
     failures = DefaultFailureConverterWithEncodedAttributes
     return replace(pydantic_data_converter, payload_codec=codec, failure_converter_class=failures)

@@ -33,6 +33,7 @@ from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.namespace import Namespace
+from referral_rewards.personal import PersonalKeys
 from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
 from referral_rewards.rails.port import Rail
@@ -91,9 +92,7 @@ async def run(settings: Settings, role: str) -> int:
 
     The exit code says whether Ctrl-C stopped it.
     """
-    if settings.verify_keys is None:
-        raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
-    keys = KeyRing.load(settings.verify_keys)
+    keys, personal, intake = secrets_of(settings)
     deployment = versions.deployment(os.environ)
     access = access_of(settings, role)
     told_of = connected_sources(settings) if role in ("referrals", "all") else {}
@@ -115,12 +114,11 @@ async def run(settings: Settings, role: str) -> int:
         if tracing is not None:
             running.push_async_callback(tracing.close)
             traced_by = current
-        url, pooled, personal = settings.database_for("worker"), settings.pooled, settings.personal()
+        url, pooled = settings.database_for("worker"), settings.pooled
         database = Database.at(url, pool_size=5, personal=personal, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(database.close)
         steps = Database.at(url, pool_size=10, planned_once=True, personal=personal, traced_by=traced_by, pooled=pooled)
         running.push_async_callback(steps.close)
-        intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
         await _check_secrets(database, intake, keys)
         await look_at_the_clock(database)
         await running.enter_async_context(told(settings, watched))
@@ -144,6 +142,19 @@ async def run(settings: Settings, role: str) -> int:
             # All at once: one after another they would take longer than anybody waits.
             await asyncio.gather(*(each.shutdown() for each in process.serving))
     return codes[-1]
+
+
+def secrets_of(settings: Settings) -> tuple[KeyRing, PersonalKeys, Intake]:
+    """Return what no worker of any role starts without: the keys that verify decisions, those of personal data, and
+    what hashes identities. No server is asked before, so that a missing one is named at once.
+
+    Raises:
+        BadInput: if one is not set, or is none.
+    """
+    if settings.verify_keys is None:
+        raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
+    intake = Intake(settings.pepper_bytes(), settings.phone_regions(), settings.stores)
+    return KeyRing.load(settings.verify_keys), settings.personal(), intake
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from referral_rewards.payload_codec import Codec
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
+from referral_rewards.register.decisions import chain
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
@@ -168,6 +169,7 @@ async def check_secrets(parts: Parts) -> None:
         if (excess := await power.excess(database)) is not None:
             _log.warning("database_role_too_strong", why=excess)
         await secrets.check(database, fingerprint, parts.keys.listed, signing, now)
+        await database.write(chain.take_over, parts.signer, parts.keys)
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != _NO_SUCH_TABLE:
             raise

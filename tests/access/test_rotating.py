@@ -18,7 +18,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.dependencies import Parts, check_secrets
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import BadInput, NotGenuine
@@ -67,7 +67,31 @@ async def test_decisions_of_a_retired_key_stand_beside_those_of_the_new_one(desk
         assert await chain.chain_problems(connection, retired) == []
         # One that was stolen is revoked: what it signed is believed no more, and is named.
         revoked = KeyRing.of([_entry(old, "revoked"), _entry(new, "active")])
-        assert await chain.chain_problems(connection, revoked) != []
+        told = await chain.chain_problems(connection, revoked)
+        assert [each.partition(") ")[2] for each in told] == 2 * [f"names the key {old.key_id}, which is revoked"]
+        # A key that nobody listed is another matter: somebody forged it.
+        stranger = KeyRing.of([Signer.generate().public_entry(), new.public_entry()])
+        told = await chain.chain_problems(connection, stranger)
+        assert [each.partition(") ")[2] for each in told] == 2 * ["carries no signature that we believe"]
+
+
+@pytest.mark.parametrize("starts_before_it_is_revoked", [True, False])
+async def test_an_api_with_a_new_key_signs_the_end_of_the_chain_that_it_still_believes(
+    desk: Desk, starts_before_it_is_revoked: bool
+) -> None:
+    """Else no decision, by whatever key, is believed once the earlier key is revoked, until somebody decides."""
+    oldest, stolen, new = desk.parts.signer, Signer.generate(), Signer.generate()
+    for name, signer in (("r1", oldest), ("r2", stolen)):
+        await desk.referral(name)
+        its = replace(desk.parts, signer=signer, keys=KeyRing.of([_entry(oldest, "active"), _entry(stolen, "active")]))
+        desk.app.state.parts = its
+        assert (await desk.decide(name, "hold")).status_code == 201
+    revoked = [_entry(oldest, "retired"), _entry(stolen, "revoked"), _entry(new, "active")]
+    listed = revoked if not starts_before_it_is_revoked else [*revoked[:1], _entry(stolen, "active"), revoked[2]]
+    await check_secrets(replace(its, signer=new, keys=KeyRing.of(listed)))
+    async with desk.database.reading() as connection:
+        told = await chain.chain_problems(connection, KeyRing.of(revoked))
+    assert [each.partition(" ")[0] for each in told] == ["decision", *([] if starts_before_it_is_revoked else ["the"])]
 
 
 @pytest.mark.parametrize(("status", "told"), [("retired", "as active"), ("revoked", "as active"), (None, "as active")])

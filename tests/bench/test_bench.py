@@ -38,7 +38,11 @@ PROCESSES = ("PostgreSQL", "Temporal", "worker referrals", "worker payouts")
         ),
         pytest.param("backfill", 1000, 2, {"p95", "left"}, marks=LONG),
         pytest.param("outage", 5, 1, {"events", "events without an outage", "s to go on"}, marks=LONG),
-        pytest.param("deadlines", 40, 0.5, {"approval s", "three workers /s"}, marks=LONG),
+        pytest.param(
+            *("deadlines", 40, 0.5),
+            {"approval s", "three workers /s", *(f"{name} cores" for name in PROCESSES)},
+            marks=LONG,
+        ),
         pytest.param(
             *("idle", 40, 2),
             {f"{name}{of}" for name in PROCESSES for of in ("", " MB")},

@@ -16,10 +16,12 @@ from referral_rewards.api import health
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.site import SITE_PREFIX, SiteSettings
 from referral_rewards.config.stack import PREFIX
+from referral_rewards.local.keys import ensure_keys
 from referral_rewards.operation.pulse import Pulse, Readiness
 from referral_rewards.operation.server import application
 from referral_rewards.site.app import PROBES
 from tests.deploy.components import ROOT, Component, components
+from worker.process import secrets_of
 from worker.roles import OF_PROVIDERS, ROLES
 
 COMPONENTS: Final = components()
@@ -27,7 +29,9 @@ COMPONENTS: Final = components()
 _FROM_SECRETS: Final = {
     f"{PREFIX}DATABASE_URL": "postgresql://role:password@host:5432/db",
     f"{PREFIX}PEPPER": "00" * 32,
+    f"{PREFIX}PERSONAL_KEYS": "00" * 32,
 }
+_SHARED: Final = ("DATABASE_URL", "PEPPER", "PERSONAL_KEYS", "VERIFY_KEYS", "REGION", "REGIONS")
 _SITE_SECRETS: Final = {
     f"{SITE_PREFIX}TOKEN": "rrt_1",
     f"{SITE_PREFIX}SECRET": "00" * 16,
@@ -163,11 +167,21 @@ def test_only_the_api_is_given_the_signing_key(component: Component) -> None:
 
 @each_component
 def test_what_all_must_agree_on_is_given_to_all(component: Component) -> None:
-    shared = {f"{PREFIX}{name}" for name in ("DATABASE_URL", "PEPPER", "VERIFY_KEYS", "REGION", "REGIONS")}
+    shared = {f"{PREFIX}{name}" for name in _SHARED}
     shared |= {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
     assert shared <= component.named or component.command in (_UPGRADE, _SITE)
     migrations = {f"{PREFIX}{name}" for name in ("DATABASE_URL", "DATABASE_API_ROLE", "DATABASE_WORKER_ROLE")}
     assert _serves(component) or component.named == migrations
+
+
+@pytest.mark.parametrize("name", [name for name, each in COMPONENTS.items() if "worker" in each.command])
+def test_a_worker_is_given_every_secret_without_which_it_does_not_start(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = ensure_keys(tmp_path).verify_keys
+    settings = _settings(COMPONENTS[name], monkeypatch, tmp_path / "none")
+    assert isinstance(settings, Settings)
+    assert secrets_of(settings.model_copy(update={"verify_keys": keys}))
 
 
 @each_component
@@ -182,6 +196,7 @@ def _settings(component: Component, monkeypatch: pytest.MonkeyPatch, data: Path)
         monkeypatch.delenv(name)
     given = {name: value for name, value in component.given.items() if name.startswith(PREFIX)}
     secrets = _SITE_SECRETS if component.command == _SITE else _FROM_SECRETS
-    for name, value in (secrets | given).items():
+    named = {name: value for name, value in secrets.items() if name in component.named}
+    for name, value in (named | given).items():
         monkeypatch.setenv(name, value)
     return SiteSettings.load(host=None, port=None) if component.command == _SITE else Settings.load(data=data)

@@ -23,7 +23,8 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from models.migrate import Roles, upgrade
-from referral_rewards.local.embedded import _binaries, postgres, temporal_cli
+from referral_rewards.local.embedded import _binaries, _open_way, postgres, temporal_cli
+from referral_rewards.local.supervisor import as_user
 from referral_rewards.namespace import missing
 from referral_rewards.search_attributes import TYPE_NAMES
 from tests.chaos.cluster import until
@@ -190,6 +191,20 @@ def test_each_process_connects_to_the_database_by_a_role_of_its_own() -> None:
 def test_what_migrates_knows_no_secret_of_ours() -> None:
     assert not OURS["migrate"].keys() & {"secrets", "env_file"}
     assert "REFERRALS_PEPPER" not in OURS["migrate"]["environment"]
+
+
+async def test_postgresql_makes_its_data_folder_with_the_arguments_that_it_is_given(tmp_path: Path) -> None:
+    """The image of PostgreSQL hands them to `initdb`, which refuses arguments that do not go together."""
+    given = SERVICES["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split()
+    (tmp_path / "postgres").mkdir()
+    server = _binaries(tmp_path / "postgres" / "cluster", print)
+    if server.system_user:
+        _open_way(tmp_path / "postgres" / "cluster", server.system_user, print)
+    command = [str(server.bin_path / "initdb"), "-D", str(server.pgdata), "--no-sync", "--auth=trust", *given]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, **as_user(server.system_user)
+    )
+    assert done.returncode == 0, done.stderr
 
 
 async def test_the_script_makes_the_roles_under_which_everything_runs(tmp_path: Path) -> None:

@@ -250,6 +250,8 @@ def test_the_api_does_not_start_without_a_second_factor_unless_it_is_told_to(dat
         Parts.of(Settings.load(**its))
     assert not Parts.of(Settings.load(**its, second_factor="optional")).second_factor_required
     sealed = Parts.of(Settings.load(**its, sealing_keys=keys.sealing.read_text(), payload_keys={"a": "ab" * 32}))
+    begun = Settings.load(**its, payload_keys={"clear": "", "a": "ab" * 32})
+    assert begun.payload_key_bytes() == {"clear": None, "a": bytes.fromhex("ab" * 32)}
     assert (sealed.second_factor_required, sealed.codec.has_keys) == (True, True)
 
 
@@ -258,6 +260,7 @@ def test_the_api_does_not_start_without_a_second_factor_unless_it_is_told_to(dat
     [
         ({"sealing_keys": "c0ffee" * 8}, "REFERRALS_SEALING_KEYS: key 1 must be 32 bytes"),
         ({"payload_keys": {"2026-12": "c0ffee"}}, "REFERRALS_PAYLOAD_KEYS: key 2026-12 must be 32 bytes"),
+        ({"payload_keys": {"clear": "ab" * 32}}, "REFERRALS_PAYLOAD_KEYS: clear is no key"),
         ({"payload_keys": {"": "ab" * 32}}, "REFERRALS_PAYLOAD_KEYS: name each key"),
     ],
 )

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
+from temporalio.converter import DefaultFailureConverterWithEncodedAttributes
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.payload_codec import SEALED, Codec, converter, key_name
@@ -119,14 +120,37 @@ async def test_a_signal_that_nobody_can_open_is_dropped_and_stops_nothing(
         assert await life.money() == books("anne-and-bob")
 
 
-@pytest.mark.parametrize("keys", [{}, OLD, NEW | OLD])
-async def test_what_was_sealed_opens_with_any_of_the_keys_and_what_is_clear_stays_so(keys: Mapping[str, bytes]) -> None:
+@pytest.mark.parametrize("keys", [{}, OLD, NEW | OLD, {"clear": None} | OLD])
+async def test_what_was_sealed_opens_with_any_of_the_keys_and_what_is_clear_stays_so(
+    keys: Mapping[str, bytes | None],
+) -> None:
     clear = Payload(metadata={"encoding": b"json/plain"}, data=b'"anne-and-bob"')
     (sealed,) = await Codec(OLD).encode([clear])
     assert key_name(sealed) == "2026-06"
     assert b"anne-and-bob" not in sealed.data
     (same, opened) = await Codec(keys).decode([clear, sealed])
     assert (same, opened) == (clear, clear if keys else sealed)
+
+
+@pytest.mark.parametrize(
+    ("keys", "by"),
+    [
+        ({}, None),
+        (OLD, "2026-06"),
+        (NEW | OLD, "2026-12"),
+        ({"clear": None} | OLD, None),
+        (OLD | {"clear": None}, "2026-06"),
+    ],
+)
+async def test_the_first_key_seals_and_with_none_in_its_place_nothing_is_sealed(
+    keys: Mapping[str, bytes | None], by: str | None
+) -> None:
+    """So sealing begins and ends while processes are changed one after the other: all can open before one seals."""
+    codec, clear = Codec(keys), Payload(metadata={"encoding": b"json/plain"}, data=b'"anne-and-bob"')
+    (kept,) = await codec.encode([clear])
+    assert (key_name(kept), codec.seals) == (by, by is not None)
+    sealing = converter(codec).failure_converter_class is DefaultFailureConverterWithEncodedAttributes
+    assert sealing is (by is not None), "texts of failures are sealed as payloads are"
 
 
 @pytest.mark.parametrize("change", ["data", "name", "short"])

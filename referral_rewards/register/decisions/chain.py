@@ -61,6 +61,23 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
     return decision
 
 
+async def take_over(connection: AsyncConnection, signer: Signer, keys: KeyRing) -> None:
+    """Sign the end of the chain with this key, where another key signed it that we believe.
+
+    An API does so as it starts. Otherwise, once the earlier key is revoked, no decision on record could be believed
+    before the next one is appended. An end that is not believed stays as it is: somebody may have cut decisions off.
+    """
+    await lock(connection, Lock.DECISIONS)
+    head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
+    if head is None or head.key_id == signer.key_id:
+        return
+    end = messages.of_head(head.seq, head.hash)
+    if keys.verifies(head.key_id, end, head.signature):
+        await connection.execute(_SIGN_END, {"key_id": signer.key_id, "signature": signer.sign(end)})
+
+
+_SIGN_END: Final = text("UPDATE decision_head SET key_id = :key_id, signature = :signature")
+
 _SIGNED: Final = TypeAdapter(tuple[SignedDecision, ...])
 
 
@@ -129,7 +146,7 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
             problems.append(f"decision {seq} is missing: the next one on record is {row.seq}")
             seq = row.seq
         if signed.verified(row, keys) is None:
-            problems.append(f"decision {row.seq} ({row.id}) carries no signature that we believe")
+            problems.append(f"decision {row.seq} ({row.id}) {keys.disbelief(row.key_id)}")
             disbelieved.add(row.hash)
             continue
         # The decision after one by a revoked key is linked to it; the decision after a forged row skips that row.
@@ -140,7 +157,7 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     if ((head.seq, head.hash) if head else (0, _BEGINNING)) != end and not (head and head.hash in disbelieved):
         problems.append("the end of the chain is not where its signed head says")
     elif head and not keys.verifies(head.key_id, messages.of_head(head.seq, head.hash), head.signature):
-        problems.append("the head of the chain carries no signature that we believe")
+        problems.append(f"the head of the chain {keys.disbelief(head.key_id)}")
     return problems
 
 

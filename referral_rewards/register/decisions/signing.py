@@ -111,6 +111,13 @@ class KeyRing:
             return False
         return True
 
+    def disbelief(self, key_id: str) -> str:
+        """Return in words what is wrong with a signature that names this key and that is not believed. After a key was
+        revoked its decisions must still be told from those that somebody forged."""
+        if key_id in self.listed and key_id not in self.keys:
+            return f"names the key {key_id}, which is revoked"
+        return "carries no signature that we believe"
+
 
 def _key_id(key: Ed25519PublicKey) -> str:
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()[:16]
