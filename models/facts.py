@@ -19,6 +19,7 @@ class FactRecord(SQLModel, table=True):
         UniqueConstraint("source", "event_id", name="uq_fact_identity"),
         Index("ix_fact_partner", "id", postgresql_where=text("type = 'referrer.enrolled' AND data ? 'partner'")),
         Index("ix_fact_reported", "id", postgresql_where=text("type = 'conversion.reported'")),
+        Index("ix_fact_method", text("(data->>'reference')"), postgresql_where=text("type = 'payee.method_set'")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -107,7 +107,7 @@ GRANT UPDATE (
     why, state, proposed_minor, settled_at, exchange_order, exchange_store, exchange_minor, exchange_currency
 ) ON clawback_case TO {worker};
 GRANT UPDATE (paid, accurate, by_decision, marks_removed) ON examined_total TO {worker};
-GRANT UPDATE (amount_minor, state) ON forgotten_payment TO {worker};
+GRANT UPDATE (amount_minor, payee, state) ON forgotten_payment TO {worker};
 GRANT UPDATE (adopted_minor) ON forgotten_reversal TO {worker};
 GRANT UPDATE (name, finished_at) ON ingest_batch TO {worker};
 GRANT UPDATE (state, bound_to, former) ON leg TO {worker};

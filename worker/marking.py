@@ -24,19 +24,21 @@ _log = structlog.get_logger("worker")
 
 _LOOK_SECONDS: Final = 5.0
 #: SPEC §7 asks for ten minutes at most.
-_RAISE_EVERY: Final = timedelta(minutes=2)
+_RAISE_EVERY: Final = timedelta(seconds=30)
 #: Who found a restore, in the register and the audit log.
 FINDER: Final = "the register's mark"
 
 
 class Marking:
-    """The mark as this process knows it. ``name`` is the id of the workflow that keeps it."""
+    """The mark as this process knows it: as it was ``told``, and with what it saw since. ``name`` is the id of the
+    workflow that keeps it."""
 
     def __init__(self, database: Database, client: Client, queue: str, *, name: str = REGISTER_MARK) -> None:
         self._database = database
         self._client = client
         self._queue = queue
         self._name = name
+        self._told: Mark | None = None
         self._kept: Mark | None = None
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._connections = 0
@@ -48,14 +50,18 @@ class Marking:
         now = datetime.now(UTC)
         due = now - self._read_at >= _RAISE_EVERY
         if due:
-            told = await kept_mark(self._client, self._name)
-            self._kept = raised(self._kept, told) if told is not None else self._kept
+            self._told = await kept_mark(self._client, self._name)
+            self._kept = raised(self._kept, self._told) if self._told is not None else self._kept
             self._read_at = now
         restored, newest = await self._looked(now)
+        # What this process saw it holds against a register that is exchanged before the mark is raised.
+        self._kept = raised(self._kept, newest)
         if not self._started:
             await self._start(now)
+        if due:
+            await self._database.write(after_restore.once_more, now)
         if due or restored:
-            await self._raise(newest)
+            await self._raise(self._kept)
         return _LOOK_SECONDS
 
     async def is_whole(self, connection: AsyncConnection) -> bool:
@@ -81,10 +87,10 @@ class Marking:
             _log.error("register_restored", restored_to=restored_to.isoformat(), rails="halted")
         return restored_to is not None, newest
 
-    async def _raise(self, newest: Mark) -> None:
+    async def _raise(self, seen: Mark) -> None:
         """Have the mark kept, if it is higher than what is kept. The halts of a restore are committed by then."""
-        kept = raised(self._kept, newest)
-        if kept != self._kept or self._kept is None:
+        kept = raised(self._told, seen)
+        if kept != self._told:
             await self._client.start_workflow(
                 RegisterMark.run,
                 id=self._name,
@@ -94,7 +100,7 @@ class Marking:
                 start_signal_args=[kept],
                 static_summary="What the register held at last",
             )
-            self._kept = kept
+            self._told = kept
 
 
 async def _found(connection: AsyncConnection, kept: Mark | None, now: datetime) -> tuple[datetime | None, Mark]:

@@ -65,7 +65,7 @@ _PAYOUT: Final = Payout(
     updated_at=_BEFORE,
 )
 _FINE: Final = Evidence(None, (Share("r1", Approved()),))
-_SENDS: Final = Sends(first_of=("r1",), may_resend=True, looks_first=False, probes=False)
+_SENDS: Final = Sends(first_of=("r1",), may_resend=True, probes=False)
 #: A payout that was sent before, in the states in which it may still be sent or asked for.
 _SENT: Final = {"first_sent_at": _BEFORE, "key_used_at": _BEFORE}
 _JUST_HALTED: Final = Halt("stripe_transfer", _NOW, _NOW, "it answered 403")
@@ -74,7 +74,7 @@ _TO_BE_PROBED: Final = Halt("stripe_transfer", _NOW, _NOW - PROBE, "it answered 
 
 def _dossier(its: dict[str, Any] | None = None, /, **changed: Any) -> Dossier:
     row = replace(_PAYOUT, **(its or {}))
-    fine = Dossier(payout=row, known=row, now=_NOW, locked=("r1",), named=("r1",), planned_at=_BEFORE, evidence=_FINE)
+    fine = Dossier(payout=row, known=row, now=_NOW, locked=("r1",), named=("r1",), evidence=_FINE)
     return replace(fine, **changed)
 
 
@@ -116,9 +116,6 @@ def test_an_approved_payout_is_sent_for_the_first_time() -> None:
         ({"evidence": _shares(Share("r1", Approved(timedelta(days=9))))},
          Waits("something was told that is about to happen", CLOCK_SKEW_MAX + SOON)),
         ({"evidence": _shares(Share("r1", Approved(), paying=True))}, replace(_SENDS, first_of=())),
-        ({"planned_at": _NOW - timedelta(hours=1)}, _SENDS),
-        ({"planned_at": _NOW - timedelta(hours=1) - _MICROSECOND}, replace(_SENDS, looks_first=True)),
-        ({"planned_at": None}, replace(_SENDS, looks_first=True)),
         ({"payout": replace(_PAYOUT, amount_minor=0)}, replace(_SENDS, settles_at_once=True)),
     ],
 )  # fmt: skip
@@ -144,8 +141,7 @@ _NO_PROBE: Final = Waits("bank transfer by hand refused our credentials: it answ
         ({}, {"flaw": "the stored key is not its own", "exports": True}, Stops("the stored key is not its own")),
         # A new generation is exported anew.
         ({"first_sent_at": _BEFORE, "generation": 2}, {}, _TO_EXPORT),
-        ({"first_sent_at": _BEFORE, "generation": 2}, {"exports": True},
-         replace(_SENDS, looks_first=True)),
+        ({"first_sent_at": _BEFORE, "generation": 2}, {"exports": True}, _SENDS),
         ({"state": _P.SENDING, "first_sent_at": _BEFORE, "key_used_at": _BEFORE}, {"exports": True}, _BEFORE_IT),
         ({"state": _P.ACCEPTED, "first_sent_at": _BEFORE, "key_used_at": _BEFORE, "provider_reference": "key"},
          {"exports": True}, _BEFORE_IT),
@@ -195,18 +191,17 @@ def test_only_an_approved_and_current_claim_is_ever_sent(state: PayoutState, sen
         assert isinstance(verdict, Approved) or (isinstance(verdict, Changed) and sent and used)
         assert change.may_resend is isinstance(verdict, Approved)
         assert used or (judged and verdict == Approved() and payable)
-        assert change.looks_first or not sent
         assert not used or change.first_of == ()
 
 
 @pytest.mark.parametrize(
     ("payout", "changed", "change"),
     [
-        ({"state": _P.SENDING, **_SENT}, {}, Sends((), may_resend=True, looks_first=True, probes=False)),
+        ({"state": _P.SENDING, **_SENT}, {}, Sends((), may_resend=True, probes=False)),
         ({"state": _P.UNKNOWN, **_SENT}, {"evidence": _shares(Share("r1", Approved(), judged=False))},
-         Sends((), may_resend=True, looks_first=True, probes=False)),
+         Sends((), may_resend=True, probes=False)),
         ({"state": _P.UNKNOWN, **_SENT}, {"evidence": _shares(Share("r1", Changed("it was refunded")))},
-         Sends((), may_resend=False, looks_first=True, probes=False)),
+         Sends((), may_resend=False, probes=False)),
         ({"state": _P.SENDING, "first_sent_at": _BEFORE}, {"evidence": _shares(Share("r1", Changed("refunded")))},
          Stops("refunded")),
         ({"state": _P.ACCEPTED, "provider_reference": "po_1", **_SENT}, {"evidence": None}, Polls(probes=False)),
@@ -226,7 +221,7 @@ def test_what_was_sent_is_looked_up_and_never_paid_for_another_reason(
     [
         ({}, Waits("acme-friends is paused")),
         ({"state": _P.SENDING, "first_sent_at": _BEFORE}, Waits("acme-friends is paused")),
-        ({"state": _P.UNKNOWN, **_SENT}, Sends((), may_resend=True, looks_first=True, probes=False)),
+        ({"state": _P.UNKNOWN, **_SENT}, Sends((), may_resend=True, probes=False)),
         ({"state": _P.ACCEPTED, "provider_reference": "po_1", **_SENT}, Polls(probes=False)),
     ],
 )
@@ -246,7 +241,7 @@ def test_a_pause_holds_back_what_no_rail_has_seen_and_nothing_else(payout: dict[
         ({}, CycleStanding(too_little=True),
          IsTooLittle("what is left of it is below the least that is paid in a cycle")),
         ({"state": _P.SENDING, **_SENT}, CycleStanding(too_little=True),
-         Sends((), may_resend=True, looks_first=True, probes=False)),
+         Sends((), may_resend=True, probes=False)),
         ({}, CycleStanding(), _SENDS),
     ],
 )  # fmt: skip

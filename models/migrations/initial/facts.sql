@@ -28,6 +28,8 @@ CREATE INDEX ix_fact_position ON fact (position) WHERE type = 'satisfaction.rate
 -- The enrolments of partners' referrers.
 CREATE INDEX ix_fact_partner ON fact (id) WHERE type = 'referrer.enrolled' AND data ? 'partner';
 CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';
+-- Whose a destination is that a rail shows.
+CREATE INDEX ix_fact_method ON fact ((data->>'reference')) WHERE type = 'payee.method_set';
 
 -- A key under which a fact is found.
 CREATE TABLE fact_key (

@@ -14,7 +14,6 @@ from referral_rewards.domain.clawbacks.states import TRANSITIONS, UNDER_WAY, Cla
 from referral_rewards.domain.payouts.hearing import Heard, Hearing, NotShown, Outcome, ShutOut, after_a_miss
 from referral_rewards.domain.payouts.moving import (
     Halt,
-    looks_first,
     not_as_frozen,
     not_connected,
     not_its_key,
@@ -25,6 +24,8 @@ from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutSta
 from referral_rewards.domain.payouts.taking_back import AccountedFor
 
 _S = ClawbackState
+#: A reversal as old as this is looked up before it is first sent: a restored register may have forgotten it.
+_OLD: Final = timedelta(hours=1)
 #: The state that each outcome leads to.
 _STATES: Final[Mapping[Outcome, ClawbackState]] = {
     Outcome.DONE: _S.REVERSED,
@@ -128,7 +129,8 @@ def decide(its: Dossier, now: datetime) -> Change | Sends:
     wait = waits_for_its_rail(its.halt, now) if its.connected else not_connected(its.payment.rail)
     if wait is not None:
         return Waits(*wait)
-    return Sends(looks_first(clawback, clawback.created_at, now), probes=its.halt is not None)
+    looks_first = clawback.first_sent_at is not None or now - clawback.created_at > _OLD
+    return Sends(looks_first, probes=its.halt is not None)
 
 
 def flaw(its: Dossier) -> str | None:

@@ -32,9 +32,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Goes:
-    """Nothing of the restore stops it. ``looks_first``: the rail is asked for it before the first sending."""
-
-    looks_first: bool = False
+    """Nothing of a restore stops it."""
 
 
 Stance = Adopts | Reviews | Waits | Goes

@@ -12,7 +12,7 @@ from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.payouts import after_restore
 from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, PROBE, SOON, UNTIL_EXPORTED
 from referral_rewards.domain.payouts.after_restore import GOES, Adopts, Goes, Reviews, Stance
-from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected, refused_us
+from referral_rewards.domain.payouts.moving import Halt, Wait, not_as_frozen, not_connected, refused_us
 from referral_rewards.domain.payouts.moving import waits_for_its_rail as waits_for_rail
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND, CATALOGUE, title
@@ -96,10 +96,9 @@ class Dossier:
 
     ``payout`` is the locked row, held to its history, and ``known`` the row by which the locks were chosen. ``locked``
     are the referrals whose rows are held, ``named`` those that it pays, and ``strangers`` those of them that do not
-    exist. ``planned_at`` comes from its history. ``flaw`` is why its key can't be trusted. ``connected``: this process
-    can call its rail. ``exports``: a person asks for the instruction of a payment by hand, which sends it. ``paused``
-    is why its program holds back what no rail has seen, if it is paused. ``stance`` is what a
-    restore of the register means for it.
+    exist. ``flaw`` is why its key can't be trusted. ``connected``: this process can call its rail. ``exports``: a
+    person asks for the instruction of a payment by hand, which sends it. ``paused`` is why its program holds back what
+    no rail has seen, if it is paused. ``stance`` is what a restore of the register means for it.
     """
 
     payout: Payout
@@ -108,7 +107,6 @@ class Dossier:
     locked: tuple[str, ...]
     named: tuple[str, ...]
     strangers: frozenset[str] = frozenset()
-    planned_at: datetime | None = None
     cycle: CycleStanding | None = None
     flaw: str | None = None
     halt: Halt | None = None
@@ -185,15 +183,14 @@ class Polls:
 class Sends:
     """The attempt is recorded, and then the rail is called.
 
-    It is the first payment of the referrals ``first_of``. If ``looks_first``, the rail is asked for an earlier attempt
-    before, and with ``may_resend`` the same request may be sent if it shows none. ``probes``: it is the probe of a
-    halted rail. Without an amount nothing is sent, and it is settled at once. By its ``stance`` it may be adopted or
-    put before a person instead.
+    It is the first payment of the referrals ``first_of``. The rail is asked for an earlier attempt before, and with
+    ``may_resend`` the same request may be sent if it shows none. ``probes``: it is the probe of a halted rail. Without
+    an amount nothing is sent, and it is settled at once. By its ``stance`` it may be adopted or put before a person
+    instead.
     """
 
     first_of: tuple[str, ...]
     may_resend: bool
-    looks_first: bool
     probes: bool
     settles_at_once: bool = False
     stance: Stance = GOES
@@ -297,7 +294,6 @@ def _by_evidence(its: Dossier, evidence: Evidence) -> Change:
     return Sends(
         first_of=tuple(first_of) if its.payout.key_used_at is None else (),
         may_resend=not changed,
-        looks_first=looks_first(its.payout, its.planned_at, its.now) or its.stance == Goes(looks_first=True),
         probes=its.its_halt is not None,
         stance=its.stance,
         settles_at_once=its.payout.amount_minor == 0,

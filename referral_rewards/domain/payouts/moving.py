@@ -8,16 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, PROBE, until_the_probe
 from referral_rewards.domain.payouts.rail_catalogue import title
 from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash, provider_key
 from referral_rewards.domain.payouts.taking_back import AccountedFor
-
-#: An intent as old as this is looked up before it is first sent: a restored register may have forgotten its payment.
-_OLD: Final = timedelta(hours=1)
 
 
 class Intent(Protocol):
@@ -149,12 +146,3 @@ def not_connected(rail: str) -> Wait:
 def refused_us(rail: str, why: str) -> str:
     """Return the sentence about a rail that rejects our credentials."""
     return f"{title(rail)} refused our credentials: {why}"
-
-
-def looks_first(intent: Intent, planned_at: datetime | None, now: datetime) -> bool:
-    """Return whether the rail is asked for a payment under the key before one is sent.
-
-    It is asked if an attempt is on record, and if the intent is old: a register that was restored from a backup may
-    have forgotten the attempt.
-    """
-    return intent.first_sent_at is not None or planned_at is None or now - planned_at > _OLD

@@ -96,6 +96,13 @@ def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> 
     return Case(row, now, version, terms, begun, admitted, course, ahead_at, program, newest_of(versions, now))
 
 
+def payable_since(row: Referral, past: Past | None, now: datetime) -> datetime | None:
+    """Return since when a referral's reward can be paid at the earliest: since its return period ended, by the facts
+    alone, or since its conversion. None if neither is known."""
+    case = case_on(row, now, past.facts, past) if past is not None else None
+    return case.course.return_ends or row.conversion_at if case is not None else None
+
+
 def exchange_of(case: Case) -> OrderName | None:
     """Return the order that would qualify in the place of the one that was paid for; None if none does."""
     other = other_conversion(case)

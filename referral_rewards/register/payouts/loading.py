@@ -13,6 +13,7 @@ from referral_rewards.domain.payouts.attempt import Dossier
 from referral_rewards.domain.payouts.history import held_to
 from referral_rewards.domain.payouts.moving import not_its_key
 from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.referrals.case import payable_since
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.domain.restores.forgotten import stance
@@ -59,15 +60,26 @@ async def load(
         locked=held.named,
         named=_named(payout, its) or held.named,
         strangers=its.strangers,
-        planned_at=its.dates.planned_at,
         cycle=await cycle_sending.standing(connection, payout, cycle, keys),
         flaw=_flaw_of_its_key(payout, its) or await assigning.flaw(connection, its.forgotten, payout.id, keys),
         halt=its.halt,
         connected=payout.rail in rails,
-        stance=stance(payout, its.after, its.forgotten, now),
+        stance=stance(payout, its.after, its.forgotten, now, _sendable_since(payout, held.referrals, its, now)),
         paused=pausing.paused(held.referrals, its.pasts, now),
     )
     return Loaded(dossier, stored, held.referrals, its)
+
+
+def _sendable_since(payout: Payout, rows: Sequence[Referral], its: Grounds, now: datetime) -> datetime | None:
+    """Return since when it can have been sent under its current key, whatever a restored register forgot: since that
+    key was released or, of the first one, since the first of its return periods ended. None: nobody knows, or nothing
+    was restored."""
+    if its.after is None:
+        return None
+    if payout.generation > 1:
+        return next((each.at for each in its.steps if each.generation == payout.generation), None)
+    ends = [payable_since(row, its.pasts.get(row.id), now) for row in rows]
+    return min((each for each in ends if each is not None), default=None) if None not in ends else None
 
 
 def _named(payout: Payout, its: Grounds) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from referral_rewards.domain.payouts.answering import Ending, Moves
 from referral_rewards.domain.payouts.attempt import Change, Examine
 from referral_rewards.domain.payouts.moving import Earlier, NotNow, ToSend
 from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.rail_catalogue import OUTSIDE
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.domain.referrals.case import NEVER_JUDGED, case_on
 from referral_rewards.domain.referrals.inquiries import Answers, Question
@@ -173,9 +174,7 @@ async def _send(connection: AsyncConnection, loaded: Loaded, change: attempt.Sen
     act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
     if isinstance(stand, Adopts | Reviews):
         act = payout_history.ADOPTED
-    step = await _committed(
-        connection, loaded, act, probes=change.probes, may_resend=change.may_resend, looks_first=change.looks_first
-    )
+    step = await _committed(connection, loaded, act, probes=change.probes, may_resend=change.may_resend)
     if isinstance(stand, Reviews):
         its = await endings.surroundings(connection, payout, loaded.dossier.named)
         moves = Moves(_P.MANUAL_REVIEW, stand.why)
@@ -198,7 +197,6 @@ async def _committed(
     *,
     probes: bool,
     may_resend: bool = False,
-    looks_first: bool = True,
 ) -> ToSend[PaymentRequest]:
     payout, now = loaded.dossier.payout, loaded.dossier.now
     return ToSend(
@@ -208,7 +206,9 @@ async def _committed(
         key_used_at=payout.key_used_at,
         may_resend=may_resend,
         accepted_as=payout.provider_reference if payout.state is _P.ACCEPTED else None,
-        looks_first=looks_first,
+        # A register that was restored may have forgotten that it sent this, whatever it knows of the restore. Our own
+        # credits are in the register itself.
+        looks_first=payout.rail in OUTSIDE or payout.first_sent_at is not None,
         earlier=key_releases.earlier_keys(payout, loaded.grounds.steps),
         generation=payout.generation,
         probes=probes,

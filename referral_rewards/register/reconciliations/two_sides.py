@@ -178,12 +178,19 @@ p.rail = :rail AND p.amount_minor > 0
   AND coalesce(p.first_sent_at, p.settled_at) >= :since AND coalesce(p.first_sent_at, p.settled_at) < :until
 """
 
-# After a restore the register does not know whom it paid in the span: every payee that it ever had is asked for.
+_FROM_BEFORE_A_RESTORE: Final = """
+EXISTS (SELECT 1 FROM restored_rail r WHERE r.rail = :rail AND r.restored_to >= :since)
+"""
+
+# After a restore the register does not know whom it paid in the span: every payee that it ever heard of is asked for.
 _DESTINATIONS: Final = text(f"""
-SELECT DISTINCT (p.body->>'destination') COLLATE "C" AS destination FROM payout p
-WHERE (({OURS_IN_SPAN})
-       OR (p.rail = :rail AND EXISTS (SELECT 1 FROM restored_rail r WHERE r.rail = :rail AND r.reopened_at IS NULL)))
-  AND (p.body->>'destination') COLLATE "C" > :after ORDER BY 1 LIMIT :limit
+SELECT DISTINCT its.destination COLLATE "C" AS destination FROM (
+    SELECT p.body->>'destination' AS destination FROM payout p
+    WHERE ({OURS_IN_SPAN}) OR (p.rail = :rail AND {_FROM_BEFORE_A_RESTORE})
+    UNION ALL SELECT m.data->>'reference' FROM fact m
+    WHERE m.type = 'payee.method_set' AND m.data->>'rail' = :rail
+      AND {_FROM_BEFORE_A_RESTORE}
+) AS its WHERE its.destination COLLATE "C" > :after ORDER BY 1 LIMIT :limit
 """)  # noqa: S608  (all parts are ours)
 
 _OURS: Final = statement(

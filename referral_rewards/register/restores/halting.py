@@ -15,6 +15,7 @@ from referral_rewards.register import audit
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.queue import rails as queue
 from referral_rewards.register.restores import mark as marks
+from referral_rewards.register.restores.forgotten import LATER_KEY
 
 _WHY: Final = "the register was restored to an earlier state and may have forgotten payments"
 
@@ -78,18 +79,18 @@ async def _record(
 
 
 # A payment that the register knows, in any way, or that was found before, is no news. One that a payout was never sent
-# for is: the register has its plan and lacks its sending.
+# for is: the register has its plan and lacks its sending. So is one under a key that nobody released here.
 _LACKING: Final = text(
     spelled(
-        """
+        f"""
 SELECT count(*) AS payments, min(l.made_at) AS since
 FROM listed_payment l LEFT JOIN payout p ON p.id = l.names AND p.rail = :rail
 WHERE l.reconciliation_id = :id AND l.names IS NOT NULL
-  AND (p.id IS NULL OR (p.first_sent_at IS NULL AND p.state IN :unsent))
+  AND (p.id IS NULL OR (p.first_sent_at IS NULL AND p.state IN :unsent) OR {LATER_KEY})
   AND NOT EXISTS (SELECT 1 FROM forgotten_payment f WHERE f.rail = :rail AND f.reference = l.reference)
   AND NOT EXISTS (SELECT 1 FROM payout a WHERE a.provider_reference = l.reference AND a.rail = :rail)
   AND NOT EXISTS (SELECT 1 FROM restored_rail r WHERE r.rail = :rail AND r.reopened_at IS NULL)
-""",
+""",  # noqa: S608 (constants of ours)
         unsent=UNSENT,
     )
 )
